@@ -1,0 +1,1 @@
+//! The upstream's words: the body of an answer, read tolerantly.

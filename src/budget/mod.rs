@@ -1,0 +1,1 @@
+//! When the next question may start, across restarts and processes.

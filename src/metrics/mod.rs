@@ -1,0 +1,1 @@
+//! Every name and help in one place; the push families made fresh from a snapshot.

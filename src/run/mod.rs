@@ -1,0 +1,1 @@
+//! Builds the house: a poller for each app, reload, signals, shutdown.

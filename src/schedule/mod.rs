@@ -1,0 +1,1 @@
+//! Who is next: pure, told the time.

@@ -1,0 +1,8 @@
+//! One answer, understood: platforms, routes, stages, outcomes and reasons in place of the upstream's numbers.
+
+mod model;
+pub mod read;
+pub mod reason;
+
+pub use model::{Device, Drift, Event, Leaf, Notifications, Outcome, Platform, Route, Stage, Trace};
+pub use reason::Reason;

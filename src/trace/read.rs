@@ -1,0 +1,1 @@
+//! The answer of the upstream, read into a trace.

@@ -1,0 +1,1 @@
+//! Listeners, routes and pages: the window on what is known.
