@@ -1,1 +1,160 @@
-//! When the next question may start, across restarts and processes.
+//! When the next question may start: never within the spacing of the one before, whoever asked it.
+//!
+//! The upstream allows an app one request per interval and measures it by its own clock, so what counts is when
+//! requests *arrive*. [`Pace`] keeps the spacing inside one process; [`Slot`] carries the latest start through a file
+//! to the next process and to a `trace` run beside the daemon.
+
+mod pace;
+mod slot;
+
+use std::path::Path;
+use std::time::Duration;
+
+pub use pace::Pace;
+pub use slot::{Slot, SlotError};
+
+/// A moment of the system's monotonic clock, in nanoseconds: comparable between processes of one boot, not touched
+/// by steps of the wall clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub u64);
+
+impl Moment {
+    /// The present moment.
+    pub fn now() -> Moment {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+        let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+        Moment(seconds * 1_000_000_000 + nanos)
+    }
+
+    /// Time from `earlier` to this moment; zero if it lies ahead.
+    pub fn since(self, earlier: Moment) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// This moment later by `by`.
+    pub fn after(self, by: Duration) -> Moment {
+        Moment(
+            self.0
+                .saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)),
+        )
+    }
+}
+
+/// How far behind a start recorded by another process its request may arrive.
+const FOREIGN_TRANSIT: Duration = Duration::from_millis(100);
+
+/// The budget of one app: its pace, and the slot that outlives the process.
+#[derive(Debug)]
+pub struct Budget {
+    pace: Pace,
+    slot: Slot,
+    /// No start before this moment, on account of other processes.
+    foreign_until: Moment,
+}
+
+impl Budget {
+    /// Opens the budget of `app` under `folder`, which must exist, at `requests_per_second`.
+    ///
+    /// # Errors
+    /// The slot file cannot be created or read.
+    pub fn open(folder: &Path, app: &str, requests_per_second: f64) -> Result<Budget, SlotError> {
+        let slot = Slot::open(folder, app)?;
+        Ok(Budget {
+            pace: Pace::new(requests_per_second),
+            slot,
+            foreign_until: Moment::default(),
+        })
+    }
+
+    /// The pace of this process.
+    pub fn pace(&mut self) -> &mut Pace {
+        &mut self.pace
+    }
+
+    /// The earliest moment of the next start as far as this process knows; [`Budget::take`] may know better.
+    pub fn earliest(&self) -> Moment {
+        self.pace.earliest().max(self.foreign_until)
+    }
+
+    /// Tries to take the next start now. `Ok(None)`: it is taken, and the caller must send at once and then call
+    /// [`Budget::sent`]. `Ok(Some(moment))`: not before then; ask again.
+    ///
+    /// # Errors
+    /// The slot file cannot be locked, read or written: no request may start, since the next process would not know.
+    pub fn take(&mut self) -> Result<Option<Moment>, SlotError> {
+        let now = Moment::now();
+        let earliest = self.earliest();
+        if now < earliest {
+            return Ok(Some(earliest));
+        }
+        if !self.slot.try_lock()? {
+            return Ok(Some(now.after(LOCK_RETRY)));
+        }
+        let free_at = self.free_at(now)?;
+        if now < free_at {
+            self.slot.unlock()?;
+            self.foreign_until = free_at;
+            return Ok(Some(free_at));
+        }
+        self.slot.write(slot::Phase::Taken, now)?;
+        Ok(None)
+    }
+
+    /// When what the slot file says lets a start of ours through.
+    fn free_at(&self, now: Moment) -> Result<Moment, SlotError> {
+        let interval = self.pace.interval();
+        let found = match self.slot.read()? {
+            slot::Found::Never => return Ok(Moment::default()),
+            slot::Found::Unreadable | slot::Found::OtherBoot => {
+                // Nobody knows when the last start was: a full interval from now is always enough.
+                self.slot.write(slot::Phase::Sent, now)?;
+                return Ok(now.after(interval + FOREIGN_TRANSIT));
+            }
+            slot::Found::Record(record) => record,
+        };
+        if self.slot.is_own(&found) {
+            return Ok(Moment::default());
+        }
+        match found.phase {
+            // Whoever took it died before it could say that it had sent: the request may be on its way just now.
+            slot::Phase::Taken => {
+                self.slot.write(slot::Phase::Sent, now)?;
+                Ok(now.after(interval + FOREIGN_TRANSIT))
+            }
+            slot::Phase::Sent => Ok(found.at.after(interval + FOREIGN_TRANSIT)),
+        }
+    }
+
+    /// The request taken was handed to the network at `at`, or failed at `at` before it could be.
+    ///
+    /// # Errors
+    /// The slot file cannot be written or unlocked.
+    pub fn sent(&mut self, at: Moment) -> Result<(), SlotError> {
+        self.pace.started(at);
+        self.slot.write(slot::Phase::Sent, at)?;
+        self.slot.unlock()
+    }
+
+    /// Carries a pause over a restart: no start before `resume_at` (Unix seconds); 0 ends it.
+    ///
+    /// # Errors
+    /// The slot file cannot be written.
+    pub fn keep_pause(&mut self, resume_at: i64) -> Result<(), SlotError> {
+        self.slot.write_pause(resume_at)
+    }
+
+    /// The pause that an earlier process left, Unix seconds; 0 for none.
+    ///
+    /// # Errors
+    /// The slot file cannot be read.
+    pub fn kept_pause(&self) -> Result<i64, SlotError> {
+        self.slot.read_pause()
+    }
+}
+
+/// How soon to try again when another process holds the slot.
+const LOCK_RETRY: Duration = Duration::from_millis(5);
+
+#[cfg(test)]
+mod tests;
