@@ -1,8 +1,21 @@
 //! What we know: a pure fold of traces, and the disk that keeps it.
+//!
+//! One thread, the [`keeper`], owns the store. It takes all jobs that have arrived, folds them, commits them together
+//! and only then publishes the new [`Snapshot`] and answers. What a reader sees is therefore on disk.
 
+mod count;
+pub mod fold;
+mod keeper;
+mod store;
+mod sums;
 mod tally;
 
+pub use keeper::{Commit, Enrol, Known, Leave, Ledger, LedgerClosed, Opened, Sighting, Verdict};
+pub use store::OpenError;
 pub use tally::{
-    AppTally, CodeLabel, DETECTION_BOUNDS_SECONDS, Ended, Histogram, LabelSet, NEVER_DUE, PlatformLabel,
+    AppTally, CodeLabel, DETECTION_BOUNDS_SECONDS, Ended, Histogram, NEVER_DUE, PlatformLabel,
     STAGE_DELAY_BOUNDS_SECONDS, SetKey, SetTally, Snapshot, StageTally,
 };
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,11 @@
 //! The sums that become metrics: per app and set of labels, made only from what is on disk.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::trace::{Notifications, Outcome, Platform, Reason, Route, Stage};
+use crate::watch::LabelSet;
 
 /// Upper bounds of the buckets of `timpush_stage_delay_seconds`. Event times have whole seconds.
 pub const STAGE_DELAY_BOUNDS_SECONDS: &[i64] = &[
@@ -18,10 +20,12 @@ pub const DETECTION_BOUNDS_SECONDS: &[i64] = &[
 /// All that metrics and pages may show: it is on disk already. Cheap to clone, never changed in place.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// By the name of the app. An app that left the configuration is kept on disk but not here.
+    /// By the name of the app, for every app the ledger has ever counted for.
     pub apps: BTreeMap<Arc<str>, Arc<AppTally>>,
     /// Unix seconds of the latest commit; 0 before the first.
     pub committed_at: i64,
+    /// Size of the store on disk, its write-ahead log included.
+    pub size_bytes: u64,
 }
 
 /// The sums of one app.
@@ -36,9 +40,6 @@ pub struct AppTally {
     /// `timpush_series_overflow_total`, by the metric whose cap was hit.
     pub overflow: BTreeMap<&'static str, u64>,
 }
-
-/// Watch labels as (name, value), sorted by name; names without a value are left out.
-pub type LabelSet = Arc<[(Box<str>, Box<str>)]>;
 
 /// What makes one set of push series beside the app.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,6 +56,19 @@ pub enum PlatformLabel {
     Of(Platform),
     Other,
 }
+
+/// The value of the label `platform`.
+impl fmt::Display for PlatformLabel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PlatformLabel::Of(platform) => platform.fmt(f),
+            PlatformLabel::Other => f.write_str(OTHER),
+        }
+    }
+}
+
+/// The label value into which what lies beyond a cap is folded.
+pub const OTHER: &str = "other";
 
 /// The sums of one set, by stage.
 #[derive(Clone, Debug, Default)]
@@ -89,6 +103,16 @@ pub const NEVER_DUE: u32 = u32::MAX;
 pub enum CodeLabel {
     Code(i64),
     Other,
+}
+
+/// The value of the label `code`.
+impl fmt::Display for CodeLabel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CodeLabel::Code(code) => code.fmt(f),
+            CodeLabel::Other => f.write_str(OTHER),
+        }
+    }
 }
 
 /// A histogram with bounds that its metric names; empty until its first value.

@@ -8,8 +8,8 @@ pub use entry::Entry;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The watch labels of a pair: values in the order of the app's `watch_labels`, empty where an entry sets none.
-pub type LabelValues = Arc<[Box<str>]>;
+/// The watch labels of a pair as (name, value), sorted by name; names without a value are left out.
+pub type LabelSet = Arc<[(Box<str>, Box<str>)]>;
 
 /// Where an app's watch list comes from; the union of all is the list in force, earlier places first.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,0 +1,47 @@
+-- The ledger, schema 1. Times are Unix seconds. Look at it with the sqlite3 shell; the daemon need not stop.
+
+CREATE TABLE app (
+  id        INTEGER PRIMARY KEY,
+  name      TEXT NOT NULL UNIQUE,
+  settled   INTEGER NOT NULL DEFAULT 0,   -- timpush_pairs_ended_total by reason
+  expired   INTEGER NOT NULL DEFAULT 0,
+  removed   INTEGER NOT NULL DEFAULT 0,
+  detection TEXT NOT NULL DEFAULT '{}'    -- histogram, as in the table delay
+) STRICT;
+
+CREATE TABLE task (
+  id   INTEGER PRIMARY KEY,
+  app  INTEGER NOT NULL REFERENCES app (id),
+  name TEXT NOT NULL,                     -- TaskID
+  UNIQUE (app, name)
+) STRICT;
+
+CREATE TABLE pair (
+  id        INTEGER PRIMARY KEY,
+  task      INTEGER NOT NULL REFERENCES task (id),
+  user      TEXT NOT NULL,                -- UserID
+  added_at  INTEGER NOT NULL,
+  pushed_at INTEGER,                      -- as the watch list says
+  polled_at INTEGER,                      -- latest answer
+  ended     TEXT CHECK (ended IN ('settled', 'expired')),
+  record    BLOB,                         -- what is known of its devices
+  UNIQUE (task, user)
+) STRICT;
+
+CREATE TABLE result (                     -- timpush_stage_results_total
+  app INTEGER NOT NULL REFERENCES app (id), labels TEXT NOT NULL, route TEXT NOT NULL, platform TEXT NOT NULL,
+  stage TEXT NOT NULL, outcome TEXT NOT NULL, count INTEGER NOT NULL,
+  PRIMARY KEY (app, labels, route, platform, stage, outcome)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE failure (                    -- timpush_stage_failures_total
+  app INTEGER NOT NULL REFERENCES app (id), labels TEXT NOT NULL, route TEXT NOT NULL, platform TEXT NOT NULL,
+  stage TEXT NOT NULL, reason TEXT NOT NULL, code TEXT NOT NULL, count INTEGER NOT NULL,
+  PRIMARY KEY (app, labels, route, platform, stage, reason, code)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE delay (                      -- timpush_stage_delay_seconds: {"counts":[...],"sum":n}, not cumulative
+  app INTEGER NOT NULL REFERENCES app (id), labels TEXT NOT NULL, route TEXT NOT NULL, platform TEXT NOT NULL,
+  stage TEXT NOT NULL, histogram TEXT NOT NULL,
+  PRIMARY KEY (app, labels, route, platform, stage)
+) STRICT, WITHOUT ROWID;
