@@ -1,1 +1,283 @@
 //! Asks one question and takes the answer: the only place that dials the upstream.
+
+use std::pin::Pin;
+use std::sync::Once;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use crate::budget::Moment;
+
+use super::code::{Failure, classify, classify_http};
+use super::wire::Answer;
+
+/// The command of the upstream that this program asks.
+const COMMAND: &str = "v4/timpush/all_member_push_trace";
+/// The largest answer that is read; a real one has one or two kilobytes for each device.
+const ANSWER_CAP_BYTES: usize = 1 << 20;
+/// A connection that nothing used for so long is not used again: the other side may just be closing it.
+const IDLE: Duration = Duration::from_secs(15);
+/// The longest word of the upstream's texts that is shown; longer ones may be tokens or signatures.
+const WORD_CAP_CHARS: usize = 24;
+
+/// Whom to ask, and as whom.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upstream {
+    /// Base URL without a trailing slash.
+    pub endpoint: String,
+    pub sdk_app_id: u64,
+    /// The `identifier`.
+    pub admin: String,
+    /// For the whole exchange, connecting included.
+    pub timeout: Duration,
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    pub task: &'a str,
+    pub user: &'a str,
+}
+
+/// Why there is no answer: what it is, and a sentence for the log that holds no secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{}: {detail}", failure.kind.as_str(), code_text(failure))]
+pub struct Failed {
+    pub failure: Failure,
+    pub detail: String,
+}
+
+fn code_text(failure: &Failure) -> String {
+    failure.code.map(|code| format!(" {code}")).unwrap_or_default()
+}
+
+/// The client could not be built.
+#[derive(Debug, thiserror::Error)]
+#[error("HTTP client: {0}")]
+pub struct ClientError(String);
+
+/// Speaks HTTP to the upstream. Keeps connections; clones share them.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// For `https`; proxies named by the environment are honoured.
+    tls: reqwest::Client,
+    /// For `http`, which is for tests and gateways nearby: the signature in the URL goes through no proxy.
+    plain: reqwest::Client,
+}
+
+impl Client {
+    /// Builds the client.
+    ///
+    /// # Errors
+    /// The system's certificate store cannot be used.
+    pub fn new() -> Result<Client, ClientError> {
+        static PROVIDER: Once = Once::new();
+        PROVIDER.call_once(|| {
+            // Only fails where a provider is installed already, which serves as well.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        });
+        let base = || {
+            reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .referer(false)
+                .tcp_nodelay(true)
+                .pool_idle_timeout(IDLE)
+                .user_agent(concat!("timpush_exporter/", env!("CARGO_PKG_VERSION")))
+        };
+        let error = |e: reqwest::Error| ClientError(chain(&e));
+        Ok(Client {
+            tls: base().build().map_err(error)?,
+            plain: base().no_proxy().build().map_err(error)?,
+        })
+    }
+
+    /// Asks `question`, signed with `usersig`. `sent` is told the moment at which the request is handed to the
+    /// network; it is dropped untold if it never was.
+    ///
+    /// # Errors
+    /// [`Failed`], which says what to do about it.
+    pub async fn ask(
+        &self,
+        upstream: &Upstream,
+        question: Question<'_>,
+        usersig: &SecretString,
+        sent: oneshot::Sender<Moment>,
+    ) -> Result<Answer, Failed> {
+        let client = if upstream.endpoint.starts_with("https:") { &self.tls } else { &self.plain };
+        let exchange = async {
+            let response = client
+                .post(url(upstream, usersig))
+                .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+                .body(reqwest::Body::wrap(Told::new(question, sent)))
+                .send()
+                .await
+                .map_err(|error| of_transport(&error))?;
+            let status = response.status().as_u16();
+            if status != 200 {
+                let detail = "the upstream answered with that HTTP status".to_owned();
+                return Err(Failed { failure: classify_http(status), detail });
+            }
+            read_body(response).await
+        };
+        let body = tokio::time::timeout(upstream.timeout, exchange)
+            .await
+            .unwrap_or_else(|_| Err(timed_out(upstream.timeout)))?;
+        let answer = Answer::parse(&body)
+            .map_err(|malformed| Failed { failure: Failure::MALFORMED, detail: malformed.to_string() })?;
+        if answer.success {
+            return Ok(answer);
+        }
+        Err(Failed { failure: classify(answer.code), detail: plain_words(&answer.error_info) })
+    }
+}
+
+/// The address with the signature in it: made for one request, never kept, never shown.
+fn url(upstream: &Upstream, usersig: &SecretString) -> String {
+    let Upstream { endpoint, sdk_app_id, admin, .. } = upstream;
+    let random = fastrand::u32(..);
+    let admin = percent_encode(admin);
+    let usersig = percent_encode(usersig.expose_secret());
+    format!(
+        "{endpoint}/{COMMAND}?sdkappid={sdk_app_id}&identifier={admin}&usersig={usersig}&random={random}&contenttype=json"
+    )
+}
+
+/// Leaves what RFC 3986 calls unreserved, and `*`, which stands in signatures.
+fn percent_encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'*' => encoded.push(byte.into()),
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+async fn read_body(mut response: reqwest::Response) -> Result<Vec<u8>, Failed> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| of_transport(&error))? {
+        if body.len() + chunk.len() > ANSWER_CAP_BYTES {
+            let detail = format!("the answer is larger than {ANSWER_CAP_BYTES} bytes");
+            return Err(Failed { failure: Failure::MALFORMED, detail });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn timed_out(timeout: Duration) -> Failed {
+    Failed { failure: Failure::TIMEOUT, detail: format!("no answer within {} ms", timeout.as_millis()) }
+}
+
+/// What reqwest says, without the URL, which holds the signature.
+fn of_transport(error: &reqwest::Error) -> Failed {
+    let failure = if error.is_timeout() { Failure::TIMEOUT } else { Failure::CONNECT };
+    Failed { failure, detail: chain(error) }
+}
+
+/// The causes of an error, outermost left out: reqwest's own words name the URL there.
+fn chain(error: &reqwest::Error) -> String {
+    let mut words = Vec::new();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if words.last() != Some(&text) {
+            words.push(text);
+        }
+        cause = error.source();
+    }
+    if words.is_empty() {
+        words.push("the exchange broke off".to_owned());
+    }
+    plain_words(&words.join(": "))
+}
+
+/// A text of the upstream with every run of ASCII left out that is long enough to be a token, a key or a signature.
+fn plain_words(text: &str) -> String {
+    let mut plain = String::new();
+    let mut run = String::new();
+    for c in text.chars().chain([' ']) {
+        if c.is_ascii_graphic() {
+            run.push(c);
+            continue;
+        }
+        plain.push_str(if run.len() > WORD_CAP_CHARS { "[left out]" } else { &run });
+        run.clear();
+        plain.push(c);
+    }
+    plain.pop(); // The blank that ended the last run.
+    plain
+}
+
+/// The request's body, which tells when the connection takes it: then the head is being written, too.
+struct Told {
+    bytes: Option<Bytes>,
+    sent: Option<oneshot::Sender<Moment>>,
+}
+
+impl Told {
+    fn new(question: Question<'_>, sent: oneshot::Sender<Moment>) -> Told {
+        let text = json!({ "TaskID": question.task, "UserID": question.user }).to_string();
+        Told { bytes: Some(text.into()), sent: Some(sent) }
+    }
+}
+
+impl Body for Told {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if let Some(sent) = self.sent.take() {
+            let _ = sent.send(Moment::now()); // Whoever asked may have given up.
+        }
+        Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_words_of_the_upstream_are_left_out() {
+        let text = "verify failed for usersig=eJyrVgrxCdYrSy1SslJQMtIzUNJRAItkpqTm of admin";
+        assert_eq!(plain_words(text), "verify failed for [left out] of admin");
+        assert_eq!(plain_words("签名错误，请检查签名 70003"), "签名错误，请检查签名 70003");
+    }
+
+    #[test]
+    fn the_address_is_the_one_of_the_manual() {
+        let upstream = Upstream {
+            endpoint: "https://console.tim.qq.com".into(),
+            sdk_app_id: 88_888_888,
+            admin: "a b&c".into(),
+            timeout: Duration::from_secs(1),
+        };
+        let address = url(&upstream, &SecretString::from("eJx*a-b_".to_owned()));
+        let (start, random) = address.split_once("&random=").unwrap();
+        let manual = "https://console.tim.qq.com/v4/timpush/all_member_push_trace?sdkappid=88888888&identifier=a%20b%26c\
+                      &usersig=eJx*a-b_";
+        assert_eq!(start, manual);
+        let number: u32 = random.strip_suffix("&contenttype=json").unwrap().parse().unwrap();
+        assert_ne!(address, url(&upstream, &SecretString::from("eJx*a-b_".to_owned())), "{number} is random");
+    }
+}

@@ -71,8 +71,8 @@ pub enum Look {
     },
     /// The API refuses this pair.
     Refused,
-    /// Something else failed.
-    Failed,
+    /// Something else failed; the next look comes no earlier than this long after.
+    Failed { at_least: Millis },
 }
 
 /// Where a pair stands in the schedule.
@@ -206,8 +206,8 @@ impl Schedule {
                 plan.failures = plan.failures.saturating_add(1);
                 plan.state = State::Failing;
             }
-            Look::Failed => {
-                plan.due_at = now + doubled(FAILED_GAP, plan.failures, FAILED_LONGEST_GAP);
+            Look::Failed { at_least } => {
+                plan.due_at = now + doubled(FAILED_GAP, plan.failures, FAILED_LONGEST_GAP).max(at_least);
                 plan.failures = plan.failures.saturating_add(1);
             }
         }

@@ -137,7 +137,7 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Step::Take),
         any::<bool>().prop_map(|settled| Step::Looked(answered(settled))),
         Just(Step::Looked(Look::Refused)),
-        Just(Step::Looked(Look::Failed)),
+        Just(Step::Looked(Look::Failed { at_least: 0 })),
         Just(Step::End),
         (0..2_000_000i64).prop_map(Step::Pass),
         (-DAY..DAY).prop_map(Step::Shift),

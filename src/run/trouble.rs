@@ -1,0 +1,138 @@
+//! What an app does about its failures: sign again, pause, probe. Pure, told the time.
+
+use std::time::Duration;
+
+use crate::api::code::{Action, LOCKOUT_PAUSE, PROBE_PAUSE};
+
+/// The longest pause that grows by doubling; longer ones are those that the upstream asks for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+/// What the poller does next for the pair whose look failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Look again, no earlier than this.
+    Again { at_least: Duration },
+    /// Look again with a fresh signature.
+    SignAndAgain,
+    /// Look again, and ask more slowly.
+    Slower,
+    /// This pair only rarely.
+    Refuse,
+}
+
+/// The troubles of one app.
+#[derive(Debug, Default)]
+pub struct Trouble {
+    /// Unix milliseconds; 0 when not paused.
+    resume_at: i64,
+    /// Pauses in a row.
+    pauses: u32,
+    /// Tells looks that began before the latest pause from later ones.
+    epoch: u32,
+    /// One look alone goes out to see whether the trouble is over.
+    probing: bool,
+    /// The upstream named its time: a new credential does not shorten this pause.
+    fixed: bool,
+    /// A fresh signature was made since the last good answer.
+    signed_anew: bool,
+    /// Refusals despite a fresh signature.
+    refusals: u32,
+    /// The generation of the credential when the pause began.
+    credential: u64,
+}
+
+impl Trouble {
+    /// Takes over a pause that an earlier process left, Unix milliseconds.
+    pub fn resumed(resume_at: i64) -> Trouble {
+        Trouble { resume_at, probing: resume_at > 0, fixed: resume_at > 0, ..Trouble::default() }
+    }
+
+    /// When polling goes on, Unix milliseconds; 0 when not paused.
+    pub fn resume_at(&self) -> i64 {
+        self.resume_at
+    }
+
+    /// Tells looks apart that began before a pause.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// True while one look alone may be on its way.
+    pub fn is_probing(&self) -> bool {
+        self.probing
+    }
+
+    /// Ends the pause if it is over; true if polling may go on.
+    pub fn may_go_on(&mut self, now: i64) -> bool {
+        if self.resume_at > now {
+            return false;
+        }
+        self.resume_at = 0;
+        true
+    }
+
+    /// The credential was replaced: a pause that waits for somebody to act ends.
+    pub fn credential_is(&mut self, generation: u64) -> bool {
+        let ends = self.resume_at > 0 && !self.fixed && generation != self.credential;
+        if ends {
+            self.resume_at = 0;
+            self.signed_anew = false;
+            self.refusals = 0;
+        }
+        ends
+    }
+
+    /// An answer came.
+    pub fn over(&mut self) {
+        let epoch = self.epoch;
+        *self = Trouble { epoch, resume_at: self.resume_at, fixed: self.fixed, credential: self.credential, ..Trouble::default() };
+    }
+
+    /// What to do about a failure with that `action`, of a look that began in `epoch`, with a credential of that
+    /// `generation` from which a new signature can be made or not.
+    pub fn about(&mut self, action: Action, epoch: u32, now: i64, (generation, can_sign): (u64, bool)) -> Step {
+        let again = Step::Again { at_least: Duration::ZERO };
+        match action {
+            Action::Retry | Action::RetryThenGiveUp { .. } => again,
+            Action::RetryLate { at_least } => Step::Again { at_least },
+            Action::SlowDown => Step::Slower,
+            Action::GiveUpPair => Step::Refuse,
+            // A look that began before the trouble was known says nothing new.
+            Action::Resign { .. } | Action::Pause { .. } if epoch != self.epoch => again,
+            Action::Resign { .. } if can_sign && !self.signed_anew => {
+                self.signed_anew = true;
+                self.epoch += 1;
+                Step::SignAndAgain
+            }
+            Action::Resign { then_tries } if self.refusals < then_tries => {
+                self.refusals += 1;
+                again
+            }
+            Action::Resign { .. } => self.pause(PROBE_PAUSE, false, now, generation),
+            Action::Pause { at_least } => {
+                let fixed = at_least != PROBE_PAUSE || at_least == LOCKOUT_PAUSE && PROBE_PAUSE != LOCKOUT_PAUSE;
+                self.pause(at_least, fixed, now, generation)
+            }
+        }
+    }
+
+    /// Stops all looks; each pause in a row that the upstream did not name is longer than the one before.
+    pub fn pause(&mut self, at_least: Duration, fixed: bool, now: i64, generation: u64) -> Step {
+        let doubled = at_least.saturating_mul(1 << self.pauses.min(6)).min(LONGEST_PAUSE.max(at_least));
+        let length = if fixed { at_least } else { doubled };
+        self.resume_at = now + i64::try_from(length.as_millis()).unwrap_or(i64::MAX / 2);
+        self.pauses += 1;
+        self.epoch += 1;
+        self.probing = true;
+        self.fixed = fixed;
+        self.credential = generation;
+        Step::Again { at_least: Duration::ZERO }
+    }
+
+    /// The wall clock was set by so many milliseconds.
+    pub fn shift(&mut self, by: i64) {
+        if self.resume_at > 0 {
+            self.resume_at += by;
+        }
+    }
+}
