@@ -202,7 +202,8 @@ pub struct Device {
     /// `InstanceId`; empty where it is missing.
     pub instance: String,
     pub event: Event,
-    /// The vendor on the offline route. On the online route every device is [`Platform::Im`].
+    /// The vendor on the offline route. On the online route every device is [`Platform::Im`]; which of both a leaf
+    /// counts under: [`Device::platform_on`].
     pub platform: Platform,
     pub notifications: Notifications,
     /// `PushTime` in Unix seconds, where it could be read.
@@ -212,6 +213,15 @@ pub struct Device {
 }
 
 impl Device {
+    /// The platform under which leaves of that route count, whatever `EventType` says of the element.
+    pub fn platform_on(&self, route: Route) -> Platform {
+        match (route, self.platform) {
+            (Route::Online, _) => Platform::Im,
+            (Route::Offline, Platform::Im) => Platform::UNKNOWN,
+            (Route::Offline, vendor) => vendor,
+        }
+    }
+
     /// The route that holds `IMStat`: the one `EventType` names; for a number not documented the one whose leaves
     /// are filled, offline where both or none are.
     pub fn route(&self) -> Route {
@@ -256,16 +266,19 @@ pub enum Drift {
     ValueType,
     /// A key that every answer must have, absent.
     MissingField,
+    /// More devices, or a longer text, than we read of one answer.
+    Cut,
 }
 
 impl Drift {
-    pub const ALL: [Drift; 6] = [
+    pub const ALL: [Drift; 7] = [
         Drift::UnknownField,
         Drift::EnumValue,
         Drift::UnreadableTime,
         Drift::FutureTime,
         Drift::ValueType,
         Drift::MissingField,
+        Drift::Cut,
     ];
 
     /// The value of the label `kind`.
@@ -277,6 +290,7 @@ impl Drift {
             Drift::FutureTime => "future_time",
             Drift::ValueType => "value_type",
             Drift::MissingField => "missing_field",
+            Drift::Cut => "cut",
         }
     }
 }
