@@ -110,7 +110,11 @@ impl Client {
         usersig: &SecretString,
         sent: oneshot::Sender<Moment>,
     ) -> Result<Answer, Failed> {
-        let client = if upstream.endpoint.starts_with("https:") { &self.tls } else { &self.plain };
+        let client = if upstream.endpoint.starts_with("https:") {
+            &self.tls
+        } else {
+            &self.plain
+        };
         let exchange = async {
             let response = client
                 .post(url(upstream, usersig))
@@ -122,25 +126,38 @@ impl Client {
             let status = response.status().as_u16();
             if status != 200 {
                 let detail = "the upstream answered with that HTTP status".to_owned();
-                return Err(Failed { failure: classify_http(status), detail });
+                return Err(Failed {
+                    failure: classify_http(status),
+                    detail,
+                });
             }
             read_body(response).await
         };
         let body = tokio::time::timeout(upstream.timeout, exchange)
             .await
             .unwrap_or_else(|_| Err(timed_out(upstream.timeout)))?;
-        let answer = Answer::parse(&body)
-            .map_err(|malformed| Failed { failure: Failure::MALFORMED, detail: malformed.to_string() })?;
+        let answer = Answer::parse(&body).map_err(|malformed| Failed {
+            failure: Failure::MALFORMED,
+            detail: malformed.to_string(),
+        })?;
         if answer.success {
             return Ok(answer);
         }
-        Err(Failed { failure: classify(answer.code), detail: plain_words(&answer.error_info) })
+        Err(Failed {
+            failure: classify(answer.code),
+            detail: plain_words(&answer.error_info),
+        })
     }
 }
 
 /// The address with the signature in it: made for one request, never kept, never shown.
 fn url(upstream: &Upstream, usersig: &SecretString) -> String {
-    let Upstream { endpoint, sdk_app_id, admin, .. } = upstream;
+    let Upstream {
+        endpoint,
+        sdk_app_id,
+        admin,
+        ..
+    } = upstream;
     let random = fastrand::u32(..);
     let admin = percent_encode(admin);
     let usersig = percent_encode(usersig.expose_secret());
@@ -154,7 +171,9 @@ fn percent_encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'*' => encoded.push(byte.into()),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'*' => {
+                encoded.push(byte.into())
+            }
             _ => encoded.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -166,7 +185,10 @@ async fn read_body(mut response: reqwest::Response) -> Result<Vec<u8>, Failed> {
     while let Some(chunk) = response.chunk().await.map_err(|error| of_transport(&error))? {
         if body.len() + chunk.len() > ANSWER_CAP_BYTES {
             let detail = format!("the answer is larger than {ANSWER_CAP_BYTES} bytes");
-            return Err(Failed { failure: Failure::MALFORMED, detail });
+            return Err(Failed {
+                failure: Failure::MALFORMED,
+                detail,
+            });
         }
         body.extend_from_slice(&chunk);
     }
@@ -174,13 +196,23 @@ async fn read_body(mut response: reqwest::Response) -> Result<Vec<u8>, Failed> {
 }
 
 fn timed_out(timeout: Duration) -> Failed {
-    Failed { failure: Failure::TIMEOUT, detail: format!("no answer within {} ms", timeout.as_millis()) }
+    Failed {
+        failure: Failure::TIMEOUT,
+        detail: format!("no answer within {} ms", timeout.as_millis()),
+    }
 }
 
 /// What reqwest says, without the URL, which holds the signature.
 fn of_transport(error: &reqwest::Error) -> Failed {
-    let failure = if error.is_timeout() { Failure::TIMEOUT } else { Failure::CONNECT };
-    Failed { failure, detail: chain(error) }
+    let failure = if error.is_timeout() {
+        Failure::TIMEOUT
+    } else {
+        Failure::CONNECT
+    };
+    Failed {
+        failure,
+        detail: chain(error),
+    }
 }
 
 /// The causes of an error, outermost left out: reqwest's own words name the URL there.
@@ -209,7 +241,11 @@ fn plain_words(text: &str) -> String {
             run.push(c);
             continue;
         }
-        plain.push_str(if run.len() > WORD_CAP_CHARS { "[left out]" } else { &run });
+        plain.push_str(if run.len() > WORD_CAP_CHARS {
+            "[left out]"
+        } else {
+            &run
+        });
         run.clear();
         plain.push(c);
     }
@@ -226,7 +262,10 @@ struct Told {
 impl Told {
     fn new(question: Question<'_>, sent: oneshot::Sender<Moment>) -> Told {
         let text = json!({ "TaskID": question.task, "UserID": question.user }).to_string();
-        Told { bytes: Some(text.into()), sent: Some(sent) }
+        Told {
+            bytes: Some(text.into()),
+            sent: Some(sent),
+        }
     }
 }
 
@@ -261,7 +300,10 @@ mod tests {
     fn long_words_of_the_upstream_are_left_out() {
         let text = "verify failed for usersig=eJyrVgrxCdYrSy1SslJQMtIzUNJRAItkpqTm of admin";
         assert_eq!(plain_words(text), "verify failed for [left out] of admin");
-        assert_eq!(plain_words("签名错误，请检查签名 70003"), "签名错误，请检查签名 70003");
+        assert_eq!(
+            plain_words("签名错误，请检查签名 70003"),
+            "签名错误，请检查签名 70003"
+        );
     }
 
     #[test]
@@ -278,6 +320,10 @@ mod tests {
                       &usersig=eJx*a-b_";
         assert_eq!(start, manual);
         let number: u32 = random.strip_suffix("&contenttype=json").unwrap().parse().unwrap();
-        assert_ne!(address, url(&upstream, &SecretString::from("eJx*a-b_".to_owned())), "{number} is random");
+        assert_ne!(
+            address,
+            url(&upstream, &SecretString::from("eJx*a-b_".to_owned())),
+            "{number} is random"
+        );
     }
 }

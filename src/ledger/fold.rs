@@ -187,10 +187,7 @@ pub fn delay_seconds(pushed_at: Option<i64>, at: Option<i64>) -> Option<i64> {
 impl KnownDevice {
     /// The platform this device counts under on that route.
     pub fn platform_on(&self, route: Route) -> Platform {
-        match route {
-            Route::Offline => self.platform,
-            Route::Online => Platform::Im,
-        }
+        self.platform.on(route)
     }
 
     /// The routes this device has shown: its own, and the other one where a result is known there.

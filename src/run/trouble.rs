@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use crate::api::code::{Action, LOCKOUT_PAUSE, PROBE_PAUSE};
+use crate::api::code::Action;
 
+/// Before the first probe of an app whose questions cannot succeed until somebody acts.
+const PROBE_PAUSE: Duration = Duration::from_secs(60);
 /// The longest pause that grows by doubling; longer ones are those that the upstream asks for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
@@ -98,7 +100,7 @@ impl Trouble {
             Action::SlowDown => Step::Slower,
             Action::GiveUpPair => Step::Refuse,
             // A look that began before the trouble was known says nothing new.
-            Action::Resign { .. } | Action::Pause { .. } if epoch != self.epoch => again,
+            Action::Resign { .. } | Action::Pause { .. } | Action::Stop if epoch != self.epoch => again,
             Action::Resign { .. } if can_sign && !self.signed_anew => {
                 self.signed_anew = true;
                 self.epoch += 1;
@@ -108,25 +110,31 @@ impl Trouble {
                 self.refusals += 1;
                 again
             }
-            Action::Resign { .. } => self.pause(PROBE_PAUSE, false, now, generation),
+            Action::Resign { .. } | Action::Stop => {
+                self.stop(now, generation);
+                again
+            }
             Action::Pause { at_least } => {
-                let fixed = at_least != PROBE_PAUSE || at_least == LOCKOUT_PAUSE && PROBE_PAUSE != LOCKOUT_PAUSE;
-                self.pause(at_least, fixed, now, generation)
+                self.pause(at_least, now, generation);
+                self.fixed = true;
+                again
             }
         }
     }
 
-    /// Stops all looks; each pause in a row that the upstream did not name is longer than the one before.
-    pub fn pause(&mut self, at_least: Duration, fixed: bool, now: i64, generation: u64) -> Step {
-        let doubled = at_least.saturating_mul(1 << self.pauses.min(6)).min(LONGEST_PAUSE.max(at_least));
-        let length = if fixed { at_least } else { doubled };
+    /// Somebody must act: all looks stop, and each probe in vain makes the next one wait longer.
+    pub fn stop(&mut self, now: i64, generation: u64) {
+        let length = PROBE_PAUSE.saturating_mul(1 << self.pauses.min(6)).min(LONGEST_PAUSE);
+        self.pause(length, now, generation);
+        self.fixed = false;
+    }
+
+    fn pause(&mut self, length: Duration, now: i64, generation: u64) {
         self.resume_at = now + i64::try_from(length.as_millis()).unwrap_or(i64::MAX / 2);
         self.pauses += 1;
         self.epoch += 1;
         self.probing = true;
-        self.fixed = fixed;
         self.credential = generation;
-        Step::Again { at_least: Duration::ZERO }
     }
 
     /// The wall clock was set by so many milliseconds.

@@ -1,5 +1,6 @@
 //! One answer, understood: platforms, routes, stages, outcomes and reasons in place of the upstream's numbers.
 
+mod clock;
 mod model;
 pub mod read;
 pub mod reason;

@@ -128,6 +128,16 @@ impl Platform {
         "unknown", "apns", "xiaomi", "huawei", "fcm", "meizu", "oppo", "vivo", "honor",
     ];
 
+    /// The platform under which leaves of that route count: the online route has no vendor, and an online element
+    /// names none for the offline leaves it may hold.
+    pub fn on(self, route: Route) -> Platform {
+        match (route, self) {
+            (Route::Online, _) => Platform::Im,
+            (Route::Offline, Platform::Im) => Platform::UNKNOWN,
+            (Route::Offline, vendor) => vendor,
+        }
+    }
+
     /// True for the numbers the upstream documents, 0 to 8.
     pub fn is_documented(self) -> bool {
         self.name().is_some()
@@ -202,7 +212,8 @@ pub struct Device {
     /// `InstanceId`; empty where it is missing.
     pub instance: String,
     pub event: Event,
-    /// The vendor on the offline route. On the online route every device is [`Platform::Im`].
+    /// The vendor on the offline route. On the online route every device is [`Platform::Im`]; which of both a leaf
+    /// counts under: [`Device::platform_on`].
     pub platform: Platform,
     pub notifications: Notifications,
     /// `PushTime` in Unix seconds, where it could be read.
@@ -212,6 +223,11 @@ pub struct Device {
 }
 
 impl Device {
+    /// The platform under which leaves of that route count, whatever `EventType` says of the element.
+    pub fn platform_on(&self, route: Route) -> Platform {
+        self.platform.on(route)
+    }
+
     /// The route that holds `IMStat`: the one `EventType` names; for a number not documented the one whose leaves
     /// are filled, offline where both or none are.
     pub fn route(&self) -> Route {
@@ -256,16 +272,19 @@ pub enum Drift {
     ValueType,
     /// A key that every answer must have, absent.
     MissingField,
+    /// More devices, or a longer text, than we read of one answer.
+    Cut,
 }
 
 impl Drift {
-    pub const ALL: [Drift; 6] = [
+    pub const ALL: [Drift; 7] = [
         Drift::UnknownField,
         Drift::EnumValue,
         Drift::UnreadableTime,
         Drift::FutureTime,
         Drift::ValueType,
         Drift::MissingField,
+        Drift::Cut,
     ];
 
     /// The value of the label `kind`.
@@ -277,6 +296,7 @@ impl Drift {
             Drift::FutureTime => "future_time",
             Drift::ValueType => "value_type",
             Drift::MissingField => "missing_field",
+            Drift::Cut => "cut",
         }
     }
 }
