@@ -166,9 +166,7 @@ pub fn classify_http(status: u16) -> Failure {
     }
 }
 
-const STOP: Action = Action::Pause {
-    at_least: PROBE_PAUSE,
-};
+const STOP: Action = Action::Stop;
 const RESIGN: Action = Action::Resign { then_tries: 0 };
 
 /// Domain sheet, sections 6.1 to 6.3, by number. Codes of other commands are left out and so unknown.
