@@ -1,1 +1,12 @@
 //! Builds the house: a poller for each app, reload, signals, shutdown.
+
+mod apps;
+pub mod clock;
+mod daemon;
+mod look;
+mod pairs;
+mod poller;
+mod sources;
+mod trouble;
+
+pub use daemon::{Daemon, Failure, Options};

@@ -236,16 +236,13 @@ impl Schedule {
         None
     }
 
-    /// When the next look is due or the next pair ends; the past if that is now, `None` if there is nothing to wait
-    /// for.
-    pub fn next_at(&mut self, now: Millis) -> Option<Millis> {
+    /// When the next look is due: `now` if one is due already, `None` if none is planned.
+    pub fn next_look_at(&mut self, now: Millis) -> Option<Millis> {
         self.ripen(now);
         if self.due_count > 0 {
             return Some(now);
         }
-        let look = self.waiting.peek().map(|Reverse(entry)| entry.at);
-        let end = self.ends.peek().map(|Reverse((at, _))| *at);
-        look.into_iter().chain(end).min()
+        self.waiting.peek().map(|Reverse(entry)| entry.at)
     }
 
     /// Looks that are due and wait for the budget.

@@ -29,12 +29,12 @@ fn answered(settled: bool) -> Look {
 fn a_pair_is_looked_at_from_its_push_on_and_once_at_a_time() {
     let mut schedule = Schedule::default();
     schedule.insert(3, seed(5_000), 0);
-    assert_eq!((schedule.take(4_999), schedule.next_at(0)), (None, Some(5_000)));
+    assert_eq!((schedule.take(4_999), schedule.next_look_at(0)), (None, Some(5_000)));
     assert_eq!(schedule.take(5_000), Some(3));
     assert_eq!(schedule.take(900_000), None, "its look is on its way");
     schedule.looked(3, answered(false), 5_100);
     assert_eq!(
-        (schedule.take(5_200), schedule.next_at(5_200)),
+        (schedule.take(5_200), schedule.next_look_at(5_200)),
         (None, Some(6_100))
     );
     assert_eq!(schedule.take(6_100), Some(3));
@@ -86,7 +86,7 @@ fn refusals_wait_longer_each_time_and_an_answer_forgives_them() {
         assert_eq!(schedule.take(now), Some(0));
         schedule.looked(0, Look::Refused, now);
         assert_eq!(
-            (schedule.count(State::Failing), schedule.next_at(now)),
+            (schedule.count(State::Failing), schedule.next_look_at(now)),
             (1, Some(now + wait))
         );
         now += wait;
@@ -114,7 +114,7 @@ fn a_clock_set_back_a_day_delays_nothing() {
         now,
     );
     schedule.shift(-DAY);
-    assert_eq!(schedule.next_at(now - DAY), Some(now - DAY + SHORTEST_GAP));
+    assert_eq!(schedule.next_look_at(now - DAY), Some(now - DAY + SHORTEST_GAP));
     assert_eq!(schedule.take(now - DAY + SHORTEST_GAP), Some(0));
 }
 

@@ -1,0 +1,215 @@
+//! One look: sign, ask, read, record; and what its end means for pair and app.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::api::client::{Client, Failed, Question, Upstream};
+use crate::api::code::Action;
+use crate::budget::Moment;
+use crate::ledger::{Ledger, LedgerClosed, Sighting, Verdict};
+use crate::schedule::{Look, Slot};
+use crate::trace::{Drift, read};
+use crate::usersig::Signed;
+use crate::watch::LabelSet;
+
+use super::clock::{wall_millis, wall_seconds};
+use super::poller::{Done, Poller};
+use super::trouble::Step;
+
+/// All that a look needs, apart from the poller.
+struct Task {
+    slot: Slot,
+    row: i64,
+    /// Of [`super::trouble::Trouble::epoch`].
+    epoch: u32,
+    app: Arc<str>,
+    task: String,
+    user: String,
+    labels: LabelSet,
+    zone_offset_seconds: i32,
+    signed: Signed,
+    upstream: Arc<Upstream>,
+    client: Client,
+    ledger: Ledger,
+}
+
+/// What a look came to.
+pub(super) struct Looked {
+    slot: Slot,
+    row: i64,
+    epoch: u32,
+    /// From the start to the answer or the failure.
+    took: Duration,
+    drift: Vec<Drift>,
+    end: Result<Result<Verdict, LedgerClosed>, Failed>,
+}
+
+impl Poller {
+    /// Starts the look at the pair that is next; the budget's slot is taken.
+    pub(super) fn look(&mut self, now: i64) {
+        let signed = match self.signer.current(now / 1000) {
+            Ok(signed) => signed,
+            Err(error) => return self.cannot_sign(&error, now),
+        };
+        self.tools.metrics.set_usersig_expiry(Some(signed.expires_at));
+        let Some((slot, task)) = self.next_task(signed, now) else {
+            return self.unused();
+        };
+        let (sent, sending) = oneshot::channel();
+        let (answered, answering) = oneshot::channel();
+        self.sending = Some(sending);
+        self.next_answer = Some(answering);
+        self.in_flight += 1;
+        self.tools.metrics.request_sent();
+        tracing::debug!(app = %self.name, slot, "look");
+        self.work.spawn(async move { Done::Looked(task.run(sent, answered).await) });
+    }
+
+    fn next_task(&mut self, signed: Signed, now: i64) -> Option<(Slot, Task)> {
+        let slot = self.schedule.take(now)?;
+        let pair = self.list.pair(slot)?;
+        let task = Task {
+            slot,
+            row: self.held.get(&slot)?.row,
+            epoch: self.trouble.epoch(),
+            app: self.name.clone(),
+            task: pair.task.to_owned(),
+            user: pair.user.to_owned(),
+            labels: pair.labels.clone(),
+            zone_offset_seconds: self.app.zone_offset_seconds,
+            signed,
+            upstream: self.upstream.clone(),
+            client: self.tools.client.clone(),
+            ledger: self.tools.ledger.clone(),
+        };
+        Some((slot, task))
+    }
+
+    /// Nothing was asked after all: gives the slot back as if it had been.
+    fn unused(&mut self) {
+        if let Err(error) = self.tools.budget.sent(Moment::now()) {
+            tracing::error!(app = %self.name, %error, "cannot give the slot back");
+        }
+    }
+
+    fn cannot_sign(&mut self, error: &crate::usersig::SignError, now: i64) {
+        tracing::error!(app = %self.name, %error, "no signature; polling pauses");
+        self.status.latest_failure = Some(error.to_string());
+        self.tools.metrics.set_usersig_expiry(None);
+        let generation = self.signer.credential_generation(now / 1000);
+        self.trouble.stop(now, generation);
+        self.unused();
+    }
+
+    /// A look ended.
+    pub(super) fn looked(&mut self, looked: Looked) -> Result<(), LedgerClosed> {
+        self.in_flight -= 1;
+        let now = wall_millis();
+        self.tools.metrics.request_ended(looked.took);
+        for kind in &looked.drift {
+            self.tools.metrics.drift(*kind, 1);
+        }
+        let look = match &looked.end {
+            Ok(verdict) => self.answered(&looked, (*verdict).as_ref().map_err(|_| LedgerClosed)?, now),
+            Err(failed) => self.failed(&looked, failed, now),
+        };
+        if self.held.get(&looked.slot).is_some_and(|held| held.row == looked.row) {
+            self.schedule.looked(looked.slot, look, now);
+        }
+        Ok(())
+    }
+
+    fn answered(&mut self, looked: &Looked, verdict: &Verdict, now: i64) -> Look {
+        self.tools.metrics.exchange_worked(now / 1000);
+        self.status.up = Some(true);
+        self.status.last_success_at = Some(now / 1000);
+        if self.tools.budget.pace().narrow() {
+            self.publish(now);
+        }
+        if self.trouble.is_probing() && self.trouble.epoch() == looked.epoch {
+            tracing::info!(app = %self.name, "the upstream answers again");
+            self.keep_pause();
+        }
+        if self.trouble.epoch() == looked.epoch {
+            self.trouble.over();
+        }
+        if let Some(held) = self.held.get_mut(&looked.slot) {
+            held.doubts = 0;
+        }
+        let (pushed_at, ends_at) = self.times(looked.slot, verdict.pushed_at);
+        Look::Answered { settled: verdict.settled, pushed_at: Some(pushed_at), ends_at }
+    }
+
+    fn failed(&mut self, looked: &Looked, failed: &Failed, now: i64) -> Look {
+        let failure = &failed.failure;
+        tracing::warn!(
+            app = %self.name, kind = failure.kind.as_str(), code = failure.code, detail = %failed.detail,
+            "exchange failed"
+        );
+        self.status.latest_failure = Some(failed.to_string());
+        let credential = (self.signer.credential_generation(now / 1000), self.signer.can_renew());
+        let was_paused = self.trouble.resume_at();
+        let mut step = self.trouble.about(failure.action, looked.epoch, now, credential);
+        if let (Action::RetryThenGiveUp { tries }, Some(held)) = (failure.action, self.held.get_mut(&looked.slot)) {
+            held.doubts += 1;
+            if held.doubts > tries {
+                step = Step::Refuse;
+            }
+        }
+        // A refusal of one pair is an exchange that worked.
+        if step == Step::Refuse {
+            self.tools.metrics.failed(failure.kind.as_str(), failure.code);
+            self.tools.metrics.set_up(true);
+        } else {
+            self.tools.metrics.exchange_failed(failure.kind.as_str(), failure.code);
+        }
+        self.status.up = Some(step == Step::Refuse);
+        let look = match step {
+            Step::Again { at_least } => Look::Failed { at_least: millis(at_least) },
+            Step::Refuse => Look::Refused,
+            Step::SignAndAgain => {
+                self.signer.renew();
+                Look::Failed { at_least: 0 }
+            }
+            Step::Slower => {
+                self.tools.budget.pace().widen();
+                Look::Failed { at_least: 0 }
+            }
+        };
+        if self.trouble.resume_at() != was_paused {
+            let seconds = (self.trouble.resume_at() - now) / 1000;
+            tracing::warn!(app = %self.name, seconds, "polling pauses");
+            self.keep_pause();
+        }
+        self.publish(now);
+        look
+    }
+}
+
+impl Task {
+    async fn run(self, sent: oneshot::Sender<Moment>, answered: oneshot::Sender<Moment>) -> Looked {
+        let began = Moment::now();
+        let question = Question { task: &self.task, user: &self.user };
+        let answer = self.client.ask(&self.upstream, question, &self.signed.text, sent).await;
+        let answered_at = Moment::now();
+        let _ = answered.send(answered_at); // Of no use to the pace once a later request has started.
+        let mut drift = Vec::new();
+        let end = match answer {
+            Err(failed) => Err(failed),
+            Ok(answer) => {
+                let polled_at = wall_seconds();
+                let trace = read::read(&answer, self.zone_offset_seconds, polled_at);
+                drift.clone_from(&trace.drift);
+                let sighting = Sighting { row: self.row, labels: self.labels, polled_at, trace };
+                Ok(self.ledger.record(&self.app, sighting).await)
+            }
+        };
+        Looked { slot: self.slot, row: self.row, epoch: self.epoch, took: answered_at.since(began), drift, end }
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
+}

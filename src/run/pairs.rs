@@ -1,0 +1,211 @@
+//! How a list comes into force: its difference, told to the ledger in pieces while polling goes on.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::ledger::{Ended, Enrol, Known, Leave, LedgerClosed};
+use crate::metrics::Refused;
+use crate::schedule::{Seed, Slot, State};
+use crate::watch::Entry;
+use crate::watch::list::Gone;
+
+use super::clock::{wall_millis, wall_seconds};
+use super::poller::{Done, Held, Poller};
+
+/// Pairs that one job tells the ledger.
+const PIECE: usize = 1000;
+/// How far before a pair was added the upstream may date its push and be believed: it remembers seven days.
+const PUSH_HORIZON_SECONDS: i64 = 7 * 86_400;
+
+/// A list on its way into force.
+#[derive(Debug, Default)]
+pub(super) struct Enrolment {
+    /// Waits until no look is on its way, so that none of its pairs is looked at while it leaves.
+    proposed: Option<Vec<Arc<Vec<Entry>>>>,
+    /// Pairs that the ledger is still to be told.
+    queue: VecDeque<Slot>,
+    /// A piece is on its way.
+    running: bool,
+    done: Option<oneshot::Sender<()>>,
+}
+
+/// The answer to one piece.
+pub(super) struct Enrolled {
+    slots: Vec<Slot>,
+    known: Vec<Option<Known>>,
+    now: i64,
+}
+
+impl Enrolment {
+    /// A new list; its turn comes when the one before is in force.
+    pub fn propose(&mut self, entries: Vec<Arc<Vec<Entry>>>, done: Option<oneshot::Sender<()>>) {
+        self.proposed = Some(entries);
+        self.done = done;
+    }
+
+    /// True while looks must wait.
+    pub fn is_waiting(&self) -> bool {
+        self.proposed.is_some()
+    }
+
+    /// True if the next list may be proposed.
+    pub fn takes_lists(&self) -> bool {
+        self.proposed.is_none() && self.queue.is_empty() && !self.running
+    }
+
+    /// Pairs that are listed but not in the schedule yet.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+}
+
+impl Poller {
+    /// Takes what steps can be taken now: a proposed list, the next piece of it, pairs whose watching is over.
+    pub(super) async fn advance(&mut self) -> Result<(), LedgerClosed> {
+        if self.in_flight == 0
+            && let Some(entries) = self.enrolment.proposed.take()
+        {
+            self.replace(&entries).await?;
+        }
+        if !self.enrolment.running {
+            if self.enrolment.queue.is_empty() {
+                if let Some(done) = self.enrolment.done.take_if(|_| self.enrolment.proposed.is_none()) {
+                    self.publish(wall_millis());
+                    let _ = done.send(()); // Whoever waited may have gone.
+                }
+            } else {
+                self.enrol_piece();
+            }
+        }
+        self.end_pairs().await
+    }
+
+    async fn replace(&mut self, entries: &[Arc<Vec<Entry>>]) -> Result<(), LedgerClosed> {
+        let all = entries.iter().flat_map(|entries| entries.iter());
+        let difference = self.list.replace(all, self.app.max_pairs);
+        if difference.over_limit > 0 {
+            self.tools.metrics.pairs_refused(Refused::OverLimit, difference.over_limit);
+            tracing::warn!(
+                app = %self.name, pairs = difference.over_limit, max_pairs = self.app.max_pairs,
+                "pairs left out: max_pairs is reached"
+            );
+        }
+        let mut leaves = Vec::new();
+        for gone in difference.gone {
+            // Those that are still queued never entered the gauges.
+            let state = self.schedule.remove(gone.slot);
+            leaves.extend(self.leave(gone, state.filter(|s| *s != State::Settled).map(|_| Ended::Removed)));
+        }
+        self.enrolment.queue.extend(difference.added);
+        let retimed = difference.retimed.into_iter().filter_map(|slot| {
+            let labels = self.list.pair(slot)?.labels.clone();
+            Some(Gone { slot, labels })
+        });
+        let mut changed = difference.relabelled;
+        let retimed: Vec<Gone> = retimed.filter(|r| changed.iter().all(|c| c.slot != r.slot)).collect();
+        changed.extend(retimed);
+        for gone in changed {
+            self.schedule.remove(gone.slot);
+            self.enrolment.queue.push_back(gone.slot);
+            leaves.extend(self.leave(gone, None));
+        }
+        self.tell_leaves(leaves).await
+    }
+
+    fn leave(&mut self, gone: Gone, reason: Option<Ended>) -> Option<Leave> {
+        let held = self.held.remove(&gone.slot)?;
+        Some(Leave { row: held.row, labels: gone.labels, reason })
+    }
+
+    async fn tell_leaves(&mut self, mut leaves: Vec<Leave>) -> Result<(), LedgerClosed> {
+        while !leaves.is_empty() {
+            let piece = leaves.split_off(leaves.len().saturating_sub(PIECE));
+            self.tools.ledger.leave(&self.name, piece).await?;
+        }
+        Ok(())
+    }
+
+    fn enrol_piece(&mut self) {
+        let (now, watch_for) = (wall_seconds(), self.app.watch_for.as_secs());
+        let mut slots = Vec::with_capacity(PIECE);
+        let mut pairs = Vec::with_capacity(PIECE);
+        while pairs.len() < PIECE
+            && let Some(slot) = self.enrolment.queue.pop_front()
+        {
+            let Some(pair) = self.list.pair(slot) else { continue };
+            let too_old = pair.pushed_at.is_some_and(|at| at.saturating_add_unsigned(watch_for) <= now);
+            pairs.push(Enrol {
+                task: pair.task.to_owned(),
+                user: pair.user.to_owned(),
+                labels: pair.labels.clone(),
+                pushed_at: pair.pushed_at,
+                add: !too_old,
+            });
+            slots.push(slot);
+        }
+        self.enrolment.running = true;
+        let (ledger, name) = (self.tools.ledger.clone(), self.name.clone());
+        self.work.spawn(async move {
+            let known = ledger.enrol(&name, pairs, now).await;
+            Done::Enrolled(known.map(|known| Enrolled { slots, known, now }))
+        });
+    }
+
+    /// The ledger told what it knows of a piece.
+    pub(super) async fn enrolled(&mut self, enrolled: Enrolled) -> Result<(), LedgerClosed> {
+        self.enrolment.running = false;
+        let mut leaves = Vec::new();
+        let mut too_old = 0;
+        for (slot, known) in enrolled.slots.into_iter().zip(enrolled.known) {
+            let Some(known) = known else {
+                too_old += 1;
+                self.list.remove(slot);
+                continue;
+            };
+            self.held.insert(slot, Held { row: known.row, added_at: known.added_at, doubts: 0 });
+            let (pushed_at, ends_at) = self.times(slot, known.pushed_at);
+            if known.ended == Some(Ended::Expired) {
+                self.held.remove(&slot);
+                self.list.remove(slot);
+            } else if ends_at <= enrolled.now * 1000 {
+                let reason = (known.ended != Some(Ended::Settled)).then_some(Ended::Expired);
+                leaves.extend(self.list.remove(slot).and_then(|gone| self.leave(gone, reason)));
+            } else {
+                let polled_at = known.polled_at.map(|at| at * 1000);
+                let settled = known.ended == Some(Ended::Settled);
+                self.schedule.insert(slot, Seed { pushed_at, polled_at, ends_at, settled }, wall_millis());
+            }
+        }
+        if too_old > 0 {
+            self.tools.metrics.pairs_refused(Refused::TooOld, too_old);
+            tracing::warn!(app = %self.name, pairs = too_old, "pairs left out: pushed longer ago than watch_for");
+        }
+        self.tell_leaves(leaves).await
+    }
+
+    /// Takes pairs whose watching is over off the list.
+    async fn end_pairs(&mut self) -> Result<(), LedgerClosed> {
+        let now = wall_millis();
+        let mut leaves = Vec::new();
+        while leaves.len() < PIECE
+            && let Some((slot, state)) = self.schedule.take_ended(now)
+        {
+            let reason = (state != State::Settled).then_some(Ended::Expired);
+            leaves.extend(self.list.remove(slot).and_then(|gone| self.leave(gone, reason)));
+        }
+        self.tell_leaves(leaves).await
+    }
+
+    /// When the push of a pair was and when its watching ends, Unix milliseconds: from what the watch list says, else
+    /// from what the upstream says if that can be true, else from when the pair was added.
+    pub(super) fn times(&self, slot: Slot, told: Option<i64>) -> (i64, i64) {
+        let listed = self.list.pair(slot).and_then(|pair| pair.pushed_at);
+        let added_at = self.held.get(&slot).map_or_else(wall_seconds, |held| held.added_at);
+        let believed = told.filter(|at| *at >= added_at - PUSH_HORIZON_SECONDS);
+        let pushed_at = listed.or(believed).unwrap_or(added_at) * 1000;
+        let watch_for = i64::try_from(self.app.watch_for.as_millis()).unwrap_or(i64::MAX / 4);
+        (pushed_at, pushed_at + watch_for)
+    }
+}
