@@ -185,6 +185,11 @@ impl Ledger {
         self.snapshot.load_full()
     }
 
+    /// A way to [`Ledger::snapshot`] that does not keep the keeper alive.
+    pub fn reader(&self) -> Arc<ArcSwap<Snapshot>> {
+        self.snapshot.clone()
+    }
+
     /// Watches pairs from now on; tells what is known of each, `None` for one that was not to be added.
     ///
     /// # Errors

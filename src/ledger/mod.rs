@@ -11,7 +11,7 @@ mod sums;
 mod tally;
 
 pub use keeper::{Commit, Enrol, Known, Leave, Ledger, LedgerClosed, Opened, Sighting, Verdict};
-pub use store::OpenError;
+pub use store::{OpenError, QUARANTINE_PREFIX};
 pub use tally::{
     AppTally, CodeLabel, DETECTION_BOUNDS_SECONDS, Ended, Histogram, NEVER_DUE, PlatformLabel,
     STAGE_DELAY_BOUNDS_SECONDS, SetKey, SetTally, Snapshot, StageTally,

@@ -6,7 +6,6 @@ mod daemon;
 mod look;
 mod pairs;
 mod poller;
-mod sources;
 mod trouble;
 
-pub use daemon::{Daemon, Failure, Options};
+pub use daemon::{Daemon, Failure, Options, Reloader};

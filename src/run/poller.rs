@@ -50,7 +50,7 @@ pub struct Tools {
     pub ledger: Ledger,
     pub client: Client,
     pub budget: Budget,
-    pub metrics: AppMetrics,
+    pub metrics: Arc<AppMetrics>,
     pub status: Arc<ArcSwap<AppStatus>>,
 }
 

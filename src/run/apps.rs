@@ -1,0 +1,257 @@
+//! The pollers and feeds of all apps, and how a reload changes them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use prometheus::Registry;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::api::client::Client;
+use crate::budget::Budget;
+use crate::config::App;
+use crate::ledger::Ledger;
+use crate::metrics::{AppMetrics, PushView, Refused};
+use crate::watch::feed::{Feed, Report};
+use crate::web::AppStatus;
+
+use super::clock::wall_millis;
+use super::poller::{COMMANDS_CAP, Command, Poller, Tools};
+
+/// Where each app's slot file lies, below the storage folder.
+pub const BUDGET_FOLDER: &str = "budget";
+
+/// What all apps share.
+pub struct Shared {
+    pub storage: PathBuf,
+    pub ledger: Ledger,
+    pub client: Client,
+    pub registry: Registry,
+}
+
+/// An app could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("app {app}: {why}")]
+pub struct StartError {
+    pub app: Arc<str>,
+    pub why: String,
+}
+
+/// One running app.
+struct Member {
+    app: App,
+    commands: mpsc::Sender<Command>,
+    metrics: Arc<AppMetrics>,
+    status: Arc<ArcSwap<AppStatus>>,
+    poller: JoinHandle<()>,
+    feed: AbortHandle,
+}
+
+/// All running apps. One task owns it.
+pub struct Apps {
+    shared: Shared,
+    cancel: CancellationToken,
+    members: BTreeMap<Arc<str>, Member>,
+    feeds: JoinSet<()>,
+}
+
+/// An app that was prepared: everything that can fail is done.
+pub struct Prepared {
+    app: App,
+    feed: Feed,
+    /// `None` for an app that runs already.
+    budget: Option<Budget>,
+}
+
+impl Apps {
+    /// No apps yet; all of them stop when `cancel` says so.
+    pub fn new(shared: Shared, cancel: CancellationToken) -> Apps {
+        Apps { shared, cancel, members: BTreeMap::new(), feeds: JoinSet::new() }
+    }
+
+    /// Does all that can fail of putting `apps` into force, and changes nothing.
+    ///
+    /// # Errors
+    /// Every app that cannot be started.
+    pub fn prepare(&self, apps: &[App]) -> Result<Vec<Prepared>, Vec<StartError>> {
+        let mut prepared = Vec::with_capacity(apps.len());
+        let mut errors = Vec::new();
+        for app in apps {
+            match self.prepare_one(app) {
+                Ok(one) => prepared.push(one),
+                Err(why) => errors.push(StartError { app: app.name.clone(), why }),
+            }
+        }
+        if errors.is_empty() { Ok(prepared) } else { Err(errors) }
+    }
+
+    fn prepare_one(&self, app: &App) -> Result<Prepared, String> {
+        let feed = Feed::new(&app.watch, &app.watch_labels).map_err(|error| error.to_string())?;
+        let budget = if self.members.contains_key(&app.name) {
+            None
+        } else {
+            let folder = self.shared.storage.join(BUDGET_FOLDER);
+            Some(Budget::open(&folder, &app.name, app.requests_per_second).map_err(|error| error.to_string())?)
+        };
+        Ok(Prepared { app: app.clone(), feed, budget })
+    }
+
+    /// Puts what was prepared into force: apps that stay go on, others end, new ones begin. Gives a receiver for each
+    /// list that is on its way into force.
+    ///
+    /// # Errors
+    /// Metrics of an app cannot be registered.
+    pub async fn apply(&mut self, prepared: Vec<Prepared>) -> Result<Vec<oneshot::Receiver<()>>, StartError> {
+        let leaving: Vec<Arc<str>> = {
+            let stays = |name: &Arc<str>| prepared.iter().any(|p| p.app.name == *name);
+            self.members.keys().filter(|name| !stays(name)).cloned().collect()
+        };
+        for name in leaving {
+            self.dismiss(&name).await;
+        }
+        let mut lists = Vec::new();
+        for one in prepared {
+            let name = one.app.name.clone();
+            match one.budget {
+                None => lists.extend(self.change(one.app, one.feed).await),
+                Some(budget) => match self.begin(one.app, one.feed, budget) {
+                    Ok(list) => lists.push(list),
+                    Err(why) => return Err(StartError { app: name, why }),
+                },
+            }
+        }
+        Ok(lists)
+    }
+
+    fn begin(&mut self, app: App, feed: Feed, budget: Budget) -> Result<oneshot::Receiver<()>, String> {
+        let metrics = AppMetrics::register(&self.shared.registry, &app.name, app.sdk_app_id, app.region);
+        let metrics = Arc::new(metrics.map_err(|error| error.to_string())?);
+        let status = Arc::new(ArcSwap::default());
+        let tools = Tools {
+            ledger: self.shared.ledger.clone(),
+            client: self.shared.client.clone(),
+            budget,
+            metrics: metrics.clone(),
+            status: status.clone(),
+        };
+        let (commands, inbox) = mpsc::channel(COMMANDS_CAP);
+        let poller = Poller::new(app.clone(), tools);
+        let poller = tokio::spawn(poller.run(inbox, self.cancel.clone()));
+        let (feed, first) = self.feed(&app, feed, commands.clone(), metrics.clone());
+        self.members.insert(app.name.clone(), Member { app, commands, metrics, status, poller, feed });
+        Ok(first)
+    }
+
+    /// Starts the task that hands the lists of `feed` to the poller.
+    fn feed(
+        &mut self,
+        app: &App,
+        feed: Feed,
+        commands: mpsc::Sender<Command>,
+        metrics: Arc<AppMetrics>,
+    ) -> (AbortHandle, oneshot::Receiver<()>) {
+        let (done, first) = oneshot::channel();
+        let task = feed_lists(app.name.clone(), feed, commands, metrics, done);
+        (self.feeds.spawn(task), first)
+    }
+
+    async fn change(&mut self, app: App, feed: Feed) -> Option<oneshot::Receiver<()>> {
+        let member = self.members.get_mut(&app.name)?;
+        if member.app == app {
+            return None;
+        }
+        member.feed.abort();
+        member.metrics.retain_sources(&[]);
+        // A poller that is gone is noticed by `failed`.
+        let _ = member.commands.send(Command::Configure(Box::new(app.clone()))).await;
+        let (commands, metrics) = (member.commands.clone(), member.metrics.clone());
+        let (feed, first) = self.feed(&app, feed, commands, metrics);
+        let member = self.members.get_mut(&app.name)?;
+        member.feed = feed;
+        member.app = app;
+        Some(first)
+    }
+
+    async fn dismiss(&mut self, name: &Arc<str>) {
+        let Some(member) = self.members.remove(name) else { return };
+        member.feed.abort();
+        let _ = member.commands.send(Command::Dismiss).await;
+        if let Err(error) = member.poller.await {
+            tracing::error!(app = %name, %error, "poller ended badly");
+        }
+        tracing::info!(app = %name, "app left the configuration");
+    }
+
+    /// The label views of all apps.
+    pub fn views(&self) -> Vec<PushView> {
+        let view =
+            |m: &Member| PushView { app: m.app.name.clone(), watch_labels: m.app.watch_labels.clone() };
+        self.members.values().map(view).collect()
+    }
+
+    /// What the status page tells of all apps.
+    pub fn statuses(&self) -> Vec<AppStatus> {
+        self.members.values().map(|m| m.status.load().as_ref().clone()).collect()
+    }
+
+    /// The name of an app whose poller ended although nobody asked it to.
+    pub fn failed(&self) -> Option<Arc<str>> {
+        self.members.values().find(|m| m.poller.is_finished()).map(|m| m.app.name.clone())
+    }
+
+    /// Waits for all pollers, which the cancellation has told to end.
+    pub async fn end(mut self) {
+        self.feeds.shutdown().await;
+        for (name, member) in self.members {
+            if let Err(error) = member.poller.await {
+                tracing::error!(app = %name, %error, "poller ended badly");
+            }
+        }
+    }
+}
+
+/// Reads the sources when they are due and hands each change of the list to the poller.
+async fn feed_lists(
+    app: Arc<str>,
+    mut feed: Feed,
+    commands: mpsc::Sender<Command>,
+    metrics: Arc<AppMetrics>,
+    first: oneshot::Sender<()>,
+) {
+    let mut done = Some(first);
+    loop {
+        let refreshed = feed.refresh(wall_millis()).await;
+        for report in &refreshed.reports {
+            tell_report(&app, report, &metrics);
+        }
+        if refreshed.changed || done.is_some() {
+            let list = Command::List { entries: feed.lists(), done: done.take() };
+            if commands.send(list).await.is_err() {
+                return; // The poller ended.
+            }
+        }
+        let Some(next_at) = feed.next_at() else { return };
+        let wait = u64::try_from(next_at - wall_millis()).unwrap_or(0).clamp(LEAST_WAIT_MS, MOST_WAIT_MS);
+        tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
+    }
+}
+
+/// Between two looks at the sources, whatever a clock that was set says.
+const LEAST_WAIT_MS: u64 = 100;
+const MOST_WAIT_MS: u64 = 60_000;
+
+fn tell_report(app: &Arc<str>, report: &Report, metrics: &AppMetrics) {
+    metrics.set_source(&report.source, report.entries, report.last_success_at);
+    if report.refused > 0 {
+        metrics.pairs_refused(Refused::Invalid, report.refused);
+    }
+    for message in &report.messages {
+        tracing::warn!(%app, source = report.source, "{message}");
+    }
+    if let Some(error) = &report.error {
+        tracing::error!(%app, source = report.source, %error, "watch source failed; its last good list stays in force");
+    }
+}

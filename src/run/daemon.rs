@@ -1,0 +1,292 @@
+//! The daemon from start to end: ready when the lists are loaded, reload on demand, drained at the end.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::Registry;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::client::Client;
+use crate::config::{self, Config};
+use crate::ledger::{Ledger, Opened, QUARANTINE_PREFIX};
+use crate::metrics::{BuildInfo, ExporterMetrics};
+use crate::web::{self, Fixtures, House, Limits, Status};
+
+use super::apps::{Apps, BUDGET_FOLDER, Shared};
+use super::clock::wall_seconds;
+
+/// Reloads that may wait.
+const RELOADS_CAP: usize = 16;
+/// How often status and figures of the whole are refreshed.
+const TICK: Duration = Duration::from_secs(1);
+/// How long the end may take before it is cut off.
+const END_DEADLINE: Duration = Duration::from_secs(20);
+
+/// What the command line says of a daemon.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub config_file: PathBuf,
+    pub storage: PathBuf,
+    pub listen: Vec<String>,
+    /// Whether `POST /-/reload` works.
+    pub lifecycle: bool,
+}
+
+/// Why a daemon did not start or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// One line for each fault.
+    #[error("{0}")]
+    Config(String),
+    #[error("{0}")]
+    Start(String),
+    #[error("app {0}: its poller died; see the log")]
+    Poller(Arc<str>),
+    #[error("the ledger could not be written within {} s; what was read last is asked again", END_DEADLINE.as_secs())]
+    Unwritten,
+}
+
+/// Asks for a reload and tells how it went: nothing, or the faults.
+type Reload = oneshot::Sender<Result<(), String>>;
+
+/// A daemon that serves.
+pub struct Daemon {
+    options: Options,
+    house: Arc<House>,
+    exporter: ExporterMetrics,
+    apps: Apps,
+    opened: Opened,
+    cancel: CancellationToken,
+    web: JoinSet<()>,
+    addresses: Vec<SocketAddr>,
+    reloads: mpsc::Receiver<Reload>,
+    reload: mpsc::Sender<Reload>,
+    /// Lists whose first enrolment is on its way; the house is ready when there are none left.
+    first_lists: JoinSet<()>,
+}
+
+/// Asks a running daemon to reload.
+#[derive(Clone, Debug)]
+pub struct Reloader(mpsc::Sender<Reload>);
+
+impl Reloader {
+    /// Reloads and waits for its end.
+    ///
+    /// # Errors
+    /// All faults; the configuration before stays in force.
+    pub async fn reload(&self) -> Result<(), String> {
+        let (done, answer) = oneshot::channel();
+        let closed = || "the daemon is stopping".to_owned();
+        self.0.send(done).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+}
+
+impl Daemon {
+    /// Opens the ledger, binds the listeners and starts the apps of `config`.
+    ///
+    /// # Errors
+    /// [`Failure::Start`], with nothing left running.
+    pub async fn start(options: Options, config: Config) -> Result<Daemon, Failure> {
+        let start = |why: String| Failure::Start(why);
+        let mut listeners = Vec::new();
+        for address in &options.listen {
+            listeners.push(web::bind(address).await.map_err(|error| start(error.to_string()))?);
+        }
+        let registry = Registry::new();
+        let exporter = exporter_metrics(&registry).map_err(start)?;
+        let opened = open_ledger(&options.storage, &exporter).map_err(start)?;
+        let (reload, reloads) = mpsc::channel(RELOADS_CAP);
+        let house = Arc::new(house(&opened, &registry, &exporter, &options, Reloader(reload.clone())));
+        let cancel = CancellationToken::new();
+        let client = Client::new().map_err(|error| start(error.to_string()))?;
+        let storage = options.storage.clone();
+        let shared = Shared { storage, ledger: opened.ledger.clone(), client, registry };
+        let mut addresses = Vec::new();
+        let mut web = JoinSet::new();
+        for listener in listeners {
+            addresses.extend(listener.local_addr());
+            web.spawn(web::serve(listener, house.clone(), cancel.clone()));
+        }
+        let mut daemon = Daemon {
+            options,
+            house,
+            exporter,
+            apps: Apps::new(shared, cancel.clone()),
+            opened,
+            cancel,
+            web,
+            addresses,
+            reloads,
+            reload,
+            first_lists: JoinSet::new(),
+        };
+        daemon.put_in_force(&config).await.map_err(start)?;
+        Ok(daemon)
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// A way to ask for reloads.
+    pub fn reloader(&self) -> Reloader {
+        Reloader(self.reload.clone())
+    }
+
+    /// Serves until `stop` is done, then drains and closes.
+    ///
+    /// # Errors
+    /// A poller died, or the ledger could not be closed in time.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        tokio::pin!(stop);
+        let failed = loop {
+            tokio::select! {
+                () = &mut stop => break None,
+                Some(done) = self.reloads.recv() => {
+                    let _ = done.send(self.reload().await); // Whoever asked may have gone.
+                }
+                Some(_) = self.first_lists.join_next() => self.set_ready(),
+                _ = tick.tick() => {
+                    self.publish_status();
+                    if let Some(app) = self.apps.failed() {
+                        break Some(app);
+                    }
+                }
+            }
+        };
+        self.end().await?;
+        failed.map_or(Ok(()), |app| Err(Failure::Poller(app)))
+    }
+
+    fn set_ready(&self) {
+        if self.first_lists.is_empty() {
+            self.house.set_ready();
+        }
+    }
+
+    /// One path for SIGHUP and `POST /-/reload`: all or nothing.
+    async fn reload(&mut self) -> Result<(), String> {
+        let result = match config::load(&self.options.config_file) {
+            Ok(config) => self.put_in_force(&config).await,
+            Err(faults) => Err(faults.to_string()),
+        };
+        match &result {
+            Ok(()) => tracing::info!("configuration reloaded"),
+            Err(faults) => {
+                self.exporter.reload_failed();
+                tracing::error!(%faults, "configuration not reloaded; the one before stays in force");
+            }
+        }
+        result
+    }
+
+    async fn put_in_force(&mut self, config: &Config) -> Result<(), String> {
+        let lines = |errors: Vec<super::apps::StartError>| {
+            errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        };
+        let prepared = self.apps.prepare(&config.apps).map_err(lines)?;
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
+        for list in self.apps.apply(prepared).await.map_err(|error| error.to_string())? {
+            self.first_lists.spawn(async move {
+                let _ = list.await; // A poller that died is noticed by the tick.
+            });
+        }
+        self.house.publish_config(config::render(config));
+        self.house.publish_views(self.apps.views());
+        self.publish_status();
+        self.exporter.reload_worked(wall_seconds());
+        self.set_ready();
+        Ok(())
+    }
+
+    fn publish_status(&self) {
+        let quarantined = quarantined(&self.options.storage);
+        self.exporter.set_ledger_quarantined_files(quarantined.len() as u64);
+        let ledger_note = (!quarantined.is_empty()).then(|| {
+            format!(
+                "The store was damaged and moved aside; counting started anew. Kept in {}: {}",
+                self.options.storage.display(),
+                quarantined.join(", ")
+            )
+        });
+        self.house.publish_status(Status { apps: self.apps.statuses(), ledger_note });
+    }
+
+    /// Stops asking, commits what was read, closes.
+    async fn end(mut self) -> Result<(), Failure> {
+        tracing::info!("stopping");
+        self.house.set_stopping();
+        self.cancel.cancel();
+        let deadline = tokio::time::Instant::now() + END_DEADLINE;
+        let apps = tokio::time::timeout_at(deadline, self.apps.end()).await;
+        while tokio::time::timeout_at(deadline, self.web.join_next()).await.is_ok_and(|ended| ended.is_some()) {}
+        let Opened { ledger, keeper, .. } = self.opened;
+        drop((ledger, self.house));
+        let closed = tokio::task::spawn_blocking(move || keeper.join());
+        match (apps, tokio::time::timeout_at(deadline, closed).await) {
+            (Ok(()), Ok(_)) => Ok(()),
+            _ => Err(Failure::Unwritten),
+        }
+    }
+}
+
+fn exporter_metrics(registry: &Registry) -> Result<ExporterMetrics, String> {
+    let build =
+        BuildInfo { version: env!("CARGO_PKG_VERSION"), revision: option_env!("TIMPUSH_REVISION"), rustversion: None };
+    ExporterMetrics::register(registry, build).map_err(|error| error.to_string())
+}
+
+fn open_ledger(storage: &Path, exporter: &ExporterMetrics) -> Result<Opened, String> {
+    let figures = exporter.clone();
+    let opened = Ledger::open(storage, wall_seconds(), move |commit| {
+        figures.ledger_committed(commit.at, commit.took);
+        figures.set_ledger_size_bytes(commit.size_bytes);
+    });
+    let opened = opened.map_err(|error| error.to_string())?;
+    let folder = storage.join(BUDGET_FOLDER);
+    std::fs::create_dir_all(&folder).map_err(|error| format!("storage {}: {error}", folder.display()))?;
+    exporter.set_ledger_size_bytes(opened.ledger.snapshot().size_bytes);
+    Ok(opened)
+}
+
+fn house(
+    opened: &Opened,
+    registry: &Registry,
+    exporter: &ExporterMetrics,
+    options: &Options,
+    reloader: Reloader,
+) -> House {
+    let snapshot = opened.ledger.reader();
+    let reload: web::Reload = Box::new(move || {
+        let reloader = reloader.clone();
+        Box::pin(async move { reloader.reload().await })
+    });
+    House::new(Fixtures {
+        snapshot: Box::new(move || snapshot.load_full()),
+        registry: registry.clone(),
+        exporter: exporter.clone(),
+        reload: options.lifecycle.then_some(reload),
+        limits: Limits::default(),
+    })
+}
+
+/// Names of damaged stores that lie in the storage folder.
+fn quarantined(storage: &Path) -> Vec<String> {
+    let Ok(files) = std::fs::read_dir(storage) else { return Vec::new() };
+    let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
+    let companion = |name: &str| name.ends_with("-wal") || name.ends_with("-shm");
+    let mut names: Vec<String> =
+        names.filter(|name| name.starts_with(QUARANTINE_PREFIX) && !companion(name)).collect();
+    names.sort();
+    names
+}
