@@ -136,7 +136,7 @@ fn names_follow_the_conventions() {
         let labels = metric.labels.iter().chain(metric.trailing);
         let reserved = |label: &&str| names::RESERVED_LABELS.contains(label);
         assert!(
-            !metric.carries_watch_labels || { labels }.all(|label| reserved(label)),
+            !metric.carries_watch_labels || { labels }.all(reserved),
             "{}",
             metric.name
         );
