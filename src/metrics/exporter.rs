@@ -1,0 +1,161 @@
+//! What the process tells about itself: ledger, configuration, connections, build.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::core::{Collector, Desc};
+use prometheus::process_collector::ProcessCollector;
+use prometheus::proto::MetricFamily;
+use prometheus::{Gauge, Histogram, IntCounter, Registry};
+
+use super::families::{self, LateGauge, MetricsError, VALID};
+use super::names;
+
+/// Upper bounds of the buckets of `timpush_ledger_commit_duration_seconds`.
+const COMMIT_BOUNDS_SECONDS: &[f64] = &[
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+];
+
+/// What the program was built from.
+#[derive(Clone, Copy, Debug)]
+pub struct BuildInfo<'a> {
+    pub version: &'a str,
+    /// Commit of the source, where the build knew it.
+    pub revision: Option<&'a str>,
+    /// Version of the compiler, where the build knew it.
+    pub rustversion: Option<&'a str>,
+}
+
+/// The metrics that belong to no app. A clone is the same metrics.
+#[derive(Clone, Debug)]
+pub struct ExporterMetrics {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    last_commit: LateGauge,
+    size: LateGauge,
+    commit_duration: Histogram,
+    quarantined: LateGauge,
+    connections_refused: IntCounter,
+    reload_successful: LateGauge,
+    reload_success_at: LateGauge,
+    build: Gauge,
+}
+
+impl ExporterMetrics {
+    /// Puts these metrics and `process_*` into `registry`, once.
+    ///
+    /// # Errors
+    /// They are there already.
+    pub fn register(registry: &Registry, build: BuildInfo<'_>) -> Result<ExporterMetrics, MetricsError> {
+        let inner = Arc::new(Inner::new(build));
+        let exporter = |source| MetricsError::Exporter { source };
+        registry
+            .register(Box::new(Shared(Arc::clone(&inner))))
+            .map_err(exporter)?;
+        registry
+            .register(Box::new(ProcessCollector::for_self()))
+            .map_err(exporter)?;
+        Ok(ExporterMetrics { inner })
+    }
+
+    /// A group of results became durable at `now`, Unix seconds, and that took `duration`.
+    pub fn ledger_committed(&self, now: i64, duration: Duration) {
+        self.inner.last_commit.set(now as f64);
+        self.inner.commit_duration.observe(duration.as_secs_f64());
+    }
+
+    /// A commit of an earlier run, Unix seconds, as the ledger told it when it was opened.
+    pub fn set_ledger_last_commit(&self, at: i64) {
+        self.inner.last_commit.set(at as f64);
+    }
+
+    /// Size of the ledger's files.
+    pub fn set_ledger_size_bytes(&self, bytes: u64) {
+        self.inner.size.set(bytes as f64);
+    }
+
+    /// Damaged store files that were moved aside and are still in the storage folder.
+    pub fn set_ledger_quarantined_files(&self, files: u64) {
+        self.inner.quarantined.set(files as f64);
+    }
+
+    /// A connection was closed at once because too many are open.
+    pub fn connection_refused(&self) {
+        self.inner.connections_refused.inc();
+    }
+
+    /// The configuration was loaded at `now`, Unix seconds.
+    pub fn reload_worked(&self, now: i64) {
+        self.inner.reload_successful.set(1.0);
+        self.inner.reload_success_at.set(now as f64);
+    }
+
+    /// The configuration could not be loaded; the one before stays in force.
+    pub fn reload_failed(&self) {
+        self.inner.reload_successful.set(0.0);
+    }
+}
+
+impl Inner {
+    fn new(build: BuildInfo<'_>) -> Inner {
+        let labels = [
+            ("version", Some(build.version)),
+            ("revision", build.revision),
+            ("rustversion", build.rustversion),
+        ];
+        let mut opts = prometheus::Opts::new(names::BUILD_INFO.name, names::BUILD_INFO.help);
+        for (name, value) in labels {
+            if let Some(value) = value {
+                opts = opts.const_label(name, value);
+            }
+        }
+        let build = Gauge::with_opts(opts).expect(VALID);
+        build.set(1.0);
+        Inner {
+            last_commit: LateGauge::new(&names::LEDGER_LAST_COMMIT, None),
+            size: LateGauge::new(&names::LEDGER_SIZE, None),
+            commit_duration: families::histogram(&names::LEDGER_COMMIT_DURATION, None, COMMIT_BOUNDS_SECONDS),
+            quarantined: LateGauge::new(&names::LEDGER_QUARANTINED, None),
+            connections_refused: families::counter(&names::CONNECTIONS_REFUSED, None),
+            reload_successful: LateGauge::new(&names::RELOAD_SUCCESSFUL, None),
+            reload_success_at: LateGauge::new(&names::RELOAD_SUCCESS_AT, None),
+            build,
+        }
+    }
+
+    fn ready_made(&self) -> [&dyn Collector; 8] {
+        [
+            &self.last_commit,
+            &self.size,
+            &self.commit_duration,
+            &self.quarantined,
+            &self.connections_refused,
+            &self.reload_successful,
+            &self.reload_success_at,
+            &self.build,
+        ]
+    }
+}
+
+struct Shared(Arc<Inner>);
+
+impl Collector for Shared {
+    fn desc(&self) -> Vec<&Desc> {
+        self.0
+            .ready_made()
+            .into_iter()
+            .flat_map(|metric| metric.desc())
+            .collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.0
+            .ready_made()
+            .iter()
+            .flat_map(|metric| metric.collect())
+            .collect()
+    }
+}

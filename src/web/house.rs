@@ -1,0 +1,163 @@
+//! What the window looks on: live values that the run room publishes, and the latch that says we are ready.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use prometheus::Registry;
+use tokio::sync::Semaphore;
+
+use super::limits::{Limits, MAX_RENDERS};
+use crate::ledger::Snapshot;
+use crate::metrics::{ExporterMetrics, PairStates, PushView};
+
+/// Gives the latest snapshot; called at each scrape and page, so it must not wait.
+pub type SnapshotReader = Box<dyn Fn() -> Arc<Snapshot> + Send + Sync>;
+
+/// What comes of a reload: nothing, or all faults as text for the operator, without secrets.
+pub type ReloadAnswer = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
+/// Asks for a reload and waits for its end. The future may be dropped when the client gives up or waits too long;
+/// the reload itself must go on to its end all the same.
+pub type Reload = Box<dyn Fn() -> ReloadAnswer + Send + Sync>;
+
+/// What the status page tells of one app.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AppStatus {
+    pub name: String,
+    /// Host (and port) of the API, without the rest of the URL.
+    pub endpoint_host: String,
+    /// Whether the latest exchange worked; `None` before the first.
+    pub up: Option<bool>,
+    /// Unix seconds; `None` before the first.
+    pub last_success_at: Option<i64>,
+    pub pairs: PairStates,
+    /// Time the budget needs for all that is due now.
+    pub backlog_seconds: f64,
+    /// Requests per second in force now.
+    pub rate_in_force: f64,
+    /// Requests per second as configured.
+    pub rate_configured: f64,
+    /// When polling goes on, Unix seconds; `None` when not paused.
+    pub resume_at: Option<i64>,
+    /// The latest failure of an exchange, without secrets; `None` where there was none.
+    pub latest_failure: Option<String>,
+}
+
+/// What the status page tells beside the snapshot.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Status {
+    pub apps: Vec<AppStatus>,
+    /// What an operator must know of the ledger, such as the name of a damaged file that was moved aside.
+    pub ledger_note: Option<String>,
+}
+
+/// What a house is built from and keeps for life.
+pub struct Fixtures {
+    pub snapshot: SnapshotReader,
+    pub registry: Registry,
+    pub exporter: ExporterMetrics,
+    /// `None` without `--web.enable-lifecycle`.
+    pub reload: Option<Reload>,
+    pub limits: Limits,
+}
+
+impl fmt::Debug for Fixtures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fixtures")
+            .field("reload", &self.reload.is_some())
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether `/-/ready` says yes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Readiness {
+    Starting = 0,
+    Ready = 1,
+    Stopping = 2,
+}
+
+/// All that the routes read. It holds no lock; the run room publishes and the routes load.
+#[derive(Debug)]
+pub struct House {
+    pub(super) fixtures: Fixtures,
+    pub(super) views: ArcSwap<Vec<PushView>>,
+    pub(super) status: ArcSwap<Status>,
+    pub(super) config_text: ArcSwap<String>,
+    /// One permit for each open connection.
+    pub(super) connections: Arc<Semaphore>,
+    /// One permit for each scrape that is being rendered.
+    pub(super) renders: Arc<Semaphore>,
+    pub(super) started_at: i64,
+    readiness: AtomicU8,
+}
+
+impl House {
+    /// A house that is not ready and shows no app.
+    pub fn new(fixtures: Fixtures) -> House {
+        House {
+            connections: Arc::new(Semaphore::new(fixtures.limits.connections)),
+            renders: Arc::new(Semaphore::new(MAX_RENDERS)),
+            views: ArcSwap::default(),
+            status: ArcSwap::default(),
+            config_text: ArcSwap::default(),
+            started_at: unix_now(),
+            readiness: AtomicU8::new(Readiness::Starting as u8),
+            fixtures,
+        }
+    }
+
+    /// The apps whose push metrics are shown, each once.
+    pub fn publish_views(&self, views: Vec<PushView>) {
+        self.views.store(Arc::new(views));
+    }
+
+    /// What the status page tells from now on.
+    pub fn publish_status(&self, status: Status) {
+        self.status.store(Arc::new(status));
+    }
+
+    /// The configuration in force as YAML, without secrets.
+    pub fn publish_config(&self, text: String) {
+        self.config_text.store(Arc::new(text));
+    }
+
+    /// The ledger is open and the watch lists are loaded. Has no effect on a house that is stopping.
+    pub fn set_ready(&self) {
+        let (from, to) = (Readiness::Starting as u8, Readiness::Ready as u8);
+        // An error means that it was ready or stopping before, and both are to stay.
+        let _ = self
+            .readiness
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// From now on `/-/ready` answers 503, for good.
+    pub fn set_stopping(&self) {
+        self.readiness.store(Readiness::Stopping as u8, Ordering::Release);
+    }
+
+    pub(super) fn readiness(&self) -> Readiness {
+        match self.readiness.load(Ordering::Acquire) {
+            0 => Readiness::Starting,
+            1 => Readiness::Ready,
+            _ => Readiness::Stopping,
+        }
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.fixtures.limits
+    }
+}
+
+/// Unix seconds by the system's clock.
+pub(super) fn unix_now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}

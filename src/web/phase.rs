@@ -1,0 +1,200 @@
+//! Where a connection stands in its request, and the deadline that follows: slow clients are cut, not waited for.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::limits::Limits;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// No byte of the first request yet.
+    Opened,
+    /// Between two requests.
+    Idle,
+    /// Some bytes of a request, but not all of its headers.
+    Head,
+    /// The request is being answered.
+    Busy,
+    /// The answer is made but not all sent.
+    Sending,
+}
+
+/// The phase of one connection, shared by its socket, its service and its watchdog.
+#[derive(Debug)]
+pub(super) struct Progress {
+    limits: Limits,
+    state: Mutex<(Phase, Instant)>,
+    changed: Notify,
+}
+
+impl Progress {
+    pub(super) fn new(limits: Limits) -> Arc<Progress> {
+        Arc::new(Progress {
+            limits,
+            state: Mutex::new((Phase::Opened, Instant::now())),
+            changed: Notify::new(),
+        })
+    }
+
+    /// Never held across an await; each change is one step, so a poisoned lock is still right.
+    fn state(&self) -> MutexGuard<'_, (Phase, Instant)> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, phase: Phase) {
+        *self.state() = (phase, Instant::now());
+        self.changed.notify_one();
+    }
+
+    fn bytes_came(&self) {
+        let mut state = self.state();
+        match state.0 {
+            // The time of the first request runs from the opening.
+            Phase::Opened => state.0 = Phase::Head,
+            Phase::Idle => *state = (Phase::Head, Instant::now()),
+            Phase::Head | Phase::Busy | Phase::Sending => return,
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// The headers are complete: the answer is being made.
+    pub(super) fn request_came(&self) {
+        self.enter(Phase::Busy);
+    }
+
+    /// The answer has been handed over, or dropped. The time of the request goes on until it is sent.
+    fn answer_made(&self) {
+        let mut state = self.state();
+        if state.0 == Phase::Busy {
+            state.0 = Phase::Sending;
+        }
+    }
+
+    fn all_sent(&self) {
+        if self.state().0 == Phase::Sending {
+            self.enter(Phase::Idle);
+        }
+    }
+
+    /// True while no request is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.state().0, Phase::Opened | Phase::Idle)
+    }
+
+    fn deadline(&self) -> Instant {
+        let (phase, since) = *self.state();
+        let limit: Duration = match phase {
+            Phase::Opened | Phase::Head => self.limits.head_timeout,
+            Phase::Idle => self.limits.idle_timeout,
+            Phase::Busy | Phase::Sending => self.limits.request_timeout,
+        };
+        since + limit
+    }
+
+    /// Ends when the connection has been in one phase for too long.
+    pub(super) async fn overdue(&self) {
+        loop {
+            let deadline = self.deadline();
+            tokio::select! {
+                () = self.changed.notified() => {}
+                () = tokio::time::sleep_until(deadline) => {
+                    if self.deadline() <= Instant::now() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A socket that tells its progress.
+pub(super) struct Watched<T> {
+    pub(super) inner: T,
+    pub(super) progress: Arc<Progress>,
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        if buf.filled().len() > before {
+            self.progress.bytes_came();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    /// Hyper flushes the socket only after it has written all that it holds.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
+        self.progress.all_sent();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+/// The body of an answer; hyper drops it when it has taken all of it.
+pub(super) struct Answer {
+    pub(super) body: Body,
+    pub(super) progress: Arc<Progress>,
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.progress.answer_made();
+    }
+}

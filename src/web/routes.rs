@@ -1,0 +1,282 @@
+//! Who answers which path, and what all answers have in common.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST,
+    HeaderValue, ORIGIN, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{HeaderMap, Method, StatusCode, Uri};
+
+use super::house::{House, Readiness, unix_now};
+use super::{gzip, page};
+use crate::metrics;
+
+const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
+
+/// All paths. GET never changes anything.
+pub(super) fn router(app: Arc<House>) -> Router {
+    Router::new()
+        .route("/", get(status))
+        .route("/metrics", get(scrape))
+        .route("/config", get(config))
+        .route("/-/healthy", get(healthy))
+        .route("/-/ready", get(ready))
+        .route("/-/reload", post(reload))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), guard))
+        .with_state(app)
+}
+
+/// What is checked before and set after every answer.
+async fn guard(State(app): State<Arc<House>>, request: Request, next: Next) -> Response {
+    let (method, headers, path) = (request.method(), request.headers(), request.uri().path());
+    let mut response = if !method.is_safe() && is_cross_site(headers) {
+        refusal(
+            path,
+            StatusCode::FORBIDDEN,
+            "requests from other sites may not change anything",
+        )
+    } else if declared_length(headers).is_some_and(|n| n > app.limits().body_bytes as u64) {
+        let limit = app.limits().body_bytes;
+        refusal(
+            path,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            &format!("the body may have at most {limit} bytes"),
+        )
+    } else {
+        next.run(request).await
+    };
+    set_security_headers(response.headers_mut());
+    response
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// True for a request that a page of another site made a browser send. Tools such as curl send neither header.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    let text = |value: &HeaderValue| value.to_str().map(str::to_ascii_lowercase).unwrap_or_default();
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return !matches!(text(site).as_str(), "same-origin" | "none");
+    }
+    let Some(origin) = headers.get(ORIGIN).map(text) else {
+        return false;
+    };
+    let own = headers.get(HOST).map(text);
+    let theirs = origin
+        .split_once("://")
+        .map(|(_, authority)| authority.to_owned());
+    theirs.is_none() || theirs != own
+}
+
+fn set_security_headers(headers: &mut HeaderMap) {
+    headers.insert(CONTENT_SECURITY_POLICY, page::SECURITY_POLICY.clone());
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // All that we show changes with time, and a value without its time would be taken for a fresh one.
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+}
+
+fn plain(status: StatusCode, text: impl Into<String>) -> Response {
+    let mut text = text.into();
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    (status, [(CONTENT_TYPE, PLAIN_TEXT)], text).into_response()
+}
+
+/// An error as plain text, or under `/api/v1` as Prometheus' API shapes it.
+pub(super) fn refusal(path: &str, status: StatusCode, text: &str) -> Response {
+    if path != "/api/v1" && !path.starts_with("/api/v1/") {
+        return plain(status, text);
+    }
+    let kind = match status {
+        StatusCode::NOT_FOUND => "not_found",
+        StatusCode::SERVICE_UNAVAILABLE => "unavailable",
+        StatusCode::FORBIDDEN => "forbidden",
+        status if status.is_client_error() => "bad_data",
+        _ => "internal",
+    };
+    let body = serde_json::json!({"status": "error", "errorType": kind, "error": text});
+    (status, axum::Json(body)).into_response()
+}
+
+/// The answer in place of one that took longer than `answer_timeout`.
+pub(super) fn too_slow(path: &str) -> Response {
+    let mut response = refusal(
+        path,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the answer took too long; it was given up",
+    );
+    set_security_headers(response.headers_mut());
+    response
+}
+
+async fn not_found(uri: Uri) -> Response {
+    refusal(
+        uri.path(),
+        StatusCode::NOT_FOUND,
+        "no such path; GET / links to those there are",
+    )
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> Response {
+    let text = format!("{method} is not allowed here; the header Allow says what is");
+    refusal(uri.path(), StatusCode::METHOD_NOT_ALLOWED, &text)
+}
+
+async fn healthy() -> Response {
+    plain(StatusCode::OK, "timpush_exporter is healthy.")
+}
+
+async fn ready(State(app): State<Arc<House>>) -> Response {
+    match app.readiness() {
+        Readiness::Ready => plain(StatusCode::OK, "timpush_exporter is ready."),
+        Readiness::Starting => plain(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "timpush_exporter is not ready: it opens the ledger and loads the watch lists.",
+        ),
+        Readiness::Stopping => plain(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "timpush_exporter is not ready: it is shutting down.",
+        ),
+    }
+}
+
+async fn config(State(app): State<Arc<House>>) -> Response {
+    plain(StatusCode::OK, app.config_text.load().as_str())
+}
+
+/// Prometheus' own words where lifecycle requests are off, so that its operators know them.
+async fn reload(State(app): State<Arc<House>>) -> Response {
+    let Some(reload) = &app.fixtures.reload else {
+        let text = "Lifecycle API is not enabled. Start with --web.enable-lifecycle, or send SIGHUP.";
+        return plain(StatusCode::FORBIDDEN, text);
+    };
+    match reload().await {
+        Ok(()) => plain(StatusCode::OK, "the configuration was loaded"),
+        Err(faults) => plain(StatusCode::BAD_REQUEST, faults),
+    }
+}
+
+async fn status(State(app): State<Arc<House>>) -> Response {
+    let snapshot = (app.fixtures.snapshot)();
+    let facts = page::Facts {
+        status: &app.status.load(),
+        committed_at: snapshot.committed_at,
+        started_at: app.started_at,
+        now: unix_now(),
+        readiness: app.readiness(),
+    };
+    let html = page::status(&facts).into_string();
+    ([(CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response()
+}
+
+/// Rendering may take some milliseconds, so it runs beside the tasks that poll; at most a few at once.
+async fn scrape(State(app): State<Arc<House>>, headers: HeaderMap) -> Response {
+    let is_packed = gzip::is_wanted(&headers);
+    let permit = Arc::clone(&app.renders)
+        .acquire_owned()
+        .await
+        .expect("nobody closes the semaphore");
+    let rendered = tokio::task::spawn_blocking(move || {
+        // Held here, not by the request: a client that goes away does not end the rendering.
+        let _permit = permit;
+        let snapshot = (app.fixtures.snapshot)();
+        let text = metrics::render(&snapshot, &app.views.load(), &app.fixtures.registry, unix_now());
+        if is_packed { gzip::pack(&text) } else { text }
+    });
+    let Ok(body) = rendered.await else {
+        return plain(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the metrics could not be rendered; see the log",
+        );
+    };
+    let mut response = Response::new(Body::from(Bytes::from(body)));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
+    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    if is_packed {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &'static str)| {
+            (
+                name.parse::<hyper::header::HeaderName>().unwrap(),
+                HeaderValue::from_static(value),
+            )
+        };
+        pairs.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn only_browsers_on_other_sites_are_cross_site() {
+        let cases: [(&[(&str, &str)], bool); 9] = [
+            (&[("host", "a:1")], false),
+            (&[("host", "a:1"), ("origin", "http://A:1")], false),
+            (&[("host", "a:1"), ("origin", "http://a:2")], true),
+            (&[("host", "a:1"), ("origin", "null")], true),
+            (&[("origin", "http://a:1")], true),
+            (
+                &[
+                    ("host", "a:1"),
+                    ("sec-fetch-site", "same-origin"),
+                    ("origin", "http://b"),
+                ],
+                false,
+            ),
+            (&[("sec-fetch-site", "none")], false),
+            (&[("sec-fetch-site", "same-site")], true),
+            (&[("sec-fetch-site", "cross-site")], true),
+        ];
+        for (pairs, wanted) in cases {
+            assert_eq!(is_cross_site(&headers(pairs)), wanted, "{pairs:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn errors_have_the_shape_of_their_place() {
+        let body = async |response: Response| {
+            let bytes = axum::body::to_bytes(response.into_body(), 1000).await.unwrap();
+            String::from_utf8(bytes.to_vec()).unwrap()
+        };
+        let cases = [
+            ("/api/v1/watches", StatusCode::METHOD_NOT_ALLOWED, "bad_data"),
+            ("/api/v1", StatusCode::NOT_FOUND, "not_found"),
+            ("/api/v1/x", StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            ("/api/v1/x", StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            ("/api/v1/x", StatusCode::PAYLOAD_TOO_LARGE, "bad_data"),
+        ];
+        for (path, status, kind) in cases {
+            let response = refusal(path, status, "why");
+            assert_eq!(response.status(), status);
+            assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
+            let json: serde_json::Value = serde_json::from_str(&body(response).await).unwrap();
+            assert_eq!(
+                json,
+                serde_json::json!({"status": "error", "errorType": kind, "error": "why"})
+            );
+        }
+        let response = refusal("/api/v10", StatusCode::NOT_FOUND, "why");
+        assert_eq!(response.headers()[CONTENT_TYPE], PLAIN_TEXT);
+        assert_eq!(body(response).await, "why\n");
+    }
+}
