@@ -12,7 +12,10 @@ use crate::watch::Sources;
 pub struct Config {
     /// The file it was read from; relative paths inside it were resolved against its folder.
     pub file: PathBuf,
+    /// At least one.
     pub apps: Vec<App>,
+    /// What is allowed and yet seldom meant, one line each.
+    pub warnings: Vec<String>,
 }
 
 /// One application at the upstream, and whom to watch there.

@@ -1,21 +1,18 @@
 //! Whom we care about: entries, the list in force, and the sources it comes from.
 
+mod csv_list;
+mod document;
 mod entry;
 pub mod list;
+mod source;
+#[cfg(test)]
+mod tests;
 
-pub use entry::Entry;
+pub use document::{ListFormat, MAX_LIST_BYTES, MAX_REFUSED_TOLD, Parsed, parse_list};
+pub use entry::{Entry, MAX_ID_BYTES, MAX_LABEL_BYTES, read_entries, read_entry};
+pub use source::{Authorization, BasicAuth, HttpSource, Sources, TlsSettings};
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The watch labels of a pair: values in the order of the app's `watch_labels`, empty where an entry sets none.
 pub type LabelValues = Arc<[Box<str>]>;
-
-/// Where an app's watch list comes from; the union of all is the list in force, earlier places first.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sources {
-    /// Entries written in the config file itself, already checked.
-    pub entries: Vec<Entry>,
-    /// Patterns of files that hold lists, absolute.
-    pub files: Vec<PathBuf>,
-}
