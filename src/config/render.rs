@@ -87,7 +87,9 @@ struct TlsShown {
 /// The configuration in force as YAML in the shape of the file. Paths and names of secrets are in it, secrets are not;
 /// users are counted, since their ids are personal; the query of a URL is left out.
 pub fn render(config: &Config) -> String {
-    let file = File { apps: config.apps.iter().map(show_app).collect() };
+    let file = File {
+        apps: config.apps.iter().map(show_app).collect(),
+    };
     let yaml = serde_saphyr::to_string(&file);
     yaml.expect("text, numbers, lists and mappings with text keys can all be written as YAML")
 }
@@ -134,7 +136,9 @@ fn show_entry(entry: &Entry) -> EntryShown {
         1 => "1 user".to_owned(),
         count => format!("{count} users"),
     };
-    let time = entry.pushed_at.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    let time = entry
+        .pushed_at
+        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     EntryShown {
         task: entry.task.clone(),
         users,
@@ -145,7 +149,10 @@ fn show_entry(entry: &Entry) -> EntryShown {
 
 fn show_http(source: &HttpSource) -> HttpShown {
     let basic = source.basic_auth.as_ref().map(|basic| {
-        BTreeMap::from([("username", basic.username.clone()), ("password_file", show_path(&basic.password_file))])
+        BTreeMap::from([
+            ("username", basic.username.clone()),
+            ("password_file", show_path(&basic.password_file)),
+        ])
     });
     let bearer = source.authorization.as_ref().map(|bearer| {
         let file = show_path(&bearer.credentials_file);

@@ -9,8 +9,8 @@ use super::values::line;
 use crate::tree::{Place, Table};
 use crate::usersig::Credential;
 
-/// The largest file that is read where a secret is expected, in bytes.
-const MAX_SECRET_BYTES: u64 = 64 << 10;
+/// The largest file that is taken where a secret or a certificate is expected, in bytes; bundles of certificates fit.
+const MAX_SECRET_BYTES: u64 = 1 << 20;
 /// A name at least this long without a dot or a slash may be the secret itself, and is not shown.
 const SUSPICIOUS_BYTES: usize = 24;
 const KEYS: &str = "exactly one of secret_key_file, secret_key_env, usersig_file";
@@ -18,8 +18,8 @@ const NO_PLACE: &str = "is a secret, which has no place in this file; put it int
 
 /// Where the app's proof comes from: exactly one of three keys.
 pub(super) fn read_credential(app: &Table<'_>, around: &Around<'_>) -> Option<Credential> {
-    app.refuse("secret_key", &format!("{NO_PLACE} secret_key_file"));
-    app.refuse("usersig", &format!("{NO_PLACE} usersig_file"));
+    let inline_key = app.refuse("secret_key", &format!("{NO_PLACE} secret_key_file"));
+    let inline_sig = app.refuse("usersig", &format!("{NO_PLACE} usersig_file"));
     let key_file = app.get("secret_key_file");
     let key_env = app.get("secret_key_env");
     let usersig_file = app.get("usersig_file");
@@ -29,12 +29,16 @@ pub(super) fn read_credential(app: &Table<'_>, around: &Around<'_>) -> Option<Cr
     let usersig_file = usersig_file.map(|place| read_file(&place, around).map(Credential::UserSigFile));
     match given {
         1 => key_file.or(key_env).or(usersig_file).flatten(),
+        // The fault of the secret written in the file says what is to be done.
+        0 if inline_key || inline_sig => None,
         0 => {
-            app.place().fault(format!("names no secret; {KEYS} would be right"));
+            app.place()
+                .fault(format!("names no secret; {KEYS} would be right"));
             None
         }
         _ => {
-            app.place().fault(format!("names {given} secrets; {KEYS} would be right"));
+            app.place()
+                .fault(format!("names {given} secrets; {KEYS} would be right"));
             None
         }
     }
@@ -52,12 +56,16 @@ fn read_env(place: &Place<'_>, around: &Around<'_>) -> Option<String> {
     let blank = match (around.env)(&name) {
         Some(value) => value.trim().is_empty(),
         None => {
-            place.fault("names an environment variable that is not set; one that holds the secret key would be right");
+            place.fault(
+                "names an environment variable that is not set; one that holds the secret key would be right",
+            );
             return None;
         }
     };
     if blank {
-        place.fault("names an environment variable that is empty; one that holds the secret key would be right");
+        place.fault(
+            "names an environment variable that is empty; one that holds the secret key would be right",
+        );
         return None;
     }
     Some(name)
@@ -71,7 +79,11 @@ pub(super) fn read_file(place: &Place<'_>, around: &Around<'_>) -> Option<PathBu
     match file_fault(&path) {
         None => Some(path),
         Some(fault) => {
-            let name = if may_be_secret(&text) { "the file it names".to_owned() } else { path.display().to_string() };
+            let name = if may_be_secret(&text) {
+                "the file it names".to_owned()
+            } else {
+                path.display().to_string()
+            };
             place.fault(format!("{name} {fault}; {RIGHT} would be right"));
             None
         }
@@ -97,6 +109,9 @@ fn file_fault(path: &Path) -> Option<String> {
     let read = File::open(path).and_then(|file| file.take(MAX_SECRET_BYTES).read_to_end(&mut bytes));
     match read {
         Err(error) => cannot(error),
-        Ok(_) => bytes.iter().all(u8::is_ascii_whitespace).then(|| "is empty".to_owned()),
+        Ok(_) => bytes
+            .iter()
+            .all(u8::is_ascii_whitespace)
+            .then(|| "is empty".to_owned()),
     }
 }

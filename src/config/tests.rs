@@ -1,6 +1,5 @@
 //! Tests of the config room: good and bad files with the exact text of each fault, the example, and the pages made of it.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,8 +9,12 @@ use proptest::prelude::*;
 use super::*;
 use crate::usersig::Credential;
 
+mod pages;
+
 fn fixtures(kind: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config").join(kind)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/config")
+        .join(kind)
 }
 
 fn good(name: &str) -> Config {
@@ -20,7 +23,10 @@ fn good(name: &str) -> Config {
 }
 
 fn yaml_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
     files.sort();
     files
@@ -45,7 +51,11 @@ fn bad_files_give_exactly_the_expected_faults() {
         if found != told {
             wrong.push(format!("{}:\nfound:\n{found}expected:\n{told}", file.display()));
         }
-        assert!(!found.contains("hunter2"), "{} shows a secret: {found}", file.display());
+        assert!(
+            !found.contains("hunter2"),
+            "{} shows a secret: {found}",
+            file.display()
+        );
         for line in found.lines() {
             let name = file.file_name().unwrap().to_str().unwrap();
             assert!(line.starts_with(&format!("{name}: ")), "{line}");
@@ -64,12 +74,17 @@ fn good_files_are_taken() {
 #[test]
 fn a_minimal_app_gets_every_default() {
     let config = good("minimal.yaml");
-    let [app] = &config.apps[..] else { panic!("one app") };
+    let [app] = &config.apps[..] else {
+        panic!("one app")
+    };
     assert_eq!(&*app.name, "shop");
     assert_eq!((app.sdk_app_id, app.region), (1_400_000_001, Some("singapore")));
     assert_eq!(app.endpoint, "https://adminapisgp.im.qcloud.com");
     assert_eq!(app.admin, "administrator");
-    assert_eq!(app.credential, Credential::KeyFile(fixtures("good").join("shop.key")));
+    assert_eq!(
+        app.credential,
+        Credential::KeyFile(fixtures("good").join("shop.key"))
+    );
     assert_eq!(app.requests_per_second, 1.0);
     assert_eq!(app.request_timeout, Duration::from_secs(10));
     assert_eq!(app.zone_offset_seconds, 8 * 3600);
@@ -85,26 +100,44 @@ fn every_key_of_a_full_file_arrives() {
     let config = good("full.yaml");
     let app = &config.apps[0];
     let folder = fixtures("good");
-    assert_eq!((app.admin.as_str(), app.requests_per_second, app.max_pairs), ("root", 2.5, 1000));
+    assert_eq!(
+        (app.admin.as_str(), app.requests_per_second, app.max_pairs),
+        ("root", 2.5, 1000)
+    );
     assert_eq!(app.request_timeout, Duration::from_secs(90));
     assert_eq!(app.zone_offset_seconds, -(3 * 3600 + 1800));
     assert_eq!(app.watch_for, Duration::from_secs(60 * 3600));
-    assert_eq!(app.watch_labels.iter().map(|name| &**name).collect::<Vec<_>>(), ["campaign", "tier"]);
+    assert_eq!(
+        app.watch_labels.iter().map(|name| &**name).collect::<Vec<_>>(),
+        ["campaign", "tier"]
+    );
     assert_eq!(app.watch.entries.len(), 2);
     assert_eq!(app.watch.entries[0].pushed_at, Some(1_795_428_000));
-    let files = [folder.join("watch/*.yaml"), "/srv/lists/today.csv".into(), folder.join("lists/*")];
+    let files = [
+        folder.join("watch/*.yaml"),
+        "/srv/lists/today.csv".into(),
+        folder.join("lists/*"),
+    ];
     assert_eq!(app.watch.files, files);
-    let [basic, bearer] = &app.watch.http[..] else { panic!("two sources") };
+    let [basic, bearer] = &app.watch.http[..] else {
+        panic!("two sources")
+    };
     assert_eq!(basic.refresh, Duration::from_secs(300));
     let auth = basic.basic_auth.as_ref().unwrap();
-    assert_eq!((auth.username.as_str(), &auth.password_file), ("me", &folder.join("shop.key")));
+    assert_eq!(
+        (auth.username.as_str(), &auth.password_file),
+        ("me", &folder.join("shop.key"))
+    );
     assert_eq!(bearer.refresh, Duration::from_secs(60));
     assert_eq!(bearer.authorization.as_ref().unwrap().scheme, "Token");
     assert_eq!(bearer.tls.server_name.as_deref(), Some("campaigns"));
     assert!(bearer.tls.insecure_skip_verify && bearer.tls.cert_file.is_some());
     assert_eq!(config.apps[1].credential, Credential::KeyEnv("PATH".to_owned()));
     assert_eq!(config.apps[1].endpoint, "http://127.0.0.1:9");
-    assert_eq!(config.apps[2].credential, Credential::UserSigFile(folder.join("shop.key")));
+    assert_eq!(
+        config.apps[2].credential,
+        Credential::UserSigFile(folder.join("shop.key"))
+    );
     assert_eq!(config.apps[2].zone_offset_seconds, 0);
 }
 
@@ -117,7 +150,18 @@ fn what_yaml_readers_disagree_about_is_taken_as_written() {
     assert_eq!(app.zone_offset_seconds, 8 * 3600);
     let entry = &app.watch.entries[0];
     assert_eq!(entry.task, "12345");
-    assert_eq!(entry.users, ["10086", "0123", "12345678901234567890123", "on", "no", "1_000", "-7"]);
+    assert_eq!(
+        entry.users,
+        [
+            "10086",
+            "0123",
+            "12345678901234567890123",
+            "on",
+            "no",
+            "1_000",
+            "-7"
+        ]
+    );
     assert_eq!(entry.labels["campaign"], "2026");
     assert_eq!(entry.pushed_at, Some(1_795_428_000));
     assert_eq!(app.watch.entries[1].task, "yes");
@@ -130,9 +174,18 @@ fn anchors_share_settings_and_a_shared_limit_is_warned_about() {
     assert_eq!(config.apps[1].region, Some("tokyo"));
     assert!(config.warnings.is_empty(), "two hosts are two limits");
     let twice = fs::read_to_string(fixtures("good").join("anchors.yaml")).unwrap();
-    let config = parse(&twice.replace("    region: tokyo\n", ""), &fixtures("good").join("x.yaml")).unwrap();
-    let [warning] = &config.warnings[..] else { panic!("{:?}", config.warnings) };
-    assert!(warning.starts_with("apps[1]: shop-tokyo has the endpoint and sdk_app_id of shop"), "{warning}");
+    let config = parse(
+        &twice.replace("    region: tokyo\n", ""),
+        &fixtures("good").join("x.yaml"),
+    )
+    .unwrap();
+    let [warning] = &config.warnings[..] else {
+        panic!("{:?}", config.warnings)
+    };
+    assert!(
+        warning.starts_with("apps[1]: shop-tokyo has the endpoint and sdk_app_id of shop"),
+        "{warning}"
+    );
 }
 
 #[test]
@@ -150,7 +203,8 @@ fn a_folder_with_pattern_letters_is_a_name() {
     let odd = folder.path().join("[a]*");
     fs::create_dir(&odd).unwrap();
     fs::write(odd.join("list.yaml"), "[]").unwrap();
-    let text = "apps: [{name: a, sdk_app_id: 1, region: china, secret_key_env: PATH, watch: {files: ['*.yaml']}}]";
+    let text =
+        "apps: [{name: a, sdk_app_id: 1, region: china, secret_key_env: PATH, watch: {files: ['*.yaml']}}]";
     let config = parse(text, &odd.join("config.yaml")).unwrap();
     let pattern = config.apps[0].watch.files[0].to_str().unwrap();
     let found: Vec<PathBuf> = glob::glob(pattern).unwrap().map(Result::unwrap).collect();
@@ -162,126 +216,10 @@ fn a_fault_count_beyond_the_cap_is_told() {
     let app = "{name: '', sdk_app_id: 0},".repeat(300);
     let faults = parse(&format!("apps: [{app}]"), Path::new("c.yaml")).unwrap_err();
     assert_eq!(faults.list.len(), tree::MAX_FAULTS);
-    assert!(faults.to_string().ends_with(&format!("c.yaml: {} more faults are not shown", 300 * 4 - tree::MAX_FAULTS)));
-}
-
-// The example.
-
-fn keys_of(text: &str, path: &Path) -> (BTreeSet<String>, Result<Config, Faults>) {
-    let notes = Notes::with_keys();
-    let config = parse_noting(text, path, &|_| Some("x".to_owned()), &notes);
-    (notes.keys(), config)
-}
-
-/// The example in a folder of its own, with the key file it names.
-fn example() -> (tempfile::TempDir, String) {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("shop.key"), "not-a-real-key").unwrap();
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config.example.yaml")).unwrap();
-    (folder, text)
-}
-
-#[test]
-fn the_full_fixture_and_the_example_mention_every_key_the_reader_knows() {
-    let path = fixtures("good").join("full.yaml");
-    let full = fs::read_to_string(&path).unwrap();
-    let (keys, config) = keys_of(&full, &path);
-    config.unwrap_or_else(|faults| panic!("{faults}"));
-    assert!(keys.len() >= 32 && keys.contains("apps[].watch.http[].tls_config.key_file"), "{keys:?}");
-    let (_folder, example) = example();
-    for key in keys {
-        let name = key.rsplit(['.', ']']).next().unwrap();
-        let mentions = |text: &str, bare: bool| {
-            text.lines().any(|line| {
-                let line = if bare { line.trim_start_matches([' ', '#', '-']) } else { line };
-                line.starts_with(&format!("{name}:")) || (!bare && line.contains(&format!("{name}:")))
-            })
-        };
-        assert!(mentions(&full, false), "full.yaml sets no {key}: its keys below are not known to this test");
-        assert!(mentions(&example, true) || example.contains(&format!("{name}: {{")), "config.example.yaml has no {key}");
-    }
-}
-
-#[test]
-fn the_example_parses_and_its_comments_tell_the_defaults() {
-    let (folder, example) = example();
-    let path = folder.path().join("config.yaml");
-    let config = parse(&example, &path).unwrap_or_else(|faults| panic!("{faults}"));
-    // Taking away `# ` before `key: value` sets each default: nothing may change.
-    let mut set = 0;
-    let uncomment = |line: &str| {
-        let (indent, rest) = line.split_once("# ").unwrap_or(("x", ""));
-        let key = rest.split(": ").next().unwrap_or_default();
-        let is_key = !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_') && rest.contains(": ");
-        if indent.trim().is_empty() && is_key {
-            set += 1;
-            return format!("{indent}{rest}");
-        }
-        line.to_owned()
-    };
-    let text: Vec<String> = example.lines().map(uncomment).collect();
-    let spelled_out = parse(&text.join("\n"), &path).unwrap_or_else(|faults| panic!("{faults}"));
-    assert!(set >= 7, "only {set} defaults are told");
-    assert_eq!(config, spelled_out);
-}
-
-// The pages made of it.
-
-#[test]
-fn the_summary_names_the_number_to_change() {
-    let text = "apps: [{name: shop, sdk_app_id: 7, endpoint: 'http://127.0.0.1:9/x', secret_key_env: PATH, watch_for: 10s,
-      watch: {static: [{task: t, users: [a, b, c, d, e, f, g, h]}, {task: t, users: [a]}]}},
-      {name: idle, sdk_app_id: 8, region: seoul, secret_key_env: PATH}]";
-    let config = parse(text, Path::new("c.yaml")).unwrap();
-    let summary = summary(&config);
-    let lines: Vec<&str> = summary.lines().collect();
-    assert_eq!(lines[0], "c.yaml: no faults");
-    let row = |line: usize| lines[line].split_whitespace().collect::<Vec<_>>();
-    assert_eq!(row(3), ["shop", "127.0.0.1:9", "7", "1", "8", "0", "0", "1.25", "8s", "5"]);
-    assert_eq!(row(4), ["idle", "adminapikr.im.qcloud.com", "8", "1", "0", "0", "0", "-", "-", "302400"]);
-    let advice = "shop: only 1.25 looks per pair fit into watch_for 10s: raise requests_per_second from 1 to at least \
-                  1.6 or watch at most 5 pairs.";
-    assert!(lines.contains(&advice), "{summary}");
-    assert!(!summary.contains("idle: only"), "{summary}");
-}
-
-#[test]
-fn the_summary_of_a_thousand_apps_fits_one_screen() {
-    let app = |n| {
-        format!(
-            "{{name: a{n}, sdk_app_id: 7, region: china, secret_key_env: PATH, watch_for: 1s, \
-             watch: {{static: [{{task: t, users: [a, b]}}]}}}},"
-        )
-    };
-    let apps: String = (0..1000).map(app).collect();
-    let summary = summary(&parse(&format!("apps: [{apps}]"), Path::new("c.yaml")).unwrap());
-    assert!(summary.lines().count() <= 24, "{summary}");
-    assert!(summary.contains("and 992 more apps"), "{summary}");
-    assert!(summary.contains("apps 1000, requests per second 1000, pairs in static 2000"), "{summary}");
-    assert!(summary.contains("warning: and 995 more like these"), "{summary}");
-}
-
-#[test]
-fn the_rendered_config_has_defaults_and_no_user_and_no_token() {
-    let text = render(&good("full.yaml"));
-    for private in ["alice", "bob", "carol", "token=abc", "not-a-real-key"] {
-        assert!(!text.contains(private), "{private} in {text}");
-    }
-    let node = tree::parse(&text, Syntax::Yaml).unwrap();
-    let shown = format!("{node:?}");
-    for part in ["2 users", "2d12h", "-03:30", "1w", "600000", "http://campaigns.internal/watch?...", "administrator"] {
-        assert!(shown.contains(part), "{part} in {text}");
-    }
-    assert!(!format!("{:?}", good("full.yaml")).contains("token=abc"));
-}
-
-#[test]
-fn what_is_rendered_reads_back_as_the_same_settings() {
-    let config = good("anchors.yaml");
-    // The region says the endpoint; the file takes one of the two.
-    let text: Vec<String> = render(&config).lines().filter(|line| !line.contains("endpoint:")).map(str::to_owned).collect();
-    let again = parse(&text.join("\n"), &config.file).unwrap_or_else(|faults| panic!("{faults}"));
-    assert_eq!(config, again);
+    assert!(faults.to_string().ends_with(&format!(
+        "c.yaml: {} more faults are not shown",
+        300 * 4 - tree::MAX_FAULTS
+    )));
 }
 
 // Values.
@@ -289,11 +227,20 @@ fn what_is_rendered_reads_back_as_the_same_settings() {
 #[test]
 fn zones_read() {
     use super::values::zone_seconds;
-    let read = [("+08:00", 28_800), ("-03:30", -12_600), ("Z", 0), ("UTC", 0), ("+14:00", 50_400), ("-00:00", 0)];
+    let read = [
+        ("+08:00", 28_800),
+        ("-03:30", -12_600),
+        ("Z", 0),
+        ("UTC", 0),
+        ("+14:00", 50_400),
+        ("-00:00", 0),
+    ];
     for (text, seconds) in read {
         assert_eq!(zone_seconds(text), Some(seconds), "{text}");
     }
-    for text in ["", "8", "+8:00", "+08:60", "+14:01", "-15:00", "+08:00 ", "08:00", "+0８:00", "GMT"] {
+    for text in [
+        "", "8", "+8:00", "+08:60", "+14:01", "-15:00", "+08:00 ", "08:00", "+0８:00", "GMT",
+    ] {
         assert_eq!(zone_seconds(text), None, "{text}");
     }
     assert!(zone_seconds(DEFAULT_TIME_ZONE).is_some());

@@ -66,7 +66,9 @@ pub(super) fn zone_seconds(text: &str) -> Option<i32> {
         return Some(0);
     }
     let bytes = text.as_bytes();
-    let [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] = bytes else { return None };
+    let [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] = bytes else {
+        return None;
+    };
     let digit = |byte: &u8| byte.is_ascii_digit().then(|| i32::from(byte - b'0'));
     let hours = digit(h1)? * 10 + digit(h2)?;
     let minutes = digit(m1)? * 10 + digit(m2)?;

@@ -34,8 +34,10 @@ impl Value {
             Self::Null => "empty",
             Self::Bool(true) => "the truth value true",
             Self::Bool(false) => "the truth value false",
-            Self::Whole(_) | Self::Negative(_) => "a whole number",
-            Self::Real(_) => "a number",
+            Self::Whole(_) => "a whole number",
+            Self::Negative(_) => "a negative number",
+            Self::Real(number) if !number.is_finite() => "a number that is not finite",
+            Self::Real(_) => "a number with a fraction, an exponent or too many digits",
             Self::Text(_) => "text",
             Self::List(_) => "a list",
             Self::Table(_) => "a mapping",
@@ -55,7 +57,10 @@ impl<'de> DeserializeSeed<'de> for FromYaml {
         let span = spanned.defined.span();
         let span = span.byte_offset().zip(span.byte_len());
         let span = span.and_then(|(start, len)| Some((u32::try_from(start).ok()?, u32::try_from(len).ok()?)));
-        Ok(Node { value: spanned.value.0, span })
+        Ok(Node {
+            value: spanned.value.0,
+            span,
+        })
     }
 }
 
@@ -86,7 +91,10 @@ impl<'de> DeserializeSeed<'de> for FromJson<'_> {
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Node, D::Error> {
         let left = self.0.get().checked_sub(1);
         let left = left.ok_or_else(|| {
-            D::Error::custom(format_args!("holds more than {} values; split it", super::MAX_NODES))
+            D::Error::custom(format_args!(
+                "holds more than {} values; split it",
+                super::MAX_NODES
+            ))
         })?;
         self.0.set(left);
         let value = from.deserialize_any(Grow(self))?;

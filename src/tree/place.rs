@@ -33,7 +33,13 @@ pub struct Place<'p> {
 impl<'p> Place<'p> {
     /// The root of a document; `text` is what it was parsed from.
     pub fn root(node: &'p Node, text: &'p str, notes: &'p Notes) -> Self {
-        Self { node, step: Step::Root, above: None, text, notes }
+        Self {
+            node,
+            step: Step::Root,
+            above: None,
+            text,
+            notes,
+        }
     }
 
     /// The same place with notes of its own, for entries that stand or fall alone.
@@ -41,7 +47,13 @@ impl<'p> Place<'p> {
     where
         'p: 'n,
     {
-        Place { node: self.node, step: self.step, above: self.above, text: self.text, notes }
+        Place {
+            node: self.node,
+            step: self.step,
+            above: self.above,
+            text: self.text,
+            notes,
+        }
     }
 
     pub fn notes(&self) -> &'p Notes {
@@ -111,7 +123,9 @@ impl<'p> Place<'p> {
             Some(spelling) => Some(Cow::Borrowed(spelling)),
             None => {
                 let kind = self.value().kind();
-                self.fault(format!("is {kind} that cannot be taken as written; quotes around it would be right"));
+                self.fault(format!(
+                    "is {kind} that cannot be taken as written; quotes around it would be right"
+                ));
                 None
             }
         }
@@ -152,7 +166,11 @@ impl<'p> Place<'p> {
         let Value::List(list) = self.value() else {
             return self.wrong(right);
         };
-        Some(list.iter().enumerate().map(|(index, node)| self.below(node, Step::Index(index))))
+        Some(
+            list.iter()
+                .enumerate()
+                .map(|(index, node)| self.below(node, Step::Index(index))),
+        )
     }
 
     /// The keys and values of a mapping whose keys are names of the operator's choice.
@@ -161,7 +179,11 @@ impl<'p> Place<'p> {
             return self.wrong(right);
         };
         self.note_duplicates(entries);
-        Some(entries.iter().map(|(key, node)| (&**key, self.below(node, Step::Key(key)))))
+        Some(
+            entries
+                .iter()
+                .map(|(key, node)| (&**key, self.below(node, Step::Key(key)))),
+        )
     }
 
     /// Reads a mapping with known keys: `read` asks for each, and what nobody asked for is a fault.
@@ -170,14 +192,25 @@ impl<'p> Place<'p> {
             return self.wrong(right);
         };
         self.note_duplicates(entries);
-        let table = Table { place: self, entries, known: RefCell::default(), refused: RefCell::default() };
+        let table = Table {
+            place: self,
+            entries,
+            known: RefCell::default(),
+            refused: RefCell::default(),
+        };
         let read = read(&table);
         table.note_unknown();
         Some(read)
     }
 
     fn below<'s>(&'s self, node: &'s Node, step: Step<'s>) -> Place<'s> {
-        Place { node, step, above: Some(self), text: self.text, notes: self.notes }
+        Place {
+            node,
+            step,
+            above: Some(self),
+            text: self.text,
+            notes: self.notes,
+        }
     }
 
     fn note_duplicates(&self, entries: &[(Box<str>, Node)]) {
@@ -188,7 +221,8 @@ impl<'p> Place<'p> {
                 _ => !seen.insert(key),
             };
             if twice {
-                self.below(node, Step::Key(key)).fault("is written twice; once would be right");
+                self.below(node, Step::Key(key))
+                    .fault("is written twice; once would be right");
             }
         }
     }
@@ -225,12 +259,14 @@ impl<'t> Table<'t> {
         found
     }
 
-    /// Refuses a key with a reason of its own and never shows its value.
-    pub fn refuse(&self, key: &'static str, text: &str) {
+    /// Refuses a key with a reason of its own and never shows its value; whether it was there.
+    pub fn refuse(&self, key: &'static str, text: &str) -> bool {
         self.refused.borrow_mut().push(key);
-        if let Some(place) = self.find(key) {
+        let found = self.find(key);
+        if let Some(place) = &found {
             place.fault(text);
         }
+        found.is_some()
     }
 
     /// Notes a fault at a key, whether or not it is there.
@@ -257,7 +293,9 @@ impl<'t> Table<'t> {
             if known.contains(&&**key) || refused.contains(&&**key) {
                 continue;
             }
-            let guess = nearest(key, &known).map(|name| format!("did you mean {name}? ")).unwrap_or_default();
+            let guess = nearest(key, &known)
+                .map(|name| format!("did you mean {name}? "))
+                .unwrap_or_default();
             let text = format!("is no known key; {guess}known here: {}", known.join(" "));
             self.place.below(node, Step::Key(key)).fault(text);
         }

@@ -27,7 +27,8 @@ fn faults(text: &str, syntax: Syntax) -> Vec<String> {
 
 #[test]
 fn every_fault_is_noted_with_its_path() {
-    let text = "count: many\nname: [x]\nnames: [a, [b], ~, true, {c: d}]\npassword: p\nwith space: 1\ncount: 2\n";
+    let text =
+        "count: many\nname: [x]\nnames: [a, [b], ~, true, {c: d}]\npassword: p\nwith space: 1\ncount: 2\n";
     assert_eq!(
         faults(text, Syntax::Yaml),
         [
@@ -51,21 +52,31 @@ fn json_is_the_same_tree() {
         faults(text, Syntax::Json),
         [
             "f: names: is written twice; once would be right",
-            "f: names[2]: is a number that cannot be taken as written; quotes around it would be right",
-            "f: names[3]: is a number that cannot be taken as written; quotes around it would be right",
+            "f: names[2]: is a number with a fraction, an exponent or too many digits that cannot be taken as written; quotes around it would be right",
+            "f: names[3]: is a number with a fraction, an exponent or too many digits that cannot be taken as written; quotes around it would be right",
         ]
     );
-    assert_eq!(faults("[1]", Syntax::Json), ["f: is a list; a mapping would be right"]);
-    assert_eq!(faults("{}", Syntax::Json), ["f: names: is missing; a list would be right"]);
+    assert_eq!(
+        faults("[1]", Syntax::Json),
+        ["f: is a list; a mapping would be right"]
+    );
+    assert_eq!(
+        faults("{}", Syntax::Json),
+        ["f: names: is missing; a list would be right"]
+    );
 }
 
 #[test]
 fn duplicates_are_found_in_large_mappings_too() {
     let keys: String = (0..100).map(|n| format!("k{n}: 1\n")).collect();
     let found = faults(&format!("names: []\n{keys}k7: 2\n"), Syntax::Yaml);
-    assert_eq!(found.iter().filter(|line| line.contains("written twice")).collect::<Vec<_>>(), [
-        "f: k7: is written twice; once would be right"
-    ]);
+    assert_eq!(
+        found
+            .iter()
+            .filter(|line| line.contains("written twice"))
+            .collect::<Vec<_>>(),
+        ["f: k7: is written twice; once would be right"]
+    );
 }
 
 #[test]
@@ -76,7 +87,10 @@ fn whole_numbers_are_ids_only_where_every_reader_writes_them_alike() {
         ("-7", Some("-7")),
         ("0123", Some("0123")),
         ("1_000", Some("1_000")),
-        ("123456789012345678901234567890", Some("123456789012345678901234567890")),
+        (
+            "123456789012345678901234567890",
+            Some("123456789012345678901234567890"),
+        ),
         ("yes", Some("yes")),
         ("\"0x1F\"", Some("0x1F")),
         ("0x1F", None),
@@ -107,19 +121,37 @@ fn whole_numbers_are_ids_only_where_every_reader_writes_them_alike() {
 fn texts_that_are_no_document_say_where() {
     let cases = [
         ("a: [1", "line 1 column 4: is no YAML: unclosed bracket '['"),
-        ("a: 1\n---\nb: 2", "line 3 column 1: starts a second YAML document; one document (no further ---) would be right"),
-        ("a: !hunter2 x", "line 1 column 13: has a tag (!...); text that starts with ! needs quotes"),
-        ("a: &x [*x]", "line 1 column 8: is no YAML: Recursive reference not allowed here"),
-        ("? [a]\n: b", "line 1 column 3: is no YAML: expected string scalar"),
+        (
+            "a: 1\n---\nb: 2",
+            "line 3 column 1: starts a second YAML document; one document (no further ---) would be right",
+        ),
+        (
+            "a: !hunter2 x",
+            "line 1 column 13: has a tag (!...); text that starts with ! needs quotes",
+        ),
+        (
+            "a: &x [*x]",
+            "line 1 column 8: is no YAML: Recursive reference not allowed here",
+        ),
+        (
+            "? [a]\n: b",
+            "line 1 column 3: is no YAML: expected string scalar",
+        ),
     ];
     for (text, fault) in cases {
         assert_eq!(parse(text, Syntax::Yaml).unwrap_err().to_string(), fault);
     }
-    let cases = [("{", "line 1 column 1: is no JSON: EOF while parsing an object"), ("1 2", "line 1 column 3: is no JSON: trailing characters")];
+    let cases = [
+        ("{", "line 1 column 1: is no JSON: EOF while parsing an object"),
+        ("1 2", "line 1 column 3: is no JSON: trailing characters"),
+    ];
     for (text, fault) in cases {
         assert_eq!(parse(text, Syntax::Json).unwrap_err().to_string(), fault);
     }
-    assert_eq!(utf8(b"a\xff").unwrap_err().to_string(), "is not UTF-8 from byte 1 on; text in UTF-8 would be right");
+    assert_eq!(
+        utf8(b"a\xff").unwrap_err().to_string(),
+        "is not UTF-8 from byte 1 on; text in UTF-8 would be right"
+    );
     assert_eq!(utf8(b"\xef\xbb\xbfa").unwrap(), "a");
 }
 
@@ -136,8 +168,17 @@ fn depth_is_bounded_in_both_syntaxes() {
 fn a_long_key_is_cut_and_escaped() {
     let text = format!("names: []\n\"{}\\n\": 1\n\"a\\u0007\": 2", "k".repeat(100));
     let found = faults(&text, Syntax::Yaml);
-    assert_eq!(found[0], format!("f: [\"{}\"...]: is no known key; known here: count names", "k".repeat(64)));
-    assert_eq!(found[1], "f: [\"a\\u{7}\"]: is no known key; known here: count names");
+    assert_eq!(
+        found[0],
+        format!(
+            "f: [\"{}\"...]: is no known key; known here: count names",
+            "k".repeat(64)
+        )
+    );
+    assert_eq!(
+        found[1],
+        "f: [\"a\\u{7}\"]: is no known key; known here: count names"
+    );
 }
 
 #[test]
@@ -145,26 +186,57 @@ fn durations_read_as_prometheus_reads_them() {
     let day = 86_400_000;
     // The cases of TestParseDuration in prometheus/common, and some of ours.
     let read = [
-        ("0", 0), ("0w", 0), ("0s", 0), ("324ms", 324), ("3s", 3000), ("5m", 300_000), ("1h", 3_600_000),
-        ("4d", 4 * day), ("4d1h", 4 * day + 3_600_000), ("14d", 14 * day), ("3w", 21 * day),
-        ("3w2d1h", 23 * day + 3_600_000), ("10y", 3650 * day), ("1h30m", 5_400_000),
+        ("0", 0),
+        ("0w", 0),
+        ("0s", 0),
+        ("324ms", 324),
+        ("3s", 3000),
+        ("5m", 300_000),
+        ("1h", 3_600_000),
+        ("4d", 4 * day),
+        ("4d1h", 4 * day + 3_600_000),
+        ("14d", 14 * day),
+        ("3w", 21 * day),
+        ("3w2d1h", 23 * day + 3_600_000),
+        ("10y", 3650 * day),
+        ("1h30m", 5_400_000),
         ("1y2w3d4h5m6s7ms", 33019506007),
     ];
     for (text, milliseconds) in read {
-        assert_eq!(parse_duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        assert_eq!(
+            parse_duration(text),
+            Ok(Duration::from_millis(milliseconds)),
+            "{text}"
+        );
     }
-    for text in ["1", "1y1m1d", "-1w", "1.5d", "d", "1s1s", "1m1h", "1ms1s", "1 s", "s1", "1S", "1us", "1h30", "٣s"] {
+    for text in [
+        "1", "1y1m1d", "-1w", "1.5d", "d", "1s1s", "1m1h", "1ms1s", "1 s", "s1", "1S", "1us", "1h30", "٣s",
+    ] {
         assert_eq!(parse_duration(text), Err(DurationFault::Grammar), "{text}");
     }
     assert_eq!(parse_duration(""), Err(DurationFault::Empty));
-    for text in ["294y", "200y10400w", "107675d", "2584200h", "99999999999999999999s", "18446744073709551615y"] {
+    for text in [
+        "294y",
+        "200y10400w",
+        "107675d",
+        "2584200h",
+        "99999999999999999999s",
+        "18446744073709551615y",
+    ] {
         assert_eq!(parse_duration(text), Err(DurationFault::TooLong), "{text}");
     }
 }
 
 #[test]
 fn durations_are_written_as_prometheus_writes_them() {
-    for (seconds, text) in [(0, "0s"), (90, "1m30s"), (7 * 86_400, "1w"), (8 * 86_400, "8d"), (5400, "1h30m"), (365 * 86_400, "1y")] {
+    for (seconds, text) in [
+        (0, "0s"),
+        (90, "1m30s"),
+        (7 * 86_400, "1w"),
+        (8 * 86_400, "8d"),
+        (5400, "1h30m"),
+        (365 * 86_400, "1y"),
+    ] {
         assert_eq!(format_duration(Duration::from_secs(seconds)), text);
     }
     assert_eq!(format_duration(Duration::from_millis(1500)), "1s500ms");

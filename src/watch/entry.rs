@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::tree::{Notes, Place, Table, shown};
 
-/// The longest task, user id, in bytes.
+/// The longest task or user id, in bytes.
 pub const MAX_ID_BYTES: usize = 256;
 /// The longest value of a watch label, in bytes.
 pub const MAX_LABEL_BYTES: usize = 128;
@@ -32,10 +32,24 @@ pub struct Entry {
 
 /// Reads a list of entries. Faults are noted at `list`; an entry with a fault is not in the answer.
 pub fn read_entries(list: &Place<'_>, watch_labels: &[Box<str>]) -> Vec<Entry> {
+    read_list(list, Some(watch_labels))
+}
+
+/// As [`read_entries`], where the watch labels themselves have a fault: names of labels are not judged.
+pub fn read_entries_of_any_label(list: &Place<'_>) -> Vec<Entry> {
+    read_list(list, None)
+}
+
+fn read_list(list: &Place<'_>, watch_labels: Option<&[Box<str>]>) -> Vec<Entry> {
     let Some(items) = list.items("a list of entries with task and users") else {
         return Vec::new();
     };
-    items.filter_map(|item| item.table(ENTRY, |table| read_entry(table, watch_labels)).flatten()).collect()
+    items
+        .filter_map(|item| {
+            item.table(ENTRY, |table| read_keys(table, watch_labels))
+                .flatten()
+        })
+        .collect()
 }
 
 pub(super) const ENTRY: &str = "a mapping with task and users";
@@ -44,8 +58,14 @@ pub(super) const ENTRY: &str = "a mapping with task and users";
 ///
 /// Every fault is noted; `None` if there was any in these keys.
 pub fn read_entry(table: &Table<'_>, watch_labels: &[Box<str>]) -> Option<Entry> {
+    read_keys(table, Some(watch_labels))
+}
+
+fn read_keys(table: &Table<'_>, watch_labels: Option<&[Box<str>]>) -> Option<Entry> {
     let task = table.required("task", TASK).and_then(|task| read_id(&task, TASK));
-    let users = table.required("users", USERS).and_then(|users| read_users(&users));
+    let users = table
+        .required("users", USERS)
+        .and_then(|users| read_users(&users));
     let labels = match table.get("labels") {
         Some(labels) => read_labels(&labels, watch_labels),
         None => Some(BTreeMap::new()),
@@ -54,7 +74,12 @@ pub fn read_entry(table: &Table<'_>, watch_labels: &[Box<str>]) -> Option<Entry>
         Some(time) => read_time(&time).map(Some),
         None => Some(None),
     };
-    Some(Entry { task: task?, users: users?, labels: labels?, pushed_at: pushed_at? })
+    Some(Entry {
+        task: task?,
+        users: users?,
+        labels: labels?,
+        pushed_at: pushed_at?,
+    })
 }
 
 fn read_users(users: &Place<'_>) -> Option<Vec<String>> {
@@ -74,13 +99,13 @@ fn read_id(place: &Place<'_>, right: &str) -> Option<String> {
     Some(id.into_owned())
 }
 
-fn read_labels(labels: &Place<'_>, watch_labels: &[Box<str>]) -> Option<BTreeMap<String, String>> {
+fn read_labels(labels: &Place<'_>, watch_labels: Option<&[Box<str>]>) -> Option<BTreeMap<String, String>> {
     let mut read = BTreeMap::new();
     let pairs = labels.pairs("a mapping from label name to value")?;
     let expected = pairs.len();
     for (name, place) in pairs {
-        if !watch_labels.iter().any(|known| **known == *name) {
-            place.fault(unknown_label(watch_labels));
+        if let Some(known) = watch_labels.filter(|known| known.iter().all(|known| **known != *name)) {
+            place.fault(unknown_label(known));
             continue;
         }
         let Some(value) = place.id("text") else { continue };
@@ -119,7 +144,9 @@ pub(super) fn id_fault(id: &str) -> Option<String> {
     if id.len() > MAX_ID_BYTES {
         return Some(format!("is {} bytes long; {right}", id.len()));
     }
-    id.chars().any(char::is_control).then(|| format!("holds a control character; {right}"))
+    id.chars()
+        .any(char::is_control)
+        .then(|| format!("holds a control character; {right}"))
 }
 
 /// What is wrong with the value of a watch label, if anything.
@@ -128,13 +155,21 @@ pub(super) fn label_fault(value: &str) -> Option<String> {
     if value.len() > MAX_LABEL_BYTES {
         return Some(format!("is {} bytes long; {right}", value.len()));
     }
-    value.chars().any(char::is_control).then(|| format!("holds a control character; {right}"))
+    value
+        .chars()
+        .any(char::is_control)
+        .then(|| format!("holds a control character; {right}"))
 }
 
-pub(super) fn unknown_label(watch_labels: &[Box<str>]) -> String {
+fn unknown_label(watch_labels: &[Box<str>]) -> String {
     match watch_labels {
-        [] => "is no watch label of the app, which has none; add it to watch_labels or leave it out".to_owned(),
-        known => format!("is no watch label of the app; add it to watch_labels or use one of: {}", known.join(" ")),
+        [] => {
+            "is no watch label of the app, which has none; add it to watch_labels or leave it out".to_owned()
+        }
+        known => format!(
+            "is no watch label of the app; add it to watch_labels or use one of: {}",
+            known.join(" ")
+        ),
     }
 }
 
@@ -150,12 +185,19 @@ pub(super) fn parse_time(text: &str) -> Result<i64, String> {
 pub(super) fn read_alone(item: &Place<'_>, watch_labels: &[Box<str>]) -> Result<Entry, String> {
     let notes = Notes::new();
     let own = item.noting(&notes);
-    let entry = own.table(ENTRY, |table| read_entry(table, watch_labels)).flatten();
+    let entry = own
+        .table(ENTRY, |table| read_entry(table, watch_labels))
+        .flatten();
     match entry {
         Some(entry) if notes.is_empty() => Ok(entry),
         _ => {
             let faults = notes.faults(String::new());
-            let mut told: Vec<String> = faults.list.iter().take(MAX_FAULTS_TOLD).map(ToString::to_string).collect();
+            let mut told: Vec<String> = faults
+                .list
+                .iter()
+                .take(MAX_FAULTS_TOLD)
+                .map(ToString::to_string)
+                .collect();
             let untold = faults.list.len() + faults.left_off - told.len();
             if untold > 0 {
                 told.push(format!("{untold} more"));
