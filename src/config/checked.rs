@@ -12,29 +12,40 @@ use crate::watch::Sources;
 pub struct Config {
     /// The file it was read from; relative paths inside it were resolved against its folder.
     pub file: PathBuf,
+    /// At least one.
     pub apps: Vec<App>,
+    /// What is allowed and yet seldom meant, one line each.
+    pub warnings: Vec<String>,
 }
 
-/// One application at the upstream, and whom to watch there.
+/// One application at the upstream, and whom to watch there. Field names are the keys of the file unless said.
 #[derive(Clone, Debug, PartialEq)]
 pub struct App {
-    /// Unique; the value of the label `app`.
+    /// Unique, `[A-Za-z0-9_-]{1,64}`; the value of the label `app`.
     pub name: Arc<str>,
+    /// From 1.
     pub sdk_app_id: u64,
-    /// Name of the region, where one was given instead of an endpoint.
+    /// Name of the region, where one was given instead of an endpoint; see [`super::REGIONS`].
     pub region: Option<&'static str>,
-    /// Base URL without a trailing slash: the region's host or the `endpoint`.
+    /// Base URL without a trailing slash: the region's host or the `endpoint`. `http` or `https`, perhaps a path prefix,
+    /// never a password, query or fragment.
     pub endpoint: String,
-    /// The `identifier`: an administrator account of the app.
+    /// The `identifier`: an administrator account of the app. Default `administrator`.
     pub admin: String,
+    /// Exactly one of `secret_key_file`, `secret_key_env`, `usersig_file`; was there and not blank when the file was
+    /// checked.
     pub credential: Credential,
+    /// The app's whole budget, 0.00001 to 1000, fractions allowed. Default 1.
     pub requests_per_second: f64,
+    /// 1 ms to 5 min. Default 10 s; the upstream itself gives up after 3 s.
     pub request_timeout: Duration,
-    /// Offset from UTC of `PushTime` and `EventTime`, in seconds.
+    /// Key `time_zone`: offset from UTC of `PushTime` and `EventTime`, in seconds, at most 14 hours. Default UTC+8.
     pub zone_offset_seconds: i32,
+    /// How long a pair is watched, above 0 up to 7 days. Default 7 days, as long as the upstream keeps a trace.
     pub watch_for: Duration,
+    /// How many pairs of task and user are taken, 1 to 2,000,000. Default 600,000.
     pub max_pairs: usize,
-    /// Names of the labels that entries may set, in the order in which they appear on metrics.
+    /// Names of the labels that entries may set, in the order in which they appear on metrics; at most 8.
     pub watch_labels: Arc<[Box<str>]>,
     pub watch: Sources,
 }

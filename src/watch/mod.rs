@@ -1,21 +1,18 @@
 //! Whom we care about: entries, the list in force, and the sources it comes from.
 
+mod csv_list;
+mod document;
 mod entry;
 pub mod list;
+mod source;
+#[cfg(test)]
+mod tests;
 
-pub use entry::Entry;
+pub use document::{ListFormat, MAX_LIST_BYTES, MAX_REFUSED_TOLD, Parsed, parse_list};
+pub use entry::{Entry, MAX_ID_BYTES, MAX_LABEL_BYTES, read_entries, read_entries_of_any_label, read_entry};
+pub use source::{Authorization, BasicAuth, HttpSource, Sources, TlsSettings};
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The watch labels of a pair as (name, value), sorted by name; names without a value are left out.
 pub type LabelSet = Arc<[(Box<str>, Box<str>)]>;
-
-/// Where an app's watch list comes from; the union of all is the list in force, earlier places first.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sources {
-    /// Entries written in the config file itself, already checked.
-    pub entries: Vec<Entry>,
-    /// Patterns of files that hold lists, absolute.
-    pub files: Vec<PathBuf>,
-}

@@ -1,0 +1,243 @@
+//! One app as the file says it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::values::{duration, is_label_name, line, maybe, or, url, zone, zone_seconds};
+use super::{App, Around, Region, secret, sources};
+use crate::tree::{Place, Table, shown};
+
+/// How many apps one daemon serves.
+pub const MAX_APPS: usize = 10_000;
+/// The `identifier` where `admin` is not given: the administrator every app is born with.
+pub const DEFAULT_ADMIN: &str = "administrator";
+/// What `time_zone` is unless given: the upstream writes its times in UTC+8.
+pub const DEFAULT_TIME_ZONE: &str = "+08:00";
+/// What `max_pairs` is unless given: what one request per second looks at once in seven days.
+pub const DEFAULT_MAX_PAIRS: usize = 600_000;
+const MAX_PAIRS: u64 = 2_000_000;
+const MAX_NAME_CHARS: usize = 64;
+const MAX_WATCH_LABELS: usize = 8;
+/// About one request a day: slower is a mistake.
+const MIN_REQUESTS_PER_SECOND: f64 = 0.000_01;
+pub(super) const MAX_REQUESTS_PER_SECOND: f64 = 1000.0;
+const DEFAULT_REQUESTS_PER_SECOND: f64 = 1.0;
+const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+const MIN_REQUEST_TIMEOUT: Duration = Duration::from_millis(1);
+const MAX_REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
+/// The upstream keeps seven days.
+const MAX_WATCH_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+const MIN_WATCH_FOR: Duration = Duration::from_millis(1);
+/// Labels that the metrics set themselves or Prometheus adds, and the columns of a CSV list.
+const RESERVED_LABELS: [&str; 16] = [
+    "app",
+    "route",
+    "stage",
+    "platform",
+    "outcome",
+    "reason",
+    "code",
+    "state",
+    "notifications",
+    "le",
+    "quantile",
+    "instance",
+    "job",
+    "task",
+    "user",
+    "pushed_at",
+];
+const APP: &str = "a mapping with name, sdk_app_id and more";
+const NAME: &str = "1 to 64 of the characters A-Z a-z 0-9 _ -";
+const ENDPOINT: &str =
+    "a base URL such as https://host or http://127.0.0.1:9/prefix, without password, query and #";
+
+/// All apps; `None` where there was any fault.
+pub(super) fn read_apps(apps: &Place<'_>, around: &Around<'_>) -> Option<Vec<App>> {
+    let items = apps.items("a list of apps")?;
+    let count = items.len();
+    if count == 0 || count > MAX_APPS {
+        apps.fault(format!("holds {count} apps; 1 to {MAX_APPS} would be right"));
+        return None;
+    }
+    let mut names: HashMap<String, usize> = HashMap::new();
+    let mut read = Vec::with_capacity(count);
+    for (index, item) in items.enumerate() {
+        let app = item.table(APP, |app| {
+            let name = app.required("name", NAME).and_then(|place| read_name(&place));
+            if let Some(name) = &name {
+                match names.get(name) {
+                    Some(first) => app.fault(
+                        "name",
+                        format!("is the name of apps[{first}] too; another would be right"),
+                    ),
+                    None => drop(names.insert(name.clone(), index)),
+                }
+            }
+            read_app(app, name, around)
+        });
+        read.extend(app.flatten());
+    }
+    (read.len() == count).then_some(read)
+}
+
+fn read_app(app: &Table<'_>, name: Option<String>, around: &Around<'_>) -> Option<App> {
+    let sdk_app_id = app
+        .required("sdk_app_id", SDK_APP_ID)
+        .and_then(|place| read_sdk_app_id(&place));
+    let endpoint = read_endpoint(app);
+    let admin = or(app.get("admin"), DEFAULT_ADMIN.to_owned(), |place| {
+        line(place, "an administrator account")
+    });
+    let credential = secret::read_credential(app, around);
+    let rate = or(
+        app.get("requests_per_second"),
+        DEFAULT_REQUESTS_PER_SECOND,
+        read_rate,
+    );
+    let timeout = MIN_REQUEST_TIMEOUT..=MAX_REQUEST_TIMEOUT;
+    let timeout = or(app.get("request_timeout"), DEFAULT_REQUEST_TIMEOUT, |place| {
+        duration(place, timeout)
+    });
+    let zone = maybe(app.get("time_zone"), zone);
+    let watch_for = MIN_WATCH_FOR..=MAX_WATCH_FOR;
+    let watch_for = or(app.get("watch_for"), MAX_WATCH_FOR, |place| {
+        duration(place, watch_for)
+    });
+    let max_pairs = or(app.get("max_pairs"), DEFAULT_MAX_PAIRS, read_max_pairs);
+    let watch_labels = or(app.get("watch_labels"), Vec::new(), read_watch_labels);
+    // Where the labels are wrong, entries are still read; only the names of their labels cannot be judged.
+    let watch = sources::read(app.get("watch"), watch_labels.as_deref(), around);
+    let (region, endpoint) = endpoint?;
+    let default_zone = zone_seconds(DEFAULT_TIME_ZONE).expect("the default is an offset; a test reads it");
+    Some(App {
+        name: Arc::from(name?),
+        sdk_app_id: sdk_app_id?,
+        region,
+        endpoint,
+        admin: admin?,
+        credential: credential?,
+        requests_per_second: rate?,
+        request_timeout: timeout?,
+        zone_offset_seconds: zone?.unwrap_or(default_zone),
+        watch_for: watch_for?,
+        max_pairs: max_pairs?,
+        watch_labels: Arc::from(watch_labels?),
+        watch: watch?,
+    })
+}
+
+fn read_name(place: &Place<'_>) -> Option<String> {
+    let name = place.id(NAME)?;
+    let plain = name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    if name.is_empty() || name.len() > MAX_NAME_CHARS || !plain {
+        place.fault(format!("is {}; {NAME} would be right", shown(&name)));
+        return None;
+    }
+    Some(name.into_owned())
+}
+
+const SDK_APP_ID: &str = "the SDKAppID, a whole number from 1 without quotes";
+
+fn read_sdk_app_id(place: &Place<'_>) -> Option<u64> {
+    match place.whole(SDK_APP_ID)? {
+        0 => {
+            place.fault(format!("is 0; {SDK_APP_ID} would be right"));
+            None
+        }
+        id => Some(id),
+    }
+}
+
+/// The region's name where one is given, and the base URL: exactly one of `region` and `endpoint`.
+fn read_endpoint(app: &Table<'_>) -> Option<(Option<&'static str>, String)> {
+    let right = format!("one of {}", Region::names());
+    let region_place = app.get("region");
+    let endpoint_place = app.get("endpoint");
+    let both = region_place.is_some() && endpoint_place.is_some();
+    let region = region_place.and_then(|place| {
+        let name = place.text(&right)?;
+        let region = Region::named(name);
+        if region.is_none() {
+            place.fault(format!(
+                "is {}; {right} would be right (endpoint takes any other host)",
+                shown(name)
+            ));
+        }
+        region
+    });
+    let endpoint = endpoint_place.and_then(|place| read_base_url(&place));
+    if both {
+        app.fault("endpoint", "stands beside region; one of the two would be right");
+        return None;
+    }
+    if region_place.is_none() && endpoint_place.is_none() {
+        app.place()
+            .fault("names neither region nor endpoint; one of the two would be right");
+    }
+    match (region, endpoint) {
+        (Some(region), _) => Some((Some(region.name), region.endpoint.to_owned())),
+        (None, endpoint) => endpoint.map(|endpoint| (None, endpoint)),
+    }
+}
+
+fn read_base_url(place: &Place<'_>) -> Option<String> {
+    let url = url(place, ENDPOINT)?;
+    if url.query().is_some() {
+        place.fault(format!("has a query (?...); {ENDPOINT} would be right"));
+        return None;
+    }
+    place
+        .text(ENDPOINT)
+        .map(|text| text.trim_end_matches('/').to_owned())
+}
+
+fn read_rate(place: &Place<'_>) -> Option<f64> {
+    let right = format!("a number above 0 (from {MIN_REQUESTS_PER_SECOND}) up to {MAX_REQUESTS_PER_SECOND}");
+    let rate = place.number(&right)?;
+    if (MIN_REQUESTS_PER_SECOND..=MAX_REQUESTS_PER_SECOND).contains(&rate) {
+        return Some(rate);
+    }
+    place.fault(format!("is {rate}; {right} would be right"));
+    None
+}
+
+fn read_max_pairs(place: &Place<'_>) -> Option<usize> {
+    let right = format!("a whole number from 1 to {MAX_PAIRS}");
+    let pairs = place.whole(&right)?;
+    if !(1..=MAX_PAIRS).contains(&pairs) {
+        place.fault(format!("is {pairs}; {right} would be right"));
+        return None;
+    }
+    usize::try_from(pairs).ok()
+}
+
+fn read_watch_labels(place: &Place<'_>) -> Option<Vec<Box<str>>> {
+    const RIGHT: &str = "a label name such as campaign (letters, digits and _, no digit first, no __ first)";
+    let items = place.items("a list of label names such as [campaign]")?;
+    let count = items.len();
+    if count > MAX_WATCH_LABELS {
+        place.fault(format!(
+            "holds {count} names; at most {MAX_WATCH_LABELS} would be right"
+        ));
+    }
+    let mut names: Vec<Box<str>> = Vec::new();
+    for item in items.take(MAX_WATCH_LABELS) {
+        let Some(name) = item.text(RIGHT) else { continue };
+        if !is_label_name(name) {
+            item.fault(format!("is {}; {RIGHT} would be right", shown(name)));
+        } else if RESERVED_LABELS.contains(&name) {
+            item.fault(format!(
+                "{name} is taken by the exporter or Prometheus; another name would be right"
+            ));
+        } else if names.iter().any(|known| **known == *name) {
+            item.fault(format!("{name} is listed twice; once would be right"));
+        } else {
+            names.push(name.into());
+        }
+    }
+    (names.len() == count).then_some(names)
+}

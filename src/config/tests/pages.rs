@@ -1,0 +1,170 @@
+//! Tests of the example file, the summary and the rendered configuration.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+// The example.
+
+fn keys_of(text: &str, path: &Path) -> (BTreeSet<String>, Result<Config, Faults>) {
+    let notes = Notes::with_keys();
+    let config = parse_noting(text, path, &|_| Some("x".to_owned()), &notes);
+    (notes.keys(), config)
+}
+
+/// The example in a folder of its own, with the key file it names.
+fn example() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("shop.key"), "not-a-real-key").unwrap();
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config.example.yaml")).unwrap();
+    (folder, text)
+}
+
+#[test]
+fn the_full_fixture_and_the_example_mention_every_key_the_reader_knows() {
+    let path = fixtures("good").join("full.yaml");
+    let full = fs::read_to_string(&path).unwrap();
+    let (keys, config) = keys_of(&full, &path);
+    config.unwrap_or_else(|faults| panic!("{faults}"));
+    assert!(
+        keys.len() >= 32 && keys.contains("apps[].watch.http[].tls_config.key_file"),
+        "{keys:?}"
+    );
+    let (_folder, example) = example();
+    for key in keys {
+        let name = key.rsplit(['.', ']']).next().unwrap();
+        let mentions = |text: &str, bare: bool| {
+            text.lines().any(|line| {
+                let line = if bare {
+                    line.trim_start_matches([' ', '#', '-'])
+                } else {
+                    line
+                };
+                line.starts_with(&format!("{name}:")) || (!bare && line.contains(&format!("{name}:")))
+            })
+        };
+        assert!(
+            mentions(&full, false),
+            "full.yaml sets no {key}: its keys below are not known to this test"
+        );
+        assert!(
+            mentions(&example, true) || example.contains(&format!("{name}: {{")),
+            "config.example.yaml has no {key}"
+        );
+    }
+}
+
+#[test]
+fn the_example_parses_and_its_comments_tell_the_defaults() {
+    let (folder, example) = example();
+    let path = folder.path().join("config.yaml");
+    let config = parse(&example, &path).unwrap_or_else(|faults| panic!("{faults}"));
+    // Taking away `# ` before `key: value` sets each default: nothing may change.
+    let mut set = 0;
+    let uncomment = |line: &str| {
+        let (indent, rest) = line.split_once("# ").unwrap_or(("x", ""));
+        let key = rest.split(": ").next().unwrap_or_default();
+        let is_key =
+            !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_') && rest.contains(": ");
+        if indent.trim().is_empty() && is_key {
+            set += 1;
+            return format!("{indent}{rest}");
+        }
+        line.to_owned()
+    };
+    let text: Vec<String> = example.lines().map(uncomment).collect();
+    let spelled_out = parse(&text.join("\n"), &path).unwrap_or_else(|faults| panic!("{faults}"));
+    assert!(set >= 7, "only {set} defaults are told");
+    assert_eq!(config, spelled_out);
+}
+
+// The pages made of it.
+
+#[test]
+fn the_summary_names_the_number_to_change() {
+    let text = "apps: [{name: shop, sdk_app_id: 7, endpoint: 'http://127.0.0.1:9/x', secret_key_env: PATH, watch_for: 10s,
+      watch: {static: [{task: t, users: [a, b, c, d, e, f, g, h]}, {task: t, users: [a]}]}},
+      {name: idle, sdk_app_id: 8, region: seoul, secret_key_env: PATH}]";
+    let config = parse(text, Path::new("c.yaml")).unwrap();
+    let summary = summary(&config);
+    let lines: Vec<&str> = summary.lines().collect();
+    assert_eq!(lines[0], "c.yaml: no faults");
+    let row = |line: usize| lines[line].split_whitespace().collect::<Vec<_>>();
+    assert_eq!(
+        row(3),
+        ["shop", "127.0.0.1:9", "7", "1", "8", "0", "0", "1.25", "8s", "5"]
+    );
+    assert_eq!(
+        row(4),
+        [
+            "idle",
+            "adminapikr.im.qcloud.com",
+            "8",
+            "1",
+            "0",
+            "0",
+            "0",
+            "-",
+            "-",
+            "302400"
+        ]
+    );
+    let advice = "shop: only 1.25 looks per pair fit into watch_for 10s: raise requests_per_second from 1 to at least \
+                  1.6, or watch at most 5 pairs instead of 8.";
+    assert!(lines.contains(&advice), "{summary}");
+    assert!(!summary.contains("idle: only"), "{summary}");
+}
+
+#[test]
+fn the_summary_of_a_thousand_apps_fits_one_screen() {
+    let app = |n| {
+        format!(
+            "{{name: a{n}, sdk_app_id: 7, region: china, secret_key_env: PATH, watch_for: 1s, \
+             watch: {{static: [{{task: t, users: [a, b]}}]}}}},"
+        )
+    };
+    let apps: String = (0..1000).map(app).collect();
+    let summary = summary(&parse(&format!("apps: [{apps}]"), Path::new("c.yaml")).unwrap());
+    assert!(summary.lines().count() <= 24, "{summary}");
+    assert!(summary.contains("and 992 more apps"), "{summary}");
+    assert!(
+        summary.contains("apps 1000, requests per second 1000, pairs in static 2000"),
+        "{summary}"
+    );
+    assert!(summary.contains("warning: and 996 more like these"), "{summary}");
+}
+
+#[test]
+fn the_rendered_config_has_defaults_and_no_user_and_no_token() {
+    let text = render(&good("full.yaml"));
+    for private in ["alice", "bob", "carol", "token=abc", "not-a-real-key"] {
+        assert!(!text.contains(private), "{private} in {text}");
+    }
+    let node = tree::parse(&text, Syntax::Yaml).unwrap();
+    let shown = format!("{node:?}");
+    for part in [
+        "2 users",
+        "2d12h",
+        "-03:30",
+        "1w",
+        "600000",
+        "http://campaigns.internal/watch?...",
+        "administrator",
+    ] {
+        assert!(shown.contains(part), "{part} in {text}");
+    }
+    assert!(!format!("{:?}", good("full.yaml")).contains("token=abc"));
+}
+
+#[test]
+fn what_is_rendered_reads_back_as_the_same_settings() {
+    let config = good("anchors.yaml");
+    // The region says the endpoint; the file takes one of the two.
+    let text: Vec<String> = render(&config)
+        .lines()
+        .filter(|line| !line.contains("endpoint:"))
+        .map(str::to_owned)
+        .collect();
+    let again = parse(&text.join("\n"), &config.file).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(config, again);
+}

@@ -1,1 +1,0 @@
-//! A parsed document, read key by key; every fault is noted with its key path.

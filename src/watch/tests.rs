@@ -1,0 +1,265 @@
+//! Tests of the watch room: entries and whole lists.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::tree::{Notes, Place, Syntax, parse};
+
+const LABELS: [&str; 2] = ["campaign", "tier"];
+
+fn labels() -> Vec<Box<str>> {
+    LABELS.map(Box::from).to_vec()
+}
+
+fn list(format: ListFormat, text: &str) -> Parsed {
+    parse_list(format, text.as_bytes(), &labels()).unwrap_or_else(|fault| panic!("{fault}"))
+}
+
+fn entry(task: &str, users: &[&str]) -> Entry {
+    let users = users.iter().map(|user| (*user).to_owned()).collect();
+    Entry {
+        task: task.to_owned(),
+        users,
+        ..Entry::default()
+    }
+}
+
+fn labelled(mut entry: Entry, label: &str, value: &str) -> Entry {
+    entry.labels.insert(label.to_owned(), value.to_owned());
+    entry
+}
+
+#[test]
+fn the_three_formats_say_the_same() {
+    let yaml = list(
+        ListFormat::Yaml,
+        "- {task: t1, users: [a, 10086], labels: {campaign: spring}, pushed_at: 2026-11-23T10:00:00Z}\n- {task: 2, users: [c]}\n",
+    );
+    let json = list(
+        ListFormat::Json,
+        r#"[{"task":"t1","users":["a",10086],"labels":{"campaign":"spring"},"pushed_at":"2026-11-23T18:00:00+08:00"},
+            {"task":2,"users":["c"]}]"#,
+    );
+    let csv = list(
+        ListFormat::Csv,
+        "user,task,campaign,pushed_at\r\na,t1,spring,2026-11-23T10:00:00Z\r\n 10086 ,\"t1\",spring,2026-11-23T10:00:00.9Z\r\nc,2,,\r\n",
+    );
+    let mut first = labelled(entry("t1", &["a", "10086"]), "campaign", "spring");
+    first.pushed_at = Some(1_795_428_000);
+    let expected = Parsed {
+        entries: vec![first, entry("2", &["c"])],
+        ..Parsed::default()
+    };
+    assert_eq!(yaml, expected);
+    assert_eq!(json, expected);
+    assert_eq!(csv, expected);
+}
+
+#[test]
+fn a_bad_entry_is_refused_alone_with_its_path_and_reason() {
+    let text = r#"[{"task":"","users":["a","b"]}, {"task":"t","users":["a",""],"labels":{"color":"red"},"x":1},
+                   {"task":"t","users":["good"]}, 7, {"task":"t","users":"bob"}, {"task":"t","users":["a"],"pushed_at":""}]"#;
+    let parsed = list(ListFormat::Json, text);
+    assert_eq!(parsed.entries, [entry("t", &["good"])]);
+    let id = "1 to 256 bytes of text without control characters would be right";
+    let time = "an RFC 3339 time with its zone such as 2026-11-23T10:00:00Z would be right";
+    assert_eq!(
+        parsed.refused,
+        [
+            format!("[0].task: is empty; {id}"),
+            format!(
+                "[1].users[1]: is empty; {id}; also [1].labels.color: is no watch label of the app; add it to \
+                 watch_labels or use one of: campaign tier; also [1].x: is no known key; known here: task users labels pushed_at"
+            ),
+            "[3]: is a whole number; a mapping with task and users would be right".to_owned(),
+            "[4].users: is text; a list of UserIDs such as [alice, bob] would be right".to_owned(),
+            format!("[5].pushed_at: is \"\"; {time}"),
+        ]
+    );
+    assert_eq!(parsed.refused_pairs, 2 + 2 + 1 + 1 + 1);
+}
+
+#[test]
+fn what_is_no_list_is_a_fault_of_the_source() {
+    let cases = [
+        (
+            ListFormat::Yaml,
+            "",
+            "is empty; a list of entries would be right ([] for none)",
+        ),
+        (
+            ListFormat::Yaml,
+            "task: t",
+            "is a mapping; a list of entries would be right ([] for none)",
+        ),
+        (
+            ListFormat::Json,
+            "[{}",
+            "line 1 column 3: is no JSON: EOF while parsing a list",
+        ),
+        (
+            ListFormat::Json,
+            "",
+            "line 1 column 0: is no JSON: EOF while parsing a value",
+        ),
+    ];
+    for (format, text, fault) in cases {
+        assert_eq!(
+            parse_list(format, text.as_bytes(), &labels())
+                .unwrap_err()
+                .to_string(),
+            fault
+        );
+    }
+    let header = "a header of task,user and optionally pushed_at,campaign,tier would be right";
+    let cases = [
+        ("", format!("line 1: has no column task; {header}")),
+        ("task\n", format!("line 1: has no column user; {header}")),
+        ("task,user,users\n", format!("line 1: has the unknown column \"users\"; {header}")),
+        ("task,user,task\n", format!("line 1: has the column task twice; {header}")),
+        (
+            "task,user\nt,a\nt,\"b\nt,c\nt,d\n",
+            "line 3: has a quote that is not closed on its line; no ids hold line breaks, close it or double it".to_owned(),
+        ),
+    ];
+    for (text, fault) in cases {
+        assert_eq!(
+            parse_list(ListFormat::Csv, text.as_bytes(), &labels())
+                .unwrap_err()
+                .to_string(),
+            fault
+        );
+    }
+    assert!(parse_list(ListFormat::Yaml, b"\xff", &labels()).is_err());
+}
+
+#[test]
+fn empty_lists_are_lists() {
+    for (format, text) in [
+        (ListFormat::Yaml, "[]"),
+        (ListFormat::Json, "\u{feff}[]"),
+        (ListFormat::Csv, "\u{feff}task,user\n"),
+    ] {
+        assert_eq!(list(format, text), Parsed::default(), "{format:?}");
+    }
+}
+
+#[test]
+fn bad_csv_lines_are_refused_alone() {
+    let mut bytes = b"task,user,tier,pushed_at\nt,a,1,\nt\nt,,1,\n,b,1,\nt,c,1,today\nt,".to_vec();
+    bytes.extend(b"\xff,1,\nt,d,1,\nt,e,2,\nt,f\x01,2,\n");
+    bytes.extend(format!("t,g,{},\n", "v".repeat(129)).bytes());
+    let parsed = parse_list(ListFormat::Csv, &bytes, &labels()).unwrap();
+    assert_eq!(
+        parsed.entries,
+        [
+            labelled(entry("t", &["a", "d"]), "tier", "1"),
+            labelled(entry("t", &["e"]), "tier", "2")
+        ]
+    );
+    let starts: Vec<&str> = parsed
+        .refused
+        .iter()
+        .map(|line| line.split(';').next().unwrap())
+        .collect();
+    assert_eq!(
+        starts,
+        [
+            "line 3: has 1 fields",
+            "line 4: user: is empty",
+            "line 5: task: is empty",
+            "line 6: pushed_at: is \"today\"",
+            "line 7: is not UTF-8",
+            "line 10: user: holds a control character",
+            "line 11: tier: is 129 bytes long",
+        ]
+    );
+    assert_eq!(parsed.refused_pairs, 7);
+}
+
+#[test]
+fn refused_entries_beyond_the_cap_are_counted() {
+    let text = format!("task,user\n{}", "t,\n".repeat(MAX_REFUSED_TOLD + 5));
+    let parsed = list(ListFormat::Csv, &text);
+    assert_eq!(parsed.refused.len(), MAX_REFUSED_TOLD + 1);
+    assert_eq!(parsed.refused.last().unwrap(), "and 5 more entries are refused");
+    assert_eq!(parsed.refused_pairs, MAX_REFUSED_TOLD as u64 + 5);
+}
+
+#[test]
+fn limits_of_length_are_exact() {
+    let entries = |task: usize, label: usize| {
+        let text = format!(
+            "[{{task: {}, users: [u], labels: {{tier: {}}}}}]",
+            "t".repeat(task),
+            "v".repeat(label)
+        );
+        let node = parse(&text, Syntax::Yaml).unwrap();
+        let notes = Notes::new();
+        let read = read_entries(&Place::root(&node, &text, &notes), &labels());
+        assert_eq!(read.is_empty(), !notes.is_empty());
+        read.len()
+    };
+    assert_eq!(entries(MAX_ID_BYTES, MAX_LABEL_BYTES), 1);
+    assert_eq!(entries(MAX_ID_BYTES + 1, MAX_LABEL_BYTES), 0);
+    assert_eq!(entries(MAX_ID_BYTES, MAX_LABEL_BYTES + 1), 0);
+}
+
+#[test]
+fn a_caller_may_know_more_keys() {
+    let text = r#"{"app":"shop","task":"t","users":["a"]}"#;
+    let node = parse(text, Syntax::Json).unwrap();
+    let notes = Notes::new();
+    let root = Place::root(&node, text, &notes);
+    let read = root.table("an entry", |table| {
+        let app = table
+            .required("app", "the name of an app")
+            .and_then(|app| app.id("a name").map(|id| id.into_owned()));
+        (app, read_entry(table, &labels()))
+    });
+    assert_eq!(read, Some((Some("shop".to_owned()), Some(entry("t", &["a"])))));
+    assert!(notes.is_empty());
+}
+
+#[test]
+fn formats_go_by_extension() {
+    for (name, format) in [
+        ("a.yaml", Some(ListFormat::Yaml)),
+        ("a.yml", Some(ListFormat::Yaml)),
+        ("x/a.b.json", Some(ListFormat::Json)),
+        ("a.csv", Some(ListFormat::Csv)),
+        ("a.txt", None),
+        ("csv", None),
+    ] {
+        assert_eq!(ListFormat::of(Path::new(name)), format, "{name}");
+    }
+    for extension in ListFormat::EXTENSIONS {
+        assert!(ListFormat::of(&Path::new("a").with_extension(extension)).is_some());
+    }
+}
+
+#[test]
+fn the_query_of_a_url_is_not_shown() {
+    let source = HttpSource {
+        url: "http://h/w?token=x".to_owned(),
+        refresh: std::time::Duration::from_secs(1),
+        basic_auth: None,
+        authorization: None,
+        tls: TlsSettings::default(),
+    };
+    assert_eq!(source.shown_url(), "http://h/w?...");
+    assert!(!format!("{source:?}").contains("token"));
+}
+
+proptest! {
+    #[test]
+    fn no_list_panics(bytes in proptest::collection::vec(any::<u8>(), 0..100), text in "[\\[\\]{}:,\"a-z\\n\\- ]{0,60}") {
+        for format in [ListFormat::Yaml, ListFormat::Json, ListFormat::Csv] {
+            let _ = parse_list(format, &bytes, &labels());
+            let _ = parse_list(format, text.as_bytes(), &labels());
+            let _ = parse_list(format, format!("task,user\n{text}").as_bytes(), &labels());
+        }
+    }
+}
