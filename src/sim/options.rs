@@ -1,0 +1,150 @@
+//! What a simulator is started with.
+use std::{io, net::SocketAddr, time::Duration};
+
+use secrecy::SecretString;
+
+/// An app that the simulator plays the upstream for.
+#[derive(Clone, Debug)]
+pub struct Account {
+    pub sdk_app_id: u64,
+    /// The one `identifier` that may ask; a valid signature of any other is answered with 90009.
+    pub admin: String,
+    /// The text that signatures are checked with; any UTF-8.
+    pub key: SecretString,
+}
+
+impl Account {
+    pub fn new(sdk_app_id: u64, admin: &str, key: &str) -> Account {
+        Account {
+            sdk_app_id,
+            admin: admin.to_owned(),
+            key: key.into(),
+        }
+    }
+}
+
+/// What a question for a pair outside the town gets. The manual does not know what the upstream does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownPairs {
+    /// Code 90049, "invalid TaskId / no push record".
+    Refuse,
+    /// Code 0 with an empty `InstanceTrace`.
+    Empty,
+}
+
+/// How large the town of each app is and when its pushes go out. Every app has a town of the same shape and its own people.
+#[derive(Clone, Debug)]
+pub struct TownOptions {
+    /// Pushes sent, at most [`TownOptions::MAX_TASKS`].
+    pub tasks: u32,
+    /// Recipients of every task, the same people each time, at most [`TownOptions::MAX_USERS`].
+    pub users_per_task: u32,
+    /// Real time (not divided by `speed`) over which the pushes of the tasks still to come are spread evenly,
+    /// the first at the start of the simulator; those that lie in the past are spread as long backwards.
+    pub push_span: Duration,
+    /// Share of the tasks, 0 to 1, whose push lies before the start of the simulator.
+    pub past_share: f64,
+}
+
+impl TownOptions {
+    /// A task's number has six hexadecimal digits in its name.
+    pub const MAX_TASKS: u32 = 1 << 24;
+    /// A user's number has six digits in its name.
+    pub const MAX_USERS: u32 = 1_000_000;
+}
+
+/// Everything that shapes a simulator.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where it listens; port 0 takes a free one, see `Simulator::address`.
+    pub listen: SocketAddr,
+    /// The same seed, apps and town give the same people, and the same fate of every push.
+    pub seed: u64,
+    /// Delays of the town (never those of the rate or the lock-out) are divided by this; 60 makes an hour a minute.
+    pub speed: f64,
+    /// Each app's whole budget; a request that arrives earlier than the inverse after the one before is answered with 60007.
+    pub requests_per_second: f64,
+    /// The zone of the time strings, seconds east of UTC.
+    pub zone_offset_seconds: i32,
+    pub apps: Vec<Account>,
+    pub town: TownOptions,
+    pub unknown_pairs: UnknownPairs,
+    /// Failed verifications within this real time that lock an app out (70050).
+    pub lockout_failures: u32,
+    /// The time in which failures are counted, and how long the lock-out lasts after the last of them.
+    pub lockout_window: Duration,
+}
+
+impl Default for Options {
+    /// A free port of 127.0.0.1, no app, one request a second, +08:00, a town of 20 tasks for 50 users within ten minutes.
+    fn default() -> Options {
+        Options {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            seed: 1,
+            speed: 1.0,
+            requests_per_second: 1.0,
+            zone_offset_seconds: 8 * 3_600,
+            apps: Vec::new(),
+            town: TownOptions {
+                tasks: 20,
+                users_per_task: 50,
+                push_span: Duration::from_secs(600),
+                past_share: 0.25,
+            },
+            unknown_pairs: UnknownPairs::Refuse,
+            lockout_failures: 5,
+            lockout_window: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Options {
+    /// The smallest gap between two requests of one app that is not early.
+    pub(super) fn smallest_gap(&self) -> Duration {
+        Duration::from_secs_f64(self.requests_per_second.recip())
+    }
+
+    /// The first fault, named by its field.
+    pub(super) fn check(&self) -> io::Result<()> {
+        let positive = |number: f64| number.is_finite() && number > 0.0;
+        let town = &self.town;
+        let mut ids: Vec<u64> = self.apps.iter().map(|app| app.sdk_app_id).collect();
+        ids.sort_unstable();
+        let rules = [
+            (positive(self.speed), "speed: must be a number above 0"),
+            (
+                positive(self.requests_per_second)
+                    && Duration::try_from_secs_f64(self.requests_per_second.recip()).is_ok(),
+                "requests_per_second: must be a number above 0",
+            ),
+            (
+                self.zone_offset_seconds.abs() < 86_400,
+                "zone_offset_seconds: must be less than a day",
+            ),
+            (
+                ids.windows(2).all(|two| two[0] != two[1]),
+                "apps: sdk_app_id must be unique",
+            ),
+            (
+                town.tasks <= TownOptions::MAX_TASKS,
+                "town.tasks: must be at most 16777216",
+            ),
+            (
+                town.users_per_task <= TownOptions::MAX_USERS,
+                "town.users_per_task: must be at most 1000000",
+            ),
+            (
+                (0.0..=1.0).contains(&town.past_share),
+                "town.past_share: must be from 0 to 1",
+            ),
+            (self.lockout_failures > 0, "lockout_failures: must be at least 1"),
+        ];
+        match rules.iter().find(|(kept, _)| !kept) {
+            None => Ok(()),
+            Some((_, fault)) => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("simulator options: {fault}"),
+            )),
+        }
+    }
+}
