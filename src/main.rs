@@ -1,1 +1,44 @@
-fn main() {}
+//! The command line: parse, dispatch, exit code.
+
+mod command;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use command::{Command, Flags};
+
+fn main() -> ExitCode {
+    let flags = match Flags::try_parse() {
+        Ok(flags) => flags,
+        Err(error) => {
+            let help = !error.use_stderr();
+            // Nothing is left to be done where not even this can be printed.
+            let _ = error.print();
+            return if help {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(command::UNUSABLE)
+            };
+        }
+    };
+    command::log::start(flags.log_level, flags.log_format);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return command::failed(&format!("runtime: {error}")),
+    };
+    let ended = runtime.block_on(dispatch(flags));
+    runtime.shutdown_background();
+    ended
+}
+
+async fn dispatch(flags: Flags) -> ExitCode {
+    match &flags.command {
+        Some(Command::Demo(demo)) => command::demo::run(demo).await,
+        Some(Command::Simulate(simulate)) => command::simulate::run(simulate).await,
+        Some(Command::Trace(trace)) => command::trace::run(trace, &flags).await,
+        Some(Command::Usersig { app }) => command::usersig(app, &flags),
+        None if flags.config_check => command::check(&flags),
+        None => command::serve::run(flags).await,
+    }
+}

@@ -68,7 +68,12 @@ impl Budget {
     }
 
     /// The pace of this process.
-    pub fn pace(&mut self) -> &mut Pace {
+    pub fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// The pace of this process, to be told what happened.
+    pub fn pace_mut(&mut self) -> &mut Pace {
         &mut self.pace
     }
 
@@ -99,6 +104,26 @@ impl Budget {
         }
         self.slot.write(slot::Phase::Taken, now)?;
         Ok(None)
+    }
+
+    /// Waits for the next start and takes it, as [`Budget::take`] does. Holds the slot while it waits, so that a daemon
+    /// which asks all the time lets it through.
+    ///
+    /// # Errors
+    /// As [`Budget::take`].
+    pub async fn wait_and_take(&mut self) -> Result<(), SlotError> {
+        while !self.slot.try_lock()? {
+            tokio::time::sleep(LOCK_RETRY).await;
+        }
+        loop {
+            let now = Moment::now();
+            let free_at = self.free_at(now)?.max(self.earliest());
+            if free_at <= now {
+                return self.slot.write(slot::Phase::Taken, now);
+            }
+            self.foreign_until = free_at;
+            tokio::time::sleep(free_at.since(now)).await;
+        }
     }
 
     /// When what the slot file says lets a start of ours through.

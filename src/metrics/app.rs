@@ -145,7 +145,13 @@ impl AppMetrics {
         self.failed(kind, code);
     }
 
-    /// Counts a failure that says nothing about the API as a whole, such as a pair that it refuses. `kind` is of a
+    /// The API refused one pair, which is an exchange that worked: `timpush_up` is 1, and the failure is counted.
+    pub fn pair_refused(&self, kind: &'static str, code: Option<i64>) {
+        self.inner.up.set(1.0);
+        self.failed(kind, code);
+    }
+
+    /// Counts a failure that says nothing about the API as a whole. `kind` is of a
     /// closed set; codes beyond [`MAX_CODES_PER_KIND`] become `other` and `timpush_series_overflow_total`.
     pub fn failed(&self, kind: &'static str, code: Option<i64>) {
         let mut failures = lock(&self.inner.failures);

@@ -69,7 +69,12 @@ pub struct Prepared {
 impl Apps {
     /// No apps yet; all of them stop when `cancel` says so.
     pub fn new(shared: Shared, cancel: CancellationToken) -> Apps {
-        Apps { shared, cancel, members: BTreeMap::new(), feeds: JoinSet::new() }
+        Apps {
+            shared,
+            cancel,
+            members: BTreeMap::new(),
+            feeds: JoinSet::new(),
+        }
     }
 
     /// Does all that can fail of putting `apps` into force, and changes nothing.
@@ -82,10 +87,17 @@ impl Apps {
         for app in apps {
             match self.prepare_one(app) {
                 Ok(one) => prepared.push(one),
-                Err(why) => errors.push(StartError { app: app.name.clone(), why }),
+                Err(why) => errors.push(StartError {
+                    app: app.name.clone(),
+                    why,
+                }),
             }
         }
-        if errors.is_empty() { Ok(prepared) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(prepared)
+        } else {
+            Err(errors)
+        }
     }
 
     fn prepare_one(&self, app: &App) -> Result<Prepared, String> {
@@ -94,9 +106,16 @@ impl Apps {
             None
         } else {
             let folder = self.shared.storage.join(BUDGET_FOLDER);
-            Some(Budget::open(&folder, &app.name, app.requests_per_second).map_err(|error| error.to_string())?)
+            Some(
+                Budget::open(&folder, &app.name, app.requests_per_second)
+                    .map_err(|error| error.to_string())?,
+            )
         };
-        Ok(Prepared { app: app.clone(), feed, budget })
+        Ok(Prepared {
+            app: app.clone(),
+            feed,
+            budget,
+        })
     }
 
     /// Puts what was prepared into force: apps that stay go on, others end, new ones begin. Gives a receiver for each
@@ -141,7 +160,17 @@ impl Apps {
         let poller = Poller::new(app.clone(), tools);
         let poller = tokio::spawn(poller.run(inbox, self.cancel.clone()));
         let (feed, first) = self.feed(&app, feed, commands.clone(), metrics.clone());
-        self.members.insert(app.name.clone(), Member { app, commands, metrics, status, poller, feed });
+        self.members.insert(
+            app.name.clone(),
+            Member {
+                app,
+                commands,
+                metrics,
+                status,
+                poller,
+                feed,
+            },
+        );
         Ok(first)
     }
 
@@ -166,7 +195,10 @@ impl Apps {
         member.feed.abort();
         member.metrics.retain_sources(&[]);
         // A poller that is gone is noticed by `failed`.
-        let _ = member.commands.send(Command::Configure(Box::new(app.clone()))).await;
+        let _ = member
+            .commands
+            .send(Command::Configure(Box::new(app.clone())))
+            .await;
         let (commands, metrics) = (member.commands.clone(), member.metrics.clone());
         let (feed, first) = self.feed(&app, feed, commands, metrics);
         let member = self.members.get_mut(&app.name)?;
@@ -176,7 +208,9 @@ impl Apps {
     }
 
     async fn dismiss(&mut self, name: &Arc<str>) {
-        let Some(member) = self.members.remove(name) else { return };
+        let Some(member) = self.members.remove(name) else {
+            return;
+        };
         member.feed.abort();
         let _ = member.commands.send(Command::Dismiss).await;
         if let Err(error) = member.poller.await {
@@ -187,19 +221,27 @@ impl Apps {
 
     /// The label views of all apps.
     pub fn views(&self) -> Vec<PushView> {
-        let view =
-            |m: &Member| PushView { app: m.app.name.clone(), watch_labels: m.app.watch_labels.clone() };
+        let view = |m: &Member| PushView {
+            app: m.app.name.clone(),
+            watch_labels: m.app.watch_labels.clone(),
+        };
         self.members.values().map(view).collect()
     }
 
     /// What the status page tells of all apps.
     pub fn statuses(&self) -> Vec<AppStatus> {
-        self.members.values().map(|m| m.status.load().as_ref().clone()).collect()
+        self.members
+            .values()
+            .map(|m| m.status.load().as_ref().clone())
+            .collect()
     }
 
     /// The name of an app whose poller ended although nobody asked it to.
     pub fn failed(&self) -> Option<Arc<str>> {
-        self.members.values().find(|m| m.poller.is_finished()).map(|m| m.app.name.clone())
+        self.members
+            .values()
+            .find(|m| m.poller.is_finished())
+            .map(|m| m.app.name.clone())
     }
 
     /// Waits for all pollers, which the cancellation has told to end.
@@ -228,13 +270,18 @@ async fn feed_lists(
             tell_report(&app, report, &metrics);
         }
         if refreshed.changed || done.is_some() {
-            let list = Command::List { entries: feed.lists(), done: done.take() };
+            let list = Command::List {
+                entries: feed.lists(),
+                done: done.take(),
+            };
             if commands.send(list).await.is_err() {
                 return; // The poller ended.
             }
         }
         let Some(next_at) = feed.next_at() else { return };
-        let wait = u64::try_from(next_at - wall_millis()).unwrap_or(0).clamp(LEAST_WAIT_MS, MOST_WAIT_MS);
+        let wait = u64::try_from(next_at - wall_millis())
+            .unwrap_or(0)
+            .clamp(LEAST_WAIT_MS, MOST_WAIT_MS);
         tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
     }
 }

@@ -48,7 +48,10 @@ pub struct StepWatch {
 impl StepWatch {
     /// Watches from now on.
     pub fn new() -> StepWatch {
-        StepWatch { wall: wall_millis(), steady: Moment::now() }
+        StepWatch {
+            wall: wall_millis(),
+            steady: Moment::now(),
+        }
     }
 
     /// By how many milliseconds the wall clock was set since the last call, 0 for none.

@@ -64,7 +64,8 @@ impl Poller {
         self.in_flight += 1;
         self.tools.metrics.request_sent();
         tracing::debug!(app = %self.name, slot, "look");
-        self.work.spawn(async move { Done::Looked(task.run(sent, answered).await) });
+        self.work
+            .spawn(async move { Done::Looked(task.run(sent, answered).await) });
     }
 
     fn next_task(&mut self, signed: Signed, now: i64) -> Option<(Slot, Task)> {
@@ -115,7 +116,11 @@ impl Poller {
             Ok(verdict) => self.answered(&looked, (*verdict).as_ref().map_err(|_| LedgerClosed)?, now),
             Err(failed) => self.failed(&looked, failed, now),
         };
-        if self.held.get(&looked.slot).is_some_and(|held| held.row == looked.row) {
+        if self
+            .held
+            .get(&looked.slot)
+            .is_some_and(|held| held.row == looked.row)
+        {
             self.schedule.looked(looked.slot, look, now);
         }
         Ok(())
@@ -125,7 +130,7 @@ impl Poller {
         self.tools.metrics.exchange_worked(now / 1000);
         self.status.up = Some(true);
         self.status.last_success_at = Some(now / 1000);
-        if self.tools.budget.pace().narrow() {
+        if self.tools.budget.pace_mut().narrow() {
             self.publish(now);
         }
         if self.trouble.is_probing() && self.trouble.epoch() == looked.epoch {
@@ -139,7 +144,11 @@ impl Poller {
             held.doubts = 0;
         }
         let (pushed_at, ends_at) = self.times(looked.slot, verdict.pushed_at);
-        Look::Answered { settled: verdict.settled, pushed_at: Some(pushed_at), ends_at }
+        Look::Answered {
+            settled: verdict.settled,
+            pushed_at: Some(pushed_at),
+            ends_at,
+        }
     }
 
     fn failed(&mut self, looked: &Looked, failed: &Failed, now: i64) -> Look {
@@ -149,10 +158,15 @@ impl Poller {
             "exchange failed"
         );
         self.status.latest_failure = Some(failed.to_string());
-        let credential = (self.signer.credential_generation(now / 1000), self.signer.can_renew());
+        let credential = (
+            self.signer.credential_generation(now / 1000),
+            self.signer.can_renew(),
+        );
         let was_paused = self.trouble.resume_at();
         let mut step = self.trouble.about(failure.action, looked.epoch, now, credential);
-        if let (Action::RetryThenGiveUp { tries }, Some(held)) = (failure.action, self.held.get_mut(&looked.slot)) {
+        if let (Action::RetryThenGiveUp { tries }, Some(held)) =
+            (failure.action, self.held.get_mut(&looked.slot))
+        {
             held.doubts += 1;
             if held.doubts > tries {
                 step = Step::Refuse;
@@ -160,21 +174,26 @@ impl Poller {
         }
         // A refusal of one pair is an exchange that worked.
         if step == Step::Refuse {
-            self.tools.metrics.failed(failure.kind.as_str(), failure.code);
-            self.tools.metrics.set_up(true);
+            self.tools
+                .metrics
+                .pair_refused(failure.kind.as_str(), failure.code);
         } else {
-            self.tools.metrics.exchange_failed(failure.kind.as_str(), failure.code);
+            self.tools
+                .metrics
+                .exchange_failed(failure.kind.as_str(), failure.code);
         }
         self.status.up = Some(step == Step::Refuse);
         let look = match step {
-            Step::Again { at_least } => Look::Failed { at_least: millis(at_least) },
+            Step::Again { at_least } => Look::Failed {
+                at_least: millis(at_least),
+            },
             Step::Refuse => Look::Refused,
             Step::SignAndAgain => {
                 self.signer.renew();
                 Look::Failed { at_least: 0 }
             }
             Step::Slower => {
-                self.tools.budget.pace().widen();
+                self.tools.budget.pace_mut().widen();
                 Look::Failed { at_least: 0 }
             }
         };
@@ -191,8 +210,14 @@ impl Poller {
 impl Task {
     async fn run(self, sent: oneshot::Sender<Moment>, answered: oneshot::Sender<Moment>) -> Looked {
         let began = Moment::now();
-        let question = Question { task: &self.task, user: &self.user };
-        let answer = self.client.ask(&self.upstream, question, &self.signed.text, sent).await;
+        let question = Question {
+            task: &self.task,
+            user: &self.user,
+        };
+        let answer = self
+            .client
+            .ask(&self.upstream, question, &self.signed.text, sent)
+            .await;
         let answered_at = Moment::now();
         let _ = answered.send(answered_at); // Of no use to the pace once a later request has started.
         let mut drift = Vec::new();
@@ -202,11 +227,23 @@ impl Task {
                 let polled_at = wall_seconds();
                 let trace = read::read(&answer, self.zone_offset_seconds, polled_at);
                 drift.clone_from(&trace.drift);
-                let sighting = Sighting { row: self.row, labels: self.labels, polled_at, trace };
+                let sighting = Sighting {
+                    row: self.row,
+                    labels: self.labels,
+                    polled_at,
+                    trace,
+                };
                 Ok(self.ledger.record(&self.app, sighting).await)
             }
         };
-        Looked { slot: self.slot, row: self.row, epoch: self.epoch, took: answered_at.since(began), drift, end }
+        Looked {
+            slot: self.slot,
+            row: self.row,
+            epoch: self.epoch,
+            took: answered_at.since(began),
+            drift,
+            end,
+        }
     }
 }
 

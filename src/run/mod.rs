@@ -8,4 +8,5 @@ mod pairs;
 mod poller;
 mod trouble;
 
+pub use apps::BUDGET_FOLDER;
 pub use daemon::{Daemon, Failure, Options, Reloader};

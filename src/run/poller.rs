@@ -38,7 +38,10 @@ const SLOT_RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub enum Command {
     /// The list in force from now on, first places first; `done` is told when every pair of it is enrolled.
-    List { entries: Vec<Arc<Vec<Entry>>>, done: Option<oneshot::Sender<()>> },
+    List {
+        entries: Vec<Arc<Vec<Entry>>>,
+        done: Option<oneshot::Sender<()>>,
+    },
     /// The app's configuration changed.
     Configure(Box<App>),
     /// The app left the configuration: its pairs are removed, and the poller ends.
@@ -241,7 +244,7 @@ impl Poller {
 
     fn was_answered(&mut self, at: Moment) {
         if let Some((sent_at, _)) = self.answering.take() {
-            self.tools.budget.pace().answered(sent_at, at);
+            self.tools.budget.pace_mut().answered(sent_at, at);
         }
     }
 
@@ -308,8 +311,10 @@ impl Poller {
 
     /// Takes over a changed configuration; the budget goes on under the new rate.
     fn configure(&mut self, app: App) {
-        self.tools.budget.pace().set_rate(app.requests_per_second);
-        if (app.sdk_app_id, &app.admin, &app.credential) != (self.app.sdk_app_id, &self.app.admin, &self.app.credential) {
+        self.tools.budget.pace_mut().set_rate(app.requests_per_second);
+        if (app.sdk_app_id, &app.admin, &app.credential)
+            != (self.app.sdk_app_id, &self.app.admin, &self.app.credential)
+        {
             self.signer = signer(&app);
         }
         if upstream(&app) != *self.upstream {
@@ -335,7 +340,13 @@ fn upstream(app: &App) -> Upstream {
 }
 
 fn signer(app: &App) -> Signer {
-    Signer::new(Identity { sdk_app_id: app.sdk_app_id, admin: app.admin.clone() }, app.credential.clone())
+    Signer::new(
+        Identity {
+            sdk_app_id: app.sdk_app_id,
+            admin: app.admin.clone(),
+        },
+        app.credential.clone(),
+    )
 }
 
 /// The host and port of a base URL.

@@ -46,7 +46,12 @@ pub struct Trouble {
 impl Trouble {
     /// Takes over a pause that an earlier process left, Unix milliseconds.
     pub fn resumed(resume_at: i64) -> Trouble {
-        Trouble { resume_at, probing: resume_at > 0, fixed: resume_at > 0, ..Trouble::default() }
+        Trouble {
+            resume_at,
+            probing: resume_at > 0,
+            fixed: resume_at > 0,
+            ..Trouble::default()
+        }
     }
 
     /// When polling goes on, Unix milliseconds; 0 when not paused.
@@ -87,13 +92,27 @@ impl Trouble {
     /// An answer came.
     pub fn over(&mut self) {
         let epoch = self.epoch;
-        *self = Trouble { epoch, resume_at: self.resume_at, fixed: self.fixed, credential: self.credential, ..Trouble::default() };
+        *self = Trouble {
+            epoch,
+            resume_at: self.resume_at,
+            fixed: self.fixed,
+            credential: self.credential,
+            ..Trouble::default()
+        };
     }
 
     /// What to do about a failure with that `action`, of a look that began in `epoch`, with a credential of that
     /// `generation` from which a new signature can be made or not.
-    pub fn about(&mut self, action: Action, epoch: u32, now: i64, (generation, can_sign): (u64, bool)) -> Step {
-        let again = Step::Again { at_least: Duration::ZERO };
+    pub fn about(
+        &mut self,
+        action: Action,
+        epoch: u32,
+        now: i64,
+        (generation, can_sign): (u64, bool),
+    ) -> Step {
+        let again = Step::Again {
+            at_least: Duration::ZERO,
+        };
         match action {
             Action::Retry | Action::RetryThenGiveUp { .. } => again,
             Action::RetryLate { at_least } => Step::Again { at_least },
@@ -124,7 +143,9 @@ impl Trouble {
 
     /// Somebody must act: all looks stop, and each probe in vain makes the next one wait longer.
     pub fn stop(&mut self, now: i64, generation: u64) {
-        let length = PROBE_PAUSE.saturating_mul(1 << self.pauses.min(6)).min(LONGEST_PAUSE);
+        let length = PROBE_PAUSE
+            .saturating_mul(1 << self.pauses.min(6))
+            .min(LONGEST_PAUSE);
         self.pause(length, now, generation);
         self.fixed = false;
     }

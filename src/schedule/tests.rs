@@ -29,7 +29,10 @@ fn answered(settled: bool) -> Look {
 fn a_pair_is_looked_at_from_its_push_on_and_once_at_a_time() {
     let mut schedule = Schedule::default();
     schedule.insert(3, seed(5_000), 0);
-    assert_eq!((schedule.take(4_999), schedule.next_look_at(0)), (None, Some(5_000)));
+    assert_eq!(
+        (schedule.take(4_999), schedule.next_look_at(0)),
+        (None, Some(5_000))
+    );
     assert_eq!(schedule.take(5_000), Some(3));
     assert_eq!(schedule.take(900_000), None, "its look is on its way");
     schedule.looked(3, answered(false), 5_100);
