@@ -6,10 +6,12 @@ use super::Moment;
 
 /// The share of an interval that may be spent on certainty: with the rest of the way it stays above 97 % of the rate.
 const CREDIT_SHARE: f64 = 0.024;
-/// The most credit that is saved up, as a share of the interval.
+/// The most credit that is saved up, as a share of the interval; at least and at most the two durations below.
 const CREDIT_CAP_SHARE: f64 = 0.5;
-/// The most credit that is saved up, whatever the interval.
-const CREDIT_CAP: Duration = Duration::from_millis(250);
+const LEAST_CREDIT_CAP: Duration = Duration::from_millis(100);
+const MOST_CREDIT_CAP: Duration = Duration::from_millis(250);
+/// Answers from which the quickest is taken as the way and work that every request needs.
+const QUICKEST_OF: u32 = 32;
 /// How much a rate-limit answer widens the pace.
 const WIDEN: f64 = 1.5;
 /// The widest pace, as a multiple of the configured interval.
@@ -19,9 +21,11 @@ const NARROW: f64 = 0.97;
 
 /// When the next request of an app may start.
 ///
-/// A start waits until the one before has surely arrived and an interval has passed since. "Surely" is its answer;
-/// waiting for that costs rate, so it is paid from a credit that grows by a small share of each interval. Where the
-/// credit is used up, the start counts from the moment the request before was handed to the network.
+/// What must keep the spacing is not when requests leave but when they arrive. The quickest answer seen took the way
+/// there, the least work and the way back; when an answer takes longer, its request may have arrived later by just
+/// that excess. So a start counts from the request before plus the excess of its answer, and waits for that answer if
+/// it is not there yet. Waiting costs rate, so it is paid from a credit that grows by a small share of each interval;
+/// where the credit is used up, the start counts from the moment the request before was handed to the network.
 #[derive(Debug)]
 pub struct Pace {
     /// The configured interval.
@@ -31,24 +35,55 @@ pub struct Pace {
     last: Option<Start>,
     /// May be below zero: then starts do not wait at all until it has recovered.
     credit_seconds: f64,
+    quickest: Quickest,
 }
 
 #[derive(Debug)]
 struct Start {
     sent_at: Moment,
-    answered_at: Option<Moment>,
+    /// How much longer than needed its answer took.
+    excess: Option<Duration>,
+}
+
+/// The quickest of the latest answers: of one to two rounds of [`QUICKEST_OF`], so that a path that has become slower
+/// is learned.
+#[derive(Debug, Default)]
+struct Quickest {
+    /// Of the round before; unknown at first, when any answer may have been slow.
+    before: Option<Duration>,
+    /// Of the present round.
+    now: Option<Duration>,
+    answers: u32,
+}
+
+impl Quickest {
+    /// Takes in an answer; gives what it took beyond the quickest, all of it while that is not known.
+    fn excess(&mut self, took: Duration) -> Duration {
+        self.now = Some(self.now.map_or(took, |now| now.min(took)));
+        self.answers += 1;
+        let least = self
+            .before
+            .map_or(Duration::ZERO, |before| before.min(self.now.unwrap_or(before)));
+        if self.answers >= QUICKEST_OF {
+            (self.before, self.now, self.answers) = (self.now, None, 0);
+        }
+        took.saturating_sub(least)
+    }
 }
 
 impl Pace {
     /// A pace of `requests_per_second`, which must be positive.
     pub fn new(requests_per_second: f64) -> Pace {
         let base = Duration::from_secs_f64(1.0 / requests_per_second);
-        Pace {
+        let mut pace = Pace {
             base,
             width: 1.0,
             last: None,
-            credit_seconds: CREDIT_SHARE * base.as_secs_f64(),
-        }
+            credit_seconds: 0.0,
+            quickest: Quickest::default(),
+        };
+        pace.credit_seconds = pace.credit_cap();
+        pace
     }
 
     /// Another configured rate, from the next start on.
@@ -73,11 +108,8 @@ impl Pace {
             return Moment::default();
         };
         let plain = last.sent_at.after(self.interval());
-        let latest = plain.after(Duration::from_secs_f64(self.credit_seconds.max(0.0)));
-        match last.answered_at {
-            Some(answered_at) => answered_at.after(self.interval()).min(latest).max(plain),
-            None => latest,
-        }
+        let credit = Duration::from_secs_f64(self.credit_seconds.max(0.0));
+        plain.after(last.excess.map_or(credit, |excess| excess.min(credit)))
     }
 
     /// A request was handed to the network at `at`.
@@ -94,14 +126,14 @@ impl Pace {
         }
         self.last = Some(Start {
             sent_at: at,
-            answered_at: None,
+            excess: None,
         });
     }
 
-    /// The answer to the request that was sent at `sent_at` came at `at`, so it had arrived by then.
+    /// The answer to the request that was sent at `sent_at` came at `at`.
     pub fn answered(&mut self, sent_at: Moment, at: Moment) {
         if let Some(last) = self.last.as_mut().filter(|last| last.sent_at == sent_at) {
-            last.answered_at = Some(at);
+            last.excess = Some(self.quickest.excess(at.since(sent_at)));
         }
     }
 
@@ -118,6 +150,10 @@ impl Pace {
     }
 
     fn credit_cap(&self) -> f64 {
-        (CREDIT_CAP_SHARE * self.base.as_secs_f64()).min(CREDIT_CAP.as_secs_f64())
+        let cap = self
+            .base
+            .mul_f64(CREDIT_CAP_SHARE)
+            .clamp(LEAST_CREDIT_CAP, MOST_CREDIT_CAP);
+        cap.as_secs_f64()
     }
 }

@@ -19,43 +19,75 @@ fn a_fresh_pace_lets_the_first_start_through_at_once() {
     assert_eq!(Pace::new(1.0).earliest(), Moment::default());
 }
 
-#[test]
-fn a_quick_answer_moves_the_next_start_to_an_interval_after_it() {
-    let mut pace = Pace::new(1.0);
-    pace.started(at(0.0));
-    pace.answered(at(0.0), at(0.002));
-    assert!((gap(at(0.0), pace.earliest()) - 1.002).abs() < 1e-6);
-}
-
-#[test]
-fn a_slow_answer_is_waited_for_only_as_far_as_the_credit_reaches() {
-    let mut pace = Pace::new(1.0);
-    pace.started(at(0.0));
-    pace.answered(at(0.0), at(0.9));
-    let wait = gap(at(0.0), pace.earliest());
-    assert!(wait > 1.0 && wait < 1.03, "{wait}");
-}
-
-#[test]
-fn with_slow_answers_the_rate_stays_above_97_percent_and_no_gap_is_short() {
-    for latency in [0.0005, 0.02, 0.2, 5.0] {
-        let mut pace = Pace::new(1.0);
-        let mut sent = at(0.0);
-        pace.started(sent);
-        let starts = 2_000;
-        for _ in 0..starts {
-            let latest = pace.earliest();
-            let answered_at = sent.after(Duration::from_secs_f64(latency));
-            if answered_at <= latest {
-                pace.answered(sent, answered_at);
-            }
-            let next = pace.earliest();
-            assert!(gap(sent, next) >= 1.0);
-            pace.started(next);
-            sent = next;
+/// Sends `latencies.len()` requests at `rate`, each answered after its latency (seconds); gives all gaps.
+fn gaps(rate: f64, latencies: &[f64]) -> Vec<f64> {
+    let mut pace = Pace::new(rate);
+    let mut sent = at(0.0);
+    pace.started(sent);
+    let mut gaps = Vec::new();
+    for latency in latencies {
+        let answered_at = sent.after(Duration::from_secs_f64(*latency));
+        if answered_at <= pace.earliest() {
+            pace.answered(sent, answered_at);
         }
-        let rate = f64::from(starts) / gap(at(0.0), sent);
-        assert!(rate >= 0.97, "latency {latency}: {rate}");
+        let next = pace.earliest().max(if answered_at <= pace.earliest() {
+            sent
+        } else {
+            pace.earliest()
+        });
+        gaps.push(gap(sent, next));
+        pace.started(next);
+        sent = next;
+    }
+    gaps
+}
+
+#[test]
+fn at_first_every_answer_is_waited_for() {
+    let gaps = gaps(1.0, &[0.002, 0.003]);
+    assert!(
+        (gaps[0] - 1.002).abs() < 1e-6 && (gaps[1] - 1.003).abs() < 1e-6,
+        "{gaps:?}"
+    );
+}
+
+#[test]
+fn later_only_what_an_answer_took_beyond_the_quickest_is_waited_for() {
+    let mut latencies = vec![0.040; 40];
+    latencies.extend([0.055, 0.040]);
+    let gaps = gaps(1.0, &latencies);
+    assert!(
+        (gaps[39] - 1.0).abs() < 1e-6 && (gaps[40] - 1.015).abs() < 1e-6,
+        "{:?}",
+        &gaps[38..]
+    );
+}
+
+#[test]
+fn a_request_that_arrives_late_does_not_bring_the_next_one_close() {
+    // The way there takes 1 ms, now and then 30 ms more: the receiver's clock must not see a short gap.
+    let way: Vec<f64> = (0..400)
+        .map(|i| if i % 50 == 49 { 0.031 } else { 0.001 })
+        .collect();
+    let latencies: Vec<f64> = way.iter().map(|there| there + 0.001).collect();
+    let gaps = gaps(20.0, &latencies);
+    for (i, gap) in gaps.iter().enumerate().take(399) {
+        let at_receiver = gap + way[i + 1] - way[i];
+        assert!(at_receiver >= 0.05 - 1e-9, "request {i}: {at_receiver}");
+    }
+}
+
+#[test]
+fn whatever_answers_take_the_rate_stays_above_97_percent_and_no_gap_is_short() {
+    let slow_at_times = |i: usize| if i.is_multiple_of(3) { 0.9 } else { 0.1 };
+    for rate in [1.0, 20.0, 100.0] {
+        for latency in [&|_| 0.0005, &|_| 0.2, &|_| 5.0, &slow_at_times] as [&dyn Fn(usize) -> f64; 4] {
+            let latencies: Vec<f64> = (0..2_000).map(latency).collect();
+            let gaps = gaps(rate, &latencies);
+            assert!(gaps.iter().all(|gap| *gap >= 1.0 / rate - 1e-9));
+            let used = gaps.len() as f64 / gaps.iter().sum::<f64>() / rate;
+            assert!(used >= 0.97, "rate {rate}, latency {}: {used}", latency(0));
+        }
     }
 }
 

@@ -7,9 +7,10 @@ use prometheus::Registry;
 
 use super::*;
 use crate::ledger::{
-    AppTally, CodeLabel, DETECTION_BOUNDS_SECONDS, Ended, LabelSet, NEVER_DUE, PlatformLabel,
+    AppTally, CodeLabel, DETECTION_BOUNDS_SECONDS, Ended, NEVER_DUE, PlatformLabel,
     STAGE_DELAY_BOUNDS_SECONDS, SetKey, SetTally,
 };
+use crate::watch::LabelSet;
 use crate::trace::{Notifications, Outcome, Platform, Reason, Route, Stage};
 
 pub(super) const NOW: i64 = 1_795_000_000;
@@ -38,6 +39,7 @@ fn snapshot(app: &str, sets: Vec<(SetKey, SetTally)>) -> Snapshot {
         ..AppTally::default()
     };
     Snapshot {
+        size_bytes: 0,
         apps: BTreeMap::from([(app.into(), Arc::new(tally))]),
         committed_at: NOW,
     }
