@@ -148,3 +148,84 @@ impl Options {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_not_in_what_options_print() {
+        let account = Account::new(1, "administrator", "the secret text");
+        let options = Options {
+            apps: vec![account],
+            ..Default::default()
+        };
+        let printed = format!("{options:?}");
+        assert!(
+            printed.contains("administrator") && !printed.contains("secret text"),
+            "{printed}"
+        );
+    }
+
+    #[test]
+    fn options_out_of_range_are_refused_by_name() {
+        let refused = |options: Options, field: &str| {
+            let error = options.check().unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+            assert!(error.to_string().contains(field), "{error}");
+        };
+        refused(
+            Options {
+                speed: 0.0,
+                ..Options::default()
+            },
+            "speed",
+        );
+        refused(
+            Options {
+                speed: f64::NAN,
+                ..Options::default()
+            },
+            "speed",
+        );
+        refused(
+            Options {
+                requests_per_second: 1e-300,
+                ..Options::default()
+            },
+            "requests_per_second",
+        );
+        refused(
+            Options {
+                zone_offset_seconds: 86_400,
+                ..Options::default()
+            },
+            "zone_offset_seconds",
+        );
+        refused(
+            Options {
+                apps: vec![Account::new(1, "a", "k"), Account::new(1, "b", "k")],
+                ..Options::default()
+            },
+            "sdk_app_id",
+        );
+        refused(
+            Options {
+                lockout_failures: 0,
+                ..Options::default()
+            },
+            "lockout_failures",
+        );
+        let town = TownOptions {
+            past_share: 1.1,
+            ..Options::default().town
+        };
+        refused(
+            Options {
+                town,
+                ..Options::default()
+            },
+            "past_share",
+        );
+    }
+}

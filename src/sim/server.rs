@@ -100,7 +100,7 @@ impl Simulator {
         self.world.account()
     }
 
-    /// Everything that has happened up to now, handed out or not. Tells every pair again: about a second for a million pairs.
+    /// Everything that has happened up to now, handed out or not. Tells every pair of every app again, on the calling thread.
     pub fn truth(&self) -> Sums {
         self.world.truth()
     }

@@ -21,15 +21,6 @@ pub(super) enum Stage {
 }
 
 impl Route {
-    /// The route that an `EventType` names.
-    pub(super) fn of_event_type(event_type: u8) -> Route {
-        if event_type == 2 {
-            Route::Online
-        } else {
-            Route::Offline
-        }
-    }
-
     pub(super) fn label(self) -> &'static str {
         match self {
             Route::Offline => "offline",
