@@ -117,8 +117,8 @@ impl Pace {
         if let Some(last) = &self.last {
             let interval = self.interval();
             let waste = at.since(last.sent_at.after(interval));
-            // A longer gap was lack of work, not care.
-            if waste < interval {
+            // What comes much later than it could was lack of work, not care.
+            if at.since(self.earliest()) < interval {
                 let earned = CREDIT_SHARE * interval.as_secs_f64() - waste.as_secs_f64();
                 let cap = self.credit_cap();
                 self.credit_seconds = (self.credit_seconds + earned).clamp(-cap, cap);

@@ -27,14 +27,11 @@ fn gaps(rate: f64, latencies: &[f64]) -> Vec<f64> {
     let mut gaps = Vec::new();
     for latency in latencies {
         let answered_at = sent.after(Duration::from_secs_f64(*latency));
-        if answered_at <= pace.earliest() {
+        let mut next = pace.earliest();
+        if answered_at <= next {
             pace.answered(sent, answered_at);
+            next = pace.earliest().max(answered_at);
         }
-        let next = pace.earliest().max(if answered_at <= pace.earliest() {
-            sent
-        } else {
-            pace.earliest()
-        });
         gaps.push(gap(sent, next));
         pace.started(next);
         sent = next;

@@ -10,8 +10,8 @@ use crate::ledger::{
     AppTally, CodeLabel, DETECTION_BOUNDS_SECONDS, Ended, NEVER_DUE, PlatformLabel,
     STAGE_DELAY_BOUNDS_SECONDS, SetKey, SetTally,
 };
-use crate::watch::LabelSet;
 use crate::trace::{Notifications, Outcome, Platform, Reason, Route, Stage};
+use crate::watch::LabelSet;
 
 pub(super) const NOW: i64 = 1_795_000_000;
 
