@@ -15,7 +15,7 @@ use timpush_exporter::config::{self, App, Config};
 use timpush_exporter::run::clock::wall_seconds;
 use timpush_exporter::usersig::{Identity, Signer};
 
-pub use flags::{Command, DemoFlags, Flags, LogFormat, LogLevel, SimulateFlags, TraceFlags};
+pub use flags::{Command, DemoFlags, Flags, SimulateFlags, TraceFlags};
 
 /// Something failed while running: exit status 1.
 pub fn failed(why: &str) -> ExitCode {
