@@ -1,0 +1,156 @@
+//! The budget by the upstream's own clock: no request comes early, and what is allowed is used.
+
+use std::time::{Duration, Instant};
+
+use timpush_exporter::sim::{AppArrivals, Fault};
+
+use crate::support_b::town::FIRST_APP;
+use crate::support_b::{AppText, Place, Town, Turn};
+
+/// How long a rate is measured.
+const MEASURED: Duration = Duration::from_secs(8);
+/// The first requests meet a program that has just started; they are judged as early or not, but not for the use.
+const WARM_UP: usize = 10;
+/// The share of the rate that the contract promises while work is due.
+const PROMISED_USE: f64 = 0.97;
+const RATE: &str = "timpush_budget_requests_per_second";
+
+/// An app that always has work due: each of its pairs wants a look every second.
+fn busy(town: &Town, rate: f64) -> AppText {
+    AppText::new("shop", FIRST_APP, &town.sim.url(), rate).users("task", (rate * 12.0) as usize + 100)
+}
+
+/// The share of `rate` that was used between the first and the last of the arrivals.
+fn used(arrivals_micros: &[u64], rate: f64) -> f64 {
+    let (first, last) = (arrivals_micros[0], arrivals_micros[arrivals_micros.len() - 1]);
+    (arrivals_micros.len() - 1) as f64 / ((last - first) as f64 / 1e6) / rate
+}
+
+fn smallest_gap_micros(arrivals_micros: &[u64]) -> u64 {
+    let gaps = arrivals_micros.windows(2).map(|two| two[1] - two[0]);
+    gaps.min().expect("at least two arrivals")
+}
+
+/// Serves a busy app at `rate` for a while; gives its arrivals.
+fn measured(rate: f64) -> AppArrivals {
+    let _turn = Turn::alone();
+    let town = Town::empty(1, rate);
+    let place = Place::new(&busy(&town, rate).config());
+    let daemon = place.serve(&[]);
+    town.await_requests(FIRST_APP, (rate * MEASURED.as_secs_f64()) as u64);
+    let arrivals = town.arrivals(FIRST_APP);
+    let backlog = daemon.scrape().value("timpush_schedule_backlog_seconds", &[]);
+    assert!(backlog > Some(0.0), "work was due all the time, and now: {backlog:?}");
+    let late = &arrivals.arrivals_micros[WARM_UP..];
+    println!(
+        "{rate}/s: {} requests, {} early, smallest gap {:.3} ms, {:.2} % used",
+        arrivals.requests,
+        arrivals.early_requests,
+        smallest_gap_micros(late) as f64 / 1e3,
+        used(late, rate) * 100.0
+    );
+    arrivals
+}
+
+#[test]
+fn twenty_a_second_are_used_and_none_comes_early() {
+    let arrivals = measured(20.0);
+    assert_eq!(arrivals.early_requests, 0, "smallest gap {:?} s", arrivals.smallest_gap_seconds);
+    let used = used(&arrivals.arrivals_micros[WARM_UP..], 20.0);
+    assert!(used >= PROMISED_USE, "{used}");
+}
+
+#[test]
+fn a_hundred_a_second_are_used_and_none_comes_early() {
+    let arrivals = measured(100.0);
+    assert_eq!(arrivals.early_requests, 0, "smallest gap {:?} s", arrivals.smallest_gap_seconds);
+    let used = used(&arrivals.arrivals_micros[WARM_UP..], 100.0);
+    assert!(used >= PROMISED_USE, "{used}");
+}
+
+#[test]
+fn a_trace_beside_the_daemon_gets_its_turn_and_comes_not_early() {
+    const TRACES: u64 = 8;
+    let _turn = Turn::alone();
+    let town = Town::empty(1, 20.0);
+    let place = Place::new(&busy(&town, 20.0).config());
+    let daemon = place.serve(&[]);
+    let mut longest = Duration::ZERO;
+    for n in 0..TRACES {
+        town.await_requests(FIRST_APP, 3);
+        let began = Instant::now();
+        let output = place.run(&["trace", &format!("trace{n}"), "alice", "--app", "shop"]);
+        longest = longest.max(began.elapsed());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    town.await_requests(FIRST_APP, 3);
+    let arrivals = town.arrivals(FIRST_APP);
+    println!("{TRACES} traces beside the daemon: the longest took {longest:?}");
+    assert_eq!(arrivals.early_requests, 0, "smallest gap {:?} s", arrivals.smallest_gap_seconds);
+    assert!(longest < Duration::from_secs(5), "a trace waited {longest:?}");
+    let sent = daemon.scrape().value("timpush_api_requests_total", &[]).unwrap();
+    assert!(sent + TRACES as f64 >= arrivals.requests as f64, "every request is somebody's");
+}
+
+#[test]
+fn a_crash_loop_brings_no_request_early() {
+    const RATE: f64 = 2.0;
+    let town = Town::empty(1, RATE);
+    let place = Place::new(&busy(&town, RATE).config());
+    for crash in 0..15 {
+        let daemon = place.begin(&[]);
+        match crash % 5 {
+            // Right at its start, and at any moment around its first request.
+            0 => {}
+            1 => town.await_requests(FIRST_APP, 2),
+            _ => town.await_requests(FIRST_APP, 1),
+        }
+        daemon.kill();
+    }
+    let arrivals = town.arrivals(FIRST_APP);
+    assert!(arrivals.requests >= 15, "{}", arrivals.requests);
+    assert_eq!(arrivals.early_requests, 0, "smallest gap {:?} s", arrivals.smallest_gap_seconds);
+}
+
+#[test]
+fn a_reload_changes_the_rate_and_brings_no_request_early() {
+    let town = Town::empty(1, 50.0);
+    let app = busy(&town, 50.0);
+    let place = Place::new(&app.clone().rate(20.0).config());
+    let daemon = place.serve(&["--web.enable-lifecycle"]);
+    for rate in [20.0, 4.0, 50.0, 8.0] {
+        place.configure(&app.clone().rate(rate).config());
+        assert_eq!(daemon.reload().status, 200);
+        daemon.scrape_until("the rate is in force", |s| s.value(RATE, &[]) == Some(rate));
+        let before = usize::try_from(town.requests(FIRST_APP)).unwrap();
+        town.await_requests(FIRST_APP, 9);
+        let arrivals = town.arrivals(FIRST_APP).arrivals_micros;
+        let gap = smallest_gap_micros(&arrivals[before.saturating_sub(1)..]);
+        assert!(gap as f64 >= 1e6 / rate, "{gap} µs at {rate}/s");
+        assert!(used(&arrivals[before..], rate) > 0.8, "{:?}", &arrivals[before..]);
+    }
+    assert_eq!(town.arrivals(FIRST_APP).early_requests, 0);
+}
+
+#[test]
+fn refusals_for_too_many_requests_slow_the_app_down_and_good_answers_bring_it_back() {
+    let town = Town::empty(1, 20.0);
+    let place = Place::new(&busy(&town, 20.0).config());
+    let daemon = place.serve(&[]);
+    daemon.scrape_until("the full rate is in force", |s| s.value(RATE, &[]) == Some(20.0));
+    town.fault(Fault::Error { code: 60007 }, 3);
+    let scrape = daemon.scrape_until("the rate is lower", |s| s.value(RATE, &[]).is_some_and(|rate| rate < 10.0));
+    let failures = [("kind", "rate_limit"), ("code", "60007")];
+    assert_eq!(scrape.value("timpush_api_failures_total", &failures), Some(3.0));
+    let slow_from = usize::try_from(town.requests(FIRST_APP)).unwrap();
+    let mut rates = vec![scrape.value(RATE, &[]).unwrap()];
+    daemon.scrape_until("the rate has recovered", |scrape| {
+        rates.extend(scrape.value(RATE, &[]));
+        rates.last() == Some(&20.0)
+    });
+    assert!(rates.is_sorted(), "it recovers step by step: {rates:?}");
+    let arrivals = town.arrivals(FIRST_APP);
+    assert_eq!(arrivals.early_requests, 0, "smallest gap {:?} s", arrivals.smallest_gap_seconds);
+    let slow = &arrivals.arrivals_micros[slow_from..slow_from + 5];
+    assert!(smallest_gap_micros(slow) > 80_000, "the wider pace is kept: {slow:?}");
+}

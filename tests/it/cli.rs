@@ -1,0 +1,317 @@
+//! The command line: flags, exit codes, and what is said to the operator.
+
+use std::net::TcpListener;
+use std::process::{Command, Output, Stdio};
+
+use rusqlite::Connection;
+use serde_json::Value;
+use timpush_exporter::usersig;
+
+use crate::support_b::answers::{SAMPLE, now};
+use crate::support_b::town::FIRST_APP;
+use crate::support_b::{AppText, Daemon, Place, Town, get, until};
+
+/// Every flag of the contract.
+const FLAGS: [&str; 9] = [
+    "--config.file",
+    "--config.check",
+    "--storage.path",
+    "--web.listen-address",
+    "--web.config.file",
+    "--web.enable-lifecycle",
+    "--web.enable-watch-api",
+    "--log.level",
+    "--log.format",
+];
+const SUBCOMMANDS: [&str; 4] = ["demo", "simulate", "trace", "usersig"];
+/// Listens nowhere: for configurations that nobody polls with.
+const NOWHERE: &str = "http://127.0.0.1:9";
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn shop() -> AppText {
+    AppText::new("shop", FIRST_APP, NOWHERE, 1.0)
+}
+
+/// The one line of an error, of a program that ended with that status and said nothing else.
+fn one_line(output: &Output, status: i32) -> String {
+    let text = stderr(output);
+    assert_eq!(output.status.code(), Some(status), "{text}");
+    let lines: Vec<&str> = text.lines().filter(|line| !line.contains("level=")).collect();
+    assert_eq!(lines.len(), 1, "{text}");
+    assert_eq!(stdout(output), "");
+    lines[0].to_owned()
+}
+
+#[test]
+fn help_names_every_flag_and_subcommand() {
+    let place = Place::new("");
+    let help = place.run(&["--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    assert_eq!(stderr(&help), "");
+    let text = stdout(&help);
+    for word in FLAGS.into_iter().chain(SUBCOMMANDS) {
+        assert!(text.contains(word), "--help does not name {word}");
+    }
+    for default in ["config.yaml", "data", ":10047", "info", "logfmt", "json"] {
+        assert!(text.contains(default), "--help does not name the default {default}");
+    }
+    for subcommand in SUBCOMMANDS {
+        let help = place.run(&[subcommand, "--help"]);
+        assert_eq!(help.status.code(), Some(0), "{subcommand}");
+        assert!(stdout(&help).contains("Usage:"), "{subcommand}");
+    }
+    let version = place.run(&["--version"]);
+    let words = format!("timpush_exporter {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!((version.status.code(), stdout(&version)), (Some(0), words));
+}
+
+#[test]
+fn flags_that_cannot_be_used_end_with_2() {
+    let place = Place::new(&shop().config());
+    let unusable: [&[&str]; 7] = [
+        &["--no.such.flag"],
+        &["no_such_subcommand"],
+        &["--log.level", "loud"],
+        &["--log.format=xml"],
+        &["usersig"],
+        &["trace", "task", "--app", "shop"],
+        &["demo", "--port", "70000"],
+    ];
+    for args in unusable {
+        let output = place.run(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains("error"), "{args:?}: {}", stderr(&output));
+        assert_eq!(stdout(&output), "", "{args:?}");
+    }
+    let line = one_line(&place.run(&["usersig", "--app", "shoe"]), 2);
+    for word in ["--app", "config.yaml", "\"shoe\"", "shop"] {
+        assert!(line.contains(word), "{word} is not in {line}");
+    }
+}
+
+#[test]
+fn a_flag_takes_its_value_behind_a_blank_or_an_equals_sign() {
+    let place = Place::new("");
+    place.write("other.yaml", &shop().config());
+    let run = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_timpush_exporter"));
+        command.args(args).current_dir(place.path("")).output().unwrap()
+    };
+    for args in [
+        &["--config.check", "--config.file", "other.yaml", "--log.level", "error"][..],
+        &["--config.check", "--config.file=other.yaml", "--log.level=error"],
+        &["--config.file=other.yaml", "--config.check"],
+    ] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));
+        assert!(stdout(&output).contains("shop"));
+    }
+    for args in [
+        &["usersig", "--app=shop", "--config.file=other.yaml"][..],
+        &["--config.file", "other.yaml", "usersig", "--app", "shop"],
+    ] {
+        assert_eq!(run(args).status.code(), Some(0), "{args:?}");
+    }
+    // Without the flag the file has its usual name, which is empty here.
+    assert_eq!(run(&["--config.check"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_check_tells_the_capacity_or_every_fault() {
+    let place = Place::new(&shop().users("t", 3).config());
+    let good = place.run(&["--config.check"]);
+    assert_eq!((good.status.code(), stderr(&good).as_str()), (Some(0), ""));
+    for word in ["shop", "127.0.0.1", "1400000001", "CAPACITY"] {
+        assert!(stdout(&good).contains(word), "{word} is not in {}", stdout(&good));
+    }
+    assert!(!place.storage().exists(), "a check writes nothing");
+    place.configure("apps:\n  - name: a b\n    sdk_app_id: x\n    colour: red\n  - name: c\n");
+    for args in [&["--config.check"][..], &[], &["usersig", "--app", "c"], &["trace", "t", "u", "--app", "c"]] {
+        let bad = place.run(args);
+        assert_eq!((bad.status.code(), stdout(&bad).as_str()), (Some(2), ""), "{args:?}");
+        let faults = stderr(&bad);
+        for key in ["apps[0].name", "apps[0].sdk_app_id", "apps[0].colour", "apps[1].sdk_app_id"] {
+            let line = faults.lines().find(|line| line.contains(key));
+            assert!(line.is_some_and(|line| line.contains("config.yaml")), "{key}: {faults}");
+        }
+    }
+    std::fs::remove_file(place.path("config.yaml")).unwrap();
+    assert!(one_line(&place.run(&["--config.check"]), 2).contains("config.yaml"));
+    assert!(one_line(&place.run(&[]), 2).contains("config.yaml"));
+}
+
+#[test]
+fn what_the_machine_refuses_ends_with_1_and_one_line() {
+    let place = Place::new(&shop().config());
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let line = one_line(&place.run(&["--web.listen-address", &address]), 1);
+    assert!(line.contains(&address), "{line}");
+    let line = one_line(&place.run(&["--web.listen-address=nonsense"]), 1);
+    assert!(line.contains("nonsense") && line.contains(":10047"), "{line}");
+    // A file where the folder should be: nobody can write below it, not even root.
+    std::fs::write(place.storage(), "in the way").unwrap();
+    let line = one_line(&place.run(&["--web.listen-address=127.0.0.1:0"]), 1);
+    assert!(line.contains(&place.storage().display().to_string()), "{line}");
+    let kept = std::fs::read_to_string(place.storage()).unwrap();
+    assert_eq!(kept, "in the way");
+}
+
+#[test]
+fn a_storage_serves_one_daemon() {
+    let place = Place::new(&shop().config());
+    let daemon = place.serve(&[]);
+    let line = one_line(&place.run(&["--web.listen-address=127.0.0.1:0"]), 1);
+    assert!(line.contains(&place.storage().display().to_string()), "{line}");
+    assert!(line.contains("another timpush_exporter"), "{line}");
+    assert_eq!(daemon.get("/-/healthy").status, 200);
+    let (status, log) = daemon.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    place.serve(&[]);
+}
+
+#[test]
+fn a_stop_by_either_signal_is_clean() {
+    let place = Place::new(&shop().config());
+    for signal in [rustix::process::Signal::TERM, rustix::process::Signal::INT] {
+        let daemon = place.serve(&["--log.format", "json"]);
+        daemon.signal(signal);
+        // A second SIGTERM would abort, so the first is waited for.
+        until("it says so", || daemon.log().contains("stopping"));
+        let log = daemon.end();
+        assert_eq!(log.0.code(), Some(0), "{}", log.1);
+        for line in log.1.lines() {
+            assert!(serde_json::from_str::<Value>(line).is_ok(), "no JSON: {line}");
+        }
+    }
+}
+
+#[test]
+fn a_ledger_of_a_newer_program_is_left_alone() {
+    let place = Place::new(&shop().config());
+    place.serve(&[]).stop();
+    let path = place.storage().join("ledger.db");
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 999).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let line = one_line(&place.run(&["--web.listen-address=127.0.0.1:0"]), 1);
+    assert!(line.contains("ledger.db") && line.contains("999") && line.contains("newer"), "{line}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_damaged_ledger_is_moved_aside_and_named() {
+    let place = Place::new(&shop().config());
+    place.serve(&[]).stop();
+    let damage = "this is no database, ".repeat(1000);
+    std::fs::write(place.storage().join("ledger.db"), &damage).unwrap();
+    let daemon = place.serve(&[]);
+    let files = std::fs::read_dir(place.storage()).unwrap();
+    let names: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    let aside: Vec<&String> = names.iter().filter(|name| name.starts_with("ledger.db.damaged-")).collect();
+    assert_eq!(aside.len(), 1, "{names:?}");
+    let kept = std::fs::read_to_string(place.storage().join(aside[0])).unwrap();
+    assert_eq!(kept, damage, "what was there is kept as it was");
+    assert!(daemon.log().contains(aside[0]), "{}", daemon.log());
+    until("the status page names it", || daemon.get("/").text().contains(aside[0]));
+    let quarantined = |daemon: &Daemon| daemon.scrape().value("timpush_ledger_quarantined_files", &[]);
+    assert_eq!(quarantined(&daemon), Some(1.0));
+    // Still so after a restart, until somebody has taken the file away.
+    daemon.stop();
+    let daemon = place.serve(&[]);
+    assert_eq!(quarantined(&daemon), Some(1.0));
+    std::fs::remove_file(place.storage().join(aside[0])).unwrap();
+    until("nothing is left to say", || quarantined(&daemon) == Some(0.0));
+}
+
+#[test]
+fn usersig_prints_a_signature_for_curl() {
+    let place = Place::new(&shop().key("admin: ops").config());
+    let output = place.run(&["usersig", "--app", "shop"]);
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+    let text = stdout(&output);
+    let line = text.strip_suffix('\n').unwrap();
+    let inspected = usersig::inspect(line).unwrap();
+    assert_eq!((inspected.identity.sdk_app_id, inspected.identity.admin.as_str()), (FIRST_APP, "ops"));
+    assert!((0..60).contains(&(now() - inspected.issued_at)), "{inspected:?}");
+    assert!(usersig::expiry(line).unwrap() > now());
+    std::fs::remove_file(place.path("app.key")).unwrap();
+    assert!(one_line(&place.run(&["usersig", "--app", "shop"]), 2).contains("app.key"));
+}
+
+#[test]
+fn trace_prints_the_chain_as_a_table_or_as_json() {
+    let town = Town::empty(1, 50.0);
+    town.answer("t", "alice", serde_json::from_str(SAMPLE).unwrap());
+    let place = Place::new(&AppText::new("shop", FIRST_APP, &town.sim.url(), 50.0).config());
+    let table = place.run(&["trace", "t", "alice", "--app", "shop"]);
+    assert_eq!((table.status.code(), stderr(&table).as_str()), (Some(0), ""));
+    let text = stdout(&table);
+    let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+    let head = ["device", "74224656", "platform", "apns", "notifications", "on", "pushed", "2025-03-13T08:16:27Z"];
+    assert_eq!(rows[0], head);
+    assert_eq!(rows[1], ["route", "stage", "outcome", "code", "reason", "at", "delay"]);
+    let stages = [
+        ("offline", "im"),
+        ("offline", "offline"),
+        ("offline", "channel"),
+        ("offline", "device"),
+        ("offline", "click"),
+        ("online", "channel"),
+        ("online", "device"),
+    ];
+    for (route, stage) in stages {
+        let row = [route, stage, "success", "0", "2025-03-13T08:16:29Z", "2", "s"];
+        assert!(rows.iter().any(|found| *found == row), "{row:?} is not in\n{text}");
+    }
+    let json = place.run(&["trace", "t", "alice", "--app", "shop", "--json"]);
+    let decoded: Value = serde_json::from_slice(&json.stdout).unwrap();
+    let devices = decoded["devices"].as_array().unwrap();
+    assert_eq!(devices.len(), 1);
+    assert_eq!(devices[0]["route"], "offline");
+    let decoded_stages = devices[0]["stages"].as_array().unwrap();
+    assert_eq!(decoded_stages.len(), stages.len());
+    for (told, (route, stage)) in decoded_stages.iter().zip(stages) {
+        assert_eq!((&told["route"], &told["stage"]), (&route.into(), &stage.into()));
+        assert_eq!((&told["outcome"], &told["delay_seconds"]), (&"success".into(), &2.into()));
+    }
+    for output in [&table, &json] {
+        assert!(!stdout(output).contains("aabbc"), "the device's token is shown");
+    }
+    let nobody = place.run(&["trace", "t", "nobody", "--app", "shop"]);
+    assert!(nobody.status.success() && stdout(&nobody).contains("knows no device"));
+    assert_eq!(town.arrivals(FIRST_APP).early_requests, 0, "a trace keeps the budget of the one before");
+    town.end();
+    assert!(one_line(&place.run(&["trace", "t", "alice", "--app", "shop"]), 1).contains("app shop: connect"));
+}
+
+#[test]
+fn the_demo_shows_a_failure_within_a_minute() {
+    let _turn = crate::support_b::Turn::shared();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_timpush_exporter"))
+        .args(["demo", "--port", "0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let said = crate::support_b::child::drain(child.stdout.take().unwrap());
+    let address = crate::support_b::eventually("the demo says where it listens", || {
+        let text = said.text();
+        let (_, rest) = text.split_once("metrics      http://")?;
+        let (address, _) = rest.split_once("/metrics\n")?;
+        text.contains("upstream     http://127.0.0.1:").then(|| address.parse().unwrap())
+    });
+    until("the first failures are shown", || {
+        get(address, "/metrics").text().contains("\ntimpush_stage_failures_total{app=\"demo\"")
+    });
+    assert!(get(address, "/").text().contains("demo"));
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
+    let status = crate::support_b::eventually("the demo has stopped", || child.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0));
+}

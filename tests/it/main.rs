@@ -1,0 +1,9 @@
+//! The program from outside: the daemon and the commands as children, against upstreams of the test's own.
+
+mod budget;
+mod cli;
+mod conversation;
+mod reload;
+mod scrape;
+mod support_b;
+mod tidy;

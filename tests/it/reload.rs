@@ -1,0 +1,205 @@
+//! A reload is all or nothing: what is bad changes nothing, what is good leaves everybody else alone.
+
+use std::path::PathBuf;
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::support_b::answers::{FAILURE, SUCCESS, offline};
+use crate::support_b::child::entries;
+use crate::support_b::town::{FIRST_APP, config};
+use crate::support_b::{AppText, Daemon, Place, Scrape, Town, request, until};
+
+const LIFECYCLE: &str = "--web.enable-lifecycle";
+const WORKED: &str = "timpush_exporter_config_last_reload_successful";
+const WORKED_AT: &str = "timpush_exporter_config_last_reload_success_timestamp_seconds";
+const PAIRS: &str = "timpush_watched_pairs";
+const ENDED: &str = "timpush_pairs_ended_total";
+const RESULTS: &str = "timpush_stage_results_total";
+const FAILURES: &str = "timpush_stage_failures_total";
+/// Two faults, each at its own place.
+const BAD: &str = "apps:\n  - name: \"not a name\"\n    sdk_app_id: 0\n    endpoint: http://127.0.0.1:9\n    \
+                   secret_key_file: app.key\n";
+
+fn app(town: &Town, name: &str, id: u64) -> AppText {
+    AppText::new(name, id, &town.sim.url(), 20.0)
+}
+
+fn worked(daemon: &Daemon) -> Option<f64> {
+    daemon.scrape().value(WORKED, &[])
+}
+
+#[test]
+fn over_http_only_where_it_is_allowed_and_never_for_another_site() {
+    let town = Town::empty(1, 20.0);
+    let place = Place::new(&app(&town, "shop", FIRST_APP).users("t", 1).config());
+    let daemon = place.serve(&[]);
+    let page = daemon.reload();
+    assert_eq!(page.status, 403, "{}", page.text());
+    assert!(page.text().contains("--web.enable-lifecycle"), "{}", page.text());
+    assert_eq!(daemon.get("/-/reload").status, 405);
+    daemon.stop();
+    let daemon = place.serve(&[LIFECYCLE]);
+    assert_eq!(daemon.reload().status, 200);
+    let foreign = "content-length: 0\r\norigin: http://evil.example\r\n";
+    assert_eq!(request(daemon.address(), "POST /-/reload", foreign).status, 403);
+    assert_eq!(daemon.get("/-/reload").status, 405);
+}
+
+#[test]
+fn a_bad_file_changes_nothing() {
+    let town = Town::empty(1, 20.0);
+    let good = app(&town, "shop", FIRST_APP).users("t", 40);
+    let place = Place::new(&good.config());
+    let daemon = place.serve(&[LIFECYCLE]);
+    let before = daemon.scrape();
+    assert_eq!(before.value(WORKED, &[]), Some(1.0));
+    let in_force = daemon.get("/config").text();
+    place.configure(BAD);
+    let page = daemon.reload();
+    assert_eq!(page.status, 400);
+    let faults = page.text();
+    for place in ["apps[0].name", "apps[0].sdk_app_id", "config.yaml"] {
+        assert!(faults.contains(place), "{place} is not in {faults}");
+    }
+    let scrape = daemon.scrape();
+    assert_eq!(scrape.value(WORKED, &[]), Some(0.0));
+    assert_eq!(scrape.value(WORKED_AT, &[]), before.value(WORKED_AT, &[]));
+    assert_eq!(scrape.sum(PAIRS, &[("app", "shop")]), 40.0);
+    assert_eq!(daemon.get("/config").text(), in_force);
+    assert_eq!(daemon.get("/-/ready").status, 200);
+    town.await_requests(FIRST_APP, 5);
+    place.configure(&good.config());
+    assert_eq!(daemon.reload().status, 200);
+    assert_eq!(worked(&daemon), Some(1.0));
+    // The same by signal.
+    place.configure("apps: [");
+    daemon.signal(Signal::HUP);
+    until("the signal's reload failed", || worked(&daemon) == Some(0.0));
+    assert!(daemon.log().contains("config.yaml"), "{}", daemon.log());
+    place.configure(&good.config());
+    daemon.signal(Signal::HUP);
+    until("the signal's reload worked", || worked(&daemon) == Some(1.0));
+    std::fs::remove_file(place.path("config.yaml")).unwrap();
+    let page = daemon.reload();
+    assert_eq!((page.status, worked(&daemon)), (400, Some(0.0)), "{}", page.text());
+    town.await_requests(FIRST_APP, 5);
+}
+
+#[test]
+fn apps_come_go_and_change_while_another_goes_on() {
+    /// Many times the interval, and far less than a poller that is stopped and started anew would need.
+    const LONGEST_GAP_MICROS: u64 = 400_000;
+    let town = Town::empty(4, 20.0);
+    let [stays, goes, comes, changes] = [0, 1, 2, 3].map(|n| FIRST_APP + n);
+    let steady = app(&town, "stays", stays).users("t", 100);
+    let leaver = app(&town, "goes", goes).users("t", 30);
+    let changed = app(&town, "changes", changes).users("t", 10);
+    let place = Place::new(&config(&[steady.clone(), leaver, changed.clone()]));
+    let daemon = place.serve(&[LIFECYCLE]);
+    for id in [stays, goes, changes] {
+        town.await_requests(id, 2);
+    }
+    let from = usize::try_from(town.requests(stays)).unwrap();
+    let comer = app(&town, "comes", comes).users("t", 5);
+    let changed = changed.rate(5.0).key("watch_labels: [campaign]").users("more", 7);
+    place.configure(&config(&[comer, steady, changed]));
+    assert_eq!(daemon.reload().status, 200);
+    let scrape = daemon.scrape_until("the new lists are in force", |s| {
+        s.sum(PAIRS, &[("app", "changes")]) == 17.0 && s.sum(PAIRS, &[("app", "comes")]) == 5.0
+    });
+    assert!(!scrape.names_app("goes"), "an app that left is shown");
+    assert_eq!(scrape.value("timpush_budget_requests_per_second", &[("app", "changes")]), Some(5.0));
+    let left_at = town.requests(goes);
+    for id in [stays, comes, changes] {
+        town.await_requests(id, 5);
+    }
+    assert_eq!(town.requests(goes), left_at, "an app that left is asked for");
+    let arrivals = &town.arrivals(stays).arrivals_micros[from - 1..];
+    let longest = arrivals.windows(2).map(|two| two[1] - two[0]).max().unwrap();
+    assert!(longest < LONGEST_GAP_MICROS, "a gap of {longest} µs");
+    for arrivals in town.sim.arrivals().apps {
+        assert_eq!(arrivals.early_requests, 0, "{arrivals:?}");
+    }
+}
+
+#[test]
+fn pairs_leave_and_come_back_and_nothing_counts_twice() {
+    let town = Town::empty(1, 20.0);
+    let chain = |statuses: &[i64]| offline(statuses);
+    town.answer("t", "u0", chain(&[SUCCESS, SUCCESS]));
+    town.answer("t", "u1", chain(&[SUCCESS, FAILURE]));
+    town.answer("t", "u2", chain(&[SUCCESS, SUCCESS, SUCCESS]));
+    town.answer("t", "u3", json!({"ActionStatus": "FAIL", "ErrorCode": 90100, "ErrorInfo": "no"}));
+    let app = app(&town, "shop", FIRST_APP);
+    let place = Place::new(&app.clone().users("t", 4).config());
+    let daemon = place.serve(&[LIFECYCLE]);
+    let sums = |s: &Scrape| (s.sum(RESULTS, &[]), s.sum(FAILURES, &[]), s.sum("timpush_stage_delay_seconds_count", &[]));
+    let all = (7.0, 1.0, 6.0);
+    let states = |s: &Scrape| ["active", "settled", "failing"].map(|state| s.sum(PAIRS, &[("state", state)]));
+    daemon.scrape_until("each pair was asked for", |s| sums(s) == all && states(s) == [2.0, 1.0, 1.0]);
+    let removed = |s: &Scrape| s.value(ENDED, &[("reason", "removed")]);
+    // Only u0 stays: of the others one had settled before, which is no removal.
+    place.configure(&app.clone().users("t", 1).config());
+    assert_eq!(daemon.reload().status, 200);
+    let scrape = daemon.scrape_until("three are gone", |s| s.sum(PAIRS, &[]) == 1.0);
+    assert_eq!((removed(&scrape), scrape.value(ENDED, &[("reason", "settled")])), (Some(2.0), Some(1.0)));
+    assert_eq!(scrape.sum("timpush_devices", &[]), 1.0);
+    assert_eq!(scrape.sum("timpush_stage_devices", &[("stage", "im")]), 1.0);
+    assert_eq!(sums(&scrape), all, "what was counted stays counted");
+    // They come back and are asked for again; a new stage of one of them counts, the old ones do not.
+    town.answer("t", "u2", chain(&[SUCCESS, SUCCESS, SUCCESS, SUCCESS]));
+    place.configure(&app.users("t", 4).config());
+    assert_eq!(daemon.reload().status, 200);
+    let scrape = daemon.scrape_until("they are back and asked for", |s| {
+        states(s) == [2.0, 1.0, 1.0] && s.sum(RESULTS, &[]) > 7.0
+    });
+    assert_eq!(sums(&scrape), (8.0, 1.0, 7.0));
+    assert_eq!(scrape.sum("timpush_devices", &[]), 3.0);
+    town.await_requests(FIRST_APP, 6);
+    let scrape = daemon.scrape();
+    assert_eq!(sums(&scrape), (8.0, 1.0, 7.0));
+    assert_eq!((removed(&scrape), scrape.value(ENDED, &[("reason", "settled")])), (Some(2.0), Some(1.0)));
+}
+
+#[test]
+fn a_hundred_reloads_under_load_leave_nothing_behind() {
+    /// Threads and connections that come and go with the moment.
+    const SLACK: usize = 6;
+    let town = Town::empty(3, 100.0);
+    let apps: Vec<AppText> = (0..3)
+        .map(|n| app(&town, &format!("app{n}"), FIRST_APP + n).rate(50.0).users("t", 150))
+        .collect();
+    let place = Place::new(&config(&apps));
+    let daemon = place.serve(&[LIFECYCLE]);
+    let counts = || {
+        let proc = PathBuf::from(format!("/proc/{}", daemon.id()));
+        [entries(&proc.join("fd")), entries(&proc.join("task"))]
+    };
+    let reload = |n: usize| {
+        // Each time one app is away and another has a list of its own.
+        let mut present = apps.clone();
+        present.remove(n % 3);
+        present[n % 2] = present[n % 2].clone().users(&format!("t{}", n % 5), 20);
+        place.configure(&config(&present));
+        let page = daemon.reload();
+        assert_eq!(page.status, 200, "reload {n}: {}", page.text());
+    };
+    (0..10).for_each(reload);
+    let before = counts();
+    (10..110).for_each(reload);
+    let settled = crate::support_b::eventually("files and threads are what they were", || {
+        let after = counts();
+        let is_flat = before.iter().zip(after).all(|(before, after)| after <= before + SLACK);
+        is_flat.then_some(after)
+    });
+    println!("files and threads before {before:?}, after a hundred reloads {settled:?}");
+    // The last reload left app1 and app2 in force, and both are asked for.
+    place.configure(&config(&apps));
+    assert_eq!(daemon.reload().status, 200);
+    for n in 0..3 {
+        town.await_requests(FIRST_APP + n, 5);
+        assert_eq!(town.arrivals(FIRST_APP + n).early_requests, 0);
+    }
+    assert_eq!(daemon.stop().0.code(), Some(0));
+}
