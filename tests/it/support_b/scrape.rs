@@ -71,7 +71,11 @@ impl Scrape {
     }
 
     /// The samples of a name whose labels include those.
-    pub fn samples<'a>(&'a self, name: &'a str, labels: &'a [(&str, &str)]) -> impl Iterator<Item = &'a Sample> {
+    pub fn samples<'a>(
+        &'a self,
+        name: &'a str,
+        labels: &'a [(&str, &str)],
+    ) -> impl Iterator<Item = &'a Sample> {
         let stripped = ["_bucket", "_sum", "_count"]
             .iter()
             .find_map(|suffix| name.strip_suffix(suffix));
@@ -93,21 +97,32 @@ impl Scrape {
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let mut samples = self.samples(name, labels);
         let value = samples.next().map(|sample| sample.value);
-        assert!(samples.next().is_none(), "{name} {labels:?} is more than one series");
+        assert!(
+            samples.next().is_none(),
+            "{name} {labels:?} is more than one series"
+        );
         value
     }
 
     /// True if any series of the app is there.
     pub fn names_app(&self, app: &str) -> bool {
         let of_app = |sample: &Sample| sample.labels.get("app").is_some_and(|value| value == app);
-        self.families.values().any(|family| family.samples.iter().any(of_app))
+        self.families
+            .values()
+            .any(|family| family.samples.iter().any(of_app))
     }
 }
 
 impl Family {
     fn owns(&self, name: &str, sample: &str) -> bool {
-        let suffixes: &[&str] = if self.kind == "histogram" { &["_bucket", "_sum", "_count"] } else { &[""] };
-        sample.strip_prefix(name).is_some_and(|rest| suffixes.contains(&rest))
+        let suffixes: &[&str] = if self.kind == "histogram" {
+            &["_bucket", "_sum", "_count"]
+        } else {
+            &[""]
+        };
+        sample
+            .strip_prefix(name)
+            .is_some_and(|rest| suffixes.contains(&rest))
     }
 
     fn check(&self, name: &str) {
@@ -119,7 +134,12 @@ impl Family {
             assert!(!is_count || sample.value >= 0.0, "{sample:?} counts below zero");
             assert!(sample.value.is_finite(), "{sample:?}");
         }
-        assert_eq!(name.ends_with("_total"), self.kind == "counter", "{name} is a {}", self.kind);
+        assert_eq!(
+            name.ends_with("_total"),
+            self.kind == "counter",
+            "{name} is a {}",
+            self.kind
+        );
         if self.kind == "histogram" {
             self.check_histogram(name);
         }
@@ -174,7 +194,10 @@ impl<'a> Reader<'a> {
                 assert!(self.take("=\""), "no value of {key}: {line}");
                 let value = self.quoted();
                 assert!(!key.is_empty() && !key.starts_with("__"), "{line}");
-                assert!(labels.insert(key.to_owned(), value).is_none(), "a label twice: {line}");
+                assert!(
+                    labels.insert(key.to_owned(), value).is_none(),
+                    "a label twice: {line}"
+                );
             }
         }
         assert!(self.take(" "), "no blank before the value: {line}");
@@ -191,7 +214,11 @@ impl<'a> Reader<'a> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || (c == ':' && may_have_colons);
         let end = self.0.find(|c| !allowed(c)).unwrap_or(self.0.len());
         let (name, rest) = self.0.split_at(end);
-        assert!(!name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()), "{:?}", self.0);
+        assert!(
+            !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()),
+            "{:?}",
+            self.0
+        );
         self.0 = rest;
         name
     }

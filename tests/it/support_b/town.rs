@@ -3,7 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use timpush_exporter::sim::{self, Account, AppArrivals, FaultOrder, Options, Simulator, TownOptions, UnknownPairs};
+use timpush_exporter::sim::{
+    self, Account, AppArrivals, FaultOrder, Options, Simulator, TownOptions, UnknownPairs,
+};
 
 use super::child::KEY;
 use super::{Turn, until};
@@ -111,7 +113,9 @@ impl Town {
     /// What every question about the pair is answered with from now on.
     pub fn answer(&self, task: &str, user: &str, answer: serde_json::Value) {
         let order = serde_json::json!({"task": task, "user": user, "json": answer});
-        self.sim.set_answer(serde_json::from_value(order).unwrap()).unwrap();
+        self.sim
+            .set_answer(serde_json::from_value(order).unwrap())
+            .unwrap();
     }
 
     /// Ends the simulator.
