@@ -312,15 +312,16 @@ impl Poller {
     /// Takes over a changed configuration; the budget goes on under the new rate.
     fn configure(&mut self, app: App) {
         self.tools.budget.pace_mut().set_rate(app.requests_per_second);
-        if (app.sdk_app_id, &app.admin, &app.credential)
-            != (self.app.sdk_app_id, &self.app.admin, &self.app.credential)
-        {
-            self.signer = signer(&app);
-        }
-        if upstream(&app) != *self.upstream {
-            // Whatever stopped us may not hold there.
-            self.trouble = Trouble::default();
+        let (before, identity) = (&self.app, |app: &App| (app.sdk_app_id, app.admin.clone()));
+        let signs_anew = identity(&app) != identity(before) || app.credential != before.credential;
+        if (&app.endpoint, app.sdk_app_id) != (&before.endpoint, before.sdk_app_id) {
+            self.trouble.forget();
             self.keep_pause();
+        } else if signs_anew && self.trouble.somebody_acted() {
+            self.keep_pause();
+        }
+        if signs_anew {
+            self.signer = signer(&app);
         }
         self.upstream = Arc::new(upstream(&app));
         self.status.endpoint_host = host(&app.endpoint).to_owned();
