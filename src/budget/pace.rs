@@ -33,7 +33,6 @@ pub struct Pace {
     /// What multiplies it after rate-limit answers; 1 otherwise.
     width: f64,
     last: Option<Start>,
-    /// May be below zero: then starts do not wait at all until it has recovered.
     credit_seconds: f64,
     quickest: Quickest,
 }
@@ -41,8 +40,14 @@ pub struct Pace {
 #[derive(Debug)]
 struct Start {
     sent_at: Moment,
-    /// How much longer than needed its answer took.
-    excess: Option<Duration>,
+    answer: Option<Answer>,
+}
+
+#[derive(Debug)]
+struct Answer {
+    at: Moment,
+    /// How much longer than needed it took.
+    excess: Duration,
 }
 
 /// The quickest of the latest answers: of one to two rounds of [`QUICKEST_OF`], so that a path that has become slower
@@ -107,33 +112,52 @@ impl Pace {
         let Some(last) = &self.last else {
             return Moment::default();
         };
-        let plain = last.sent_at.after(self.interval());
-        let credit = Duration::from_secs_f64(self.credit_seconds.max(0.0));
-        plain.after(last.excess.map_or(credit, |excess| excess.min(credit)))
+        let credit = Duration::from_secs_f64(self.credit_seconds);
+        let care = last
+            .answer
+            .as_ref()
+            .map_or(credit, |answer| answer.excess.min(credit));
+        self.without_care(last).after(care)
+    }
+
+    /// When the next request might start if requests took no time to arrive.
+    fn without_care(&self, last: &Start) -> Moment {
+        last.sent_at.after(self.interval())
     }
 
     /// A request was handed to the network at `at`.
     pub fn started(&mut self, at: Moment) {
         if let Some(last) = &self.last {
-            let interval = self.interval();
-            let waste = at.since(last.sent_at.after(interval));
-            // What comes much later than it could was lack of work, not care.
-            if at.since(self.earliest()) < interval {
-                let earned = CREDIT_SHARE * interval.as_secs_f64() - waste.as_secs_f64();
-                let cap = self.credit_cap();
-                self.credit_seconds = (self.credit_seconds + earned).clamp(-cap, cap);
-            }
+            self.credit_seconds = self.credit_after(last, at);
         }
         self.last = Some(Start {
             sent_at: at,
-            excess: None,
+            answer: None,
         });
+    }
+
+    /// The credit left after a start at `at`, with what the interval has earned.
+    fn credit_after(&self, last: &Start, at: Moment) -> f64 {
+        let (interval, plain) = (self.interval(), self.without_care(last));
+        if at.since(self.earliest()) >= interval {
+            return self.credit_seconds; // So late for lack of work.
+        }
+        let waste = at.since(plain).as_secs_f64();
+        let awaited = last.answer.as_ref().map_or(waste, |answer| {
+            answer.excess.max(answer.at.since(plain)).as_secs_f64()
+        });
+        let care = awaited.min(waste).min(self.credit_seconds);
+        let earned = CREDIT_SHARE * interval.as_secs_f64();
+        // A machine that wakes us late every time must not use up all that care may cost.
+        let late = (waste - care).min(earned / 2.0);
+        (self.credit_seconds + earned - care - late).clamp(0.0, self.credit_cap())
     }
 
     /// The answer to the request that was sent at `sent_at` came at `at`.
     pub fn answered(&mut self, sent_at: Moment, at: Moment) {
         if let Some(last) = self.last.as_mut().filter(|last| last.sent_at == sent_at) {
-            last.excess = Some(self.quickest.excess(at.since(sent_at)));
+            let excess = self.quickest.excess(at.since(sent_at));
+            last.answer = Some(Answer { at, excess });
         }
     }
 
