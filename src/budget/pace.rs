@@ -10,6 +10,8 @@ const CREDIT_SHARE: f64 = 0.024;
 const CREDIT_CAP_SHARE: f64 = 0.5;
 const LEAST_CREDIT_CAP: Duration = Duration::from_millis(100);
 const MOST_CREDIT_CAP: Duration = Duration::from_millis(250);
+/// The least excess that is waited for while there is no credit, as a share of the interval; none while it is full.
+const WORTH_SHARE: f64 = 0.2;
 /// Answers from which the quickest is taken as the way and work that every request needs.
 const QUICKEST_OF: u32 = 32;
 /// How much a rate-limit answer widens the pace.
@@ -62,13 +64,17 @@ struct Quickest {
 }
 
 impl Quickest {
+    /// What the quickest of the latest answers took; zero while that is not known.
+    fn least(&self) -> Duration {
+        let before = self.before.unwrap_or_default();
+        self.now.map_or(before, |now| now.min(before))
+    }
+
     /// Takes in an answer; gives what it took beyond the quickest, all of it while that is not known.
     fn excess(&mut self, took: Duration) -> Duration {
         self.now = Some(self.now.map_or(took, |now| now.min(took)));
         self.answers += 1;
-        let least = self
-            .before
-            .map_or(Duration::ZERO, |before| before.min(self.now.unwrap_or(before)));
+        let least = self.least();
         if self.answers >= QUICKEST_OF {
             (self.before, self.now, self.answers) = (self.now, None, 0);
         }
@@ -112,12 +118,24 @@ impl Pace {
         let Some(last) = &self.last else {
             return Moment::default();
         };
-        let credit = Duration::from_secs_f64(self.credit_seconds);
-        let care = last
-            .answer
-            .as_ref()
-            .map_or(credit, |answer| answer.excess.min(credit));
-        self.without_care(last).after(care)
+        self.without_care(last)
+            .after(Duration::from_secs_f64(self.care_seconds(last)))
+    }
+
+    /// How long to wait beyond the interval. Small excesses are common and seldom harm, great ones are rare: the less
+    /// credit there is, the greater an excess must be to be worth it, so that some is left for the great ones.
+    fn care_seconds(&self, last: &Start) -> f64 {
+        let (interval, credit) = (self.interval().as_secs_f64(), self.credit_seconds);
+        match &last.answer {
+            Some(answer) => {
+                let excess = answer.excess.as_secs_f64();
+                let worth = WORTH_SHARE * interval * (1.0 - credit / self.credit_cap()).powi(2);
+                if excess > worth { excess.min(credit) } else { 0.0 }
+            }
+            // Answers that never come within the interval are not worth waiting for.
+            None if self.quickest.least() >= self.interval() => credit.min(CREDIT_SHARE * interval),
+            None => credit,
+        }
     }
 
     /// When the next request might start if requests took no time to arrive.
@@ -143,10 +161,15 @@ impl Pace {
             return self.credit_seconds; // So late for lack of work.
         }
         let waste = at.since(plain).as_secs_f64();
-        let awaited = last.answer.as_ref().map_or(waste, |answer| {
-            answer.excess.max(answer.at.since(plain)).as_secs_f64()
-        });
-        let care = awaited.min(waste).min(self.credit_seconds);
+        let unanswered = last
+            .answer
+            .as_ref()
+            .map_or(waste, |answer| answer.at.since(plain).as_secs_f64());
+        let care = self
+            .care_seconds(last)
+            .max(unanswered)
+            .min(waste)
+            .min(self.credit_seconds);
         let earned = CREDIT_SHARE * interval.as_secs_f64();
         // A machine that wakes us late every time must not use up all that care may cost.
         let late = (waste - care).min(earned / 2.0);
