@@ -10,6 +10,8 @@ const CREDIT_SHARE: f64 = 0.024;
 const CREDIT_CAP_SHARE: f64 = 0.5;
 const LEAST_CREDIT_CAP: Duration = Duration::from_millis(100);
 const MOST_CREDIT_CAP: Duration = Duration::from_millis(250);
+/// The least excess that is waited for while there is no credit, as a share of the interval; none while it is full.
+const WORTH_SHARE: f64 = 0.2;
 /// Answers from which the quickest is taken as the way and work that every request needs.
 const QUICKEST_OF: u32 = 32;
 /// How much a rate-limit answer widens the pace.
@@ -33,7 +35,6 @@ pub struct Pace {
     /// What multiplies it after rate-limit answers; 1 otherwise.
     width: f64,
     last: Option<Start>,
-    /// May be below zero: then starts do not wait at all until it has recovered.
     credit_seconds: f64,
     quickest: Quickest,
 }
@@ -41,8 +42,14 @@ pub struct Pace {
 #[derive(Debug)]
 struct Start {
     sent_at: Moment,
-    /// How much longer than needed its answer took.
-    excess: Option<Duration>,
+    answer: Option<Answer>,
+}
+
+#[derive(Debug)]
+struct Answer {
+    at: Moment,
+    /// How much longer than needed it took.
+    excess: Duration,
 }
 
 /// The quickest of the latest answers: of one to two rounds of [`QUICKEST_OF`], so that a path that has become slower
@@ -57,13 +64,17 @@ struct Quickest {
 }
 
 impl Quickest {
+    /// What the quickest of the latest answers took; zero while that is not known.
+    fn least(&self) -> Duration {
+        let before = self.before.unwrap_or_default();
+        self.now.map_or(before, |now| now.min(before))
+    }
+
     /// Takes in an answer; gives what it took beyond the quickest, all of it while that is not known.
     fn excess(&mut self, took: Duration) -> Duration {
         self.now = Some(self.now.map_or(took, |now| now.min(took)));
         self.answers += 1;
-        let least = self
-            .before
-            .map_or(Duration::ZERO, |before| before.min(self.now.unwrap_or(before)));
+        let least = self.least();
         if self.answers >= QUICKEST_OF {
             (self.before, self.now, self.answers) = (self.now, None, 0);
         }
@@ -107,33 +118,69 @@ impl Pace {
         let Some(last) = &self.last else {
             return Moment::default();
         };
-        let plain = last.sent_at.after(self.interval());
-        let credit = Duration::from_secs_f64(self.credit_seconds.max(0.0));
-        plain.after(last.excess.map_or(credit, |excess| excess.min(credit)))
+        self.without_care(last)
+            .after(Duration::from_secs_f64(self.care_seconds(last)))
+    }
+
+    /// How long to wait beyond the interval. Small excesses are common and seldom harm, great ones are rare: the less
+    /// credit there is, the greater an excess must be to be worth it, so that some is left for the great ones.
+    fn care_seconds(&self, last: &Start) -> f64 {
+        let (interval, credit) = (self.interval().as_secs_f64(), self.credit_seconds);
+        match &last.answer {
+            Some(answer) => {
+                let excess = answer.excess.as_secs_f64();
+                let worth = WORTH_SHARE * interval * (1.0 - credit / self.credit_cap()).powi(2);
+                if excess > worth { excess.min(credit) } else { 0.0 }
+            }
+            // Answers that never come within the interval are not worth waiting for.
+            None if self.quickest.least() >= self.interval() => credit.min(CREDIT_SHARE * interval),
+            None => credit,
+        }
+    }
+
+    /// When the next request might start if requests took no time to arrive.
+    fn without_care(&self, last: &Start) -> Moment {
+        last.sent_at.after(self.interval())
     }
 
     /// A request was handed to the network at `at`.
     pub fn started(&mut self, at: Moment) {
         if let Some(last) = &self.last {
-            let interval = self.interval();
-            let waste = at.since(last.sent_at.after(interval));
-            // What comes much later than it could was lack of work, not care.
-            if at.since(self.earliest()) < interval {
-                let earned = CREDIT_SHARE * interval.as_secs_f64() - waste.as_secs_f64();
-                let cap = self.credit_cap();
-                self.credit_seconds = (self.credit_seconds + earned).clamp(-cap, cap);
-            }
+            self.credit_seconds = self.credit_after(last, at);
         }
         self.last = Some(Start {
             sent_at: at,
-            excess: None,
+            answer: None,
         });
+    }
+
+    /// The credit left after a start at `at`, with what the interval has earned.
+    fn credit_after(&self, last: &Start, at: Moment) -> f64 {
+        let (interval, plain) = (self.interval(), self.without_care(last));
+        if at.since(self.earliest()) >= interval {
+            return self.credit_seconds; // So late for lack of work.
+        }
+        let waste = at.since(plain).as_secs_f64();
+        let unanswered = last
+            .answer
+            .as_ref()
+            .map_or(waste, |answer| answer.at.since(plain).as_secs_f64());
+        let care = self
+            .care_seconds(last)
+            .max(unanswered)
+            .min(waste)
+            .min(self.credit_seconds);
+        let earned = CREDIT_SHARE * interval.as_secs_f64();
+        // A machine that wakes us late every time must not use up all that care may cost.
+        let late = (waste - care).min(earned / 2.0);
+        (self.credit_seconds + earned - care - late).clamp(0.0, self.credit_cap())
     }
 
     /// The answer to the request that was sent at `sent_at` came at `at`.
     pub fn answered(&mut self, sent_at: Moment, at: Moment) {
         if let Some(last) = self.last.as_mut().filter(|last| last.sent_at == sent_at) {
-            last.excess = Some(self.quickest.excess(at.since(sent_at)));
+            let excess = self.quickest.excess(at.since(sent_at));
+            last.answer = Some(Answer { at, excess });
         }
     }
 

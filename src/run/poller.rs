@@ -31,6 +31,8 @@ pub const COMMANDS_CAP: usize = 8;
 const IN_FLIGHT_CAP: f64 = 256.0;
 /// How often figures are refreshed and the clock and the credential looked at.
 const TICK: Duration = Duration::from_secs(1);
+/// How long the end of a poller waits for answers.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(3);
 /// How long to wait after the slot file could not be used.
 const SLOT_RETRY: Duration = Duration::from_secs(1);
 
@@ -137,8 +139,7 @@ impl Poller {
         }
     }
 
-    /// Polls until `cancel`, a [`Command::Dismiss`], or the end of the ledger. What is on its way is waited for, each
-    /// look at most its timeout, so that nothing that was read is lost.
+    /// Polls until `cancel`, a [`Command::Dismiss`], or the end of the ledger.
     pub async fn run(mut self, mut commands: mpsc::Receiver<Command>, cancel: CancellationToken) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -177,17 +178,20 @@ impl Poller {
         }
     }
 
-    /// Waits for what is on its way.
+    /// Waits a little for what is on its way. An answer that does not come in time is asked for again later: nothing of
+    /// it was counted.
     async fn drain(&mut self) {
+        let deadline = tokio::time::Instant::now() + DRAIN_DEADLINE;
         if let Some(sending) = self.sending.take() {
-            let sent_at = sending.await.unwrap_or_else(|_| Moment::now());
-            self.was_sent(sent_at);
+            let sent_at = tokio::time::timeout_at(deadline, sending).await;
+            self.was_sent(sent_at.ok().and_then(Result::ok).unwrap_or_else(Moment::now));
         }
-        while let Some(done) = self.work.join_next().await {
+        while let Ok(Some(done)) = tokio::time::timeout_at(deadline, self.work.join_next()).await {
             if self.finish(done).await.is_err() {
-                return;
+                break;
             }
         }
+        self.work.shutdown().await;
     }
 
     /// When the next look may start: `None` while there is nothing to do that a wait could bring.
@@ -312,15 +316,16 @@ impl Poller {
     /// Takes over a changed configuration; the budget goes on under the new rate.
     fn configure(&mut self, app: App) {
         self.tools.budget.pace_mut().set_rate(app.requests_per_second);
-        if (app.sdk_app_id, &app.admin, &app.credential)
-            != (self.app.sdk_app_id, &self.app.admin, &self.app.credential)
-        {
-            self.signer = signer(&app);
-        }
-        if upstream(&app) != *self.upstream {
-            // Whatever stopped us may not hold there.
-            self.trouble = Trouble::default();
+        let (before, identity) = (&self.app, |app: &App| (app.sdk_app_id, app.admin.clone()));
+        let signs_anew = identity(&app) != identity(before) || app.credential != before.credential;
+        if (&app.endpoint, app.sdk_app_id) != (&before.endpoint, before.sdk_app_id) {
+            self.trouble.forget();
             self.keep_pause();
+        } else if signs_anew && self.trouble.somebody_acted() {
+            self.keep_pause();
+        }
+        if signs_anew {
+            self.signer = signer(&app);
         }
         self.upstream = Arc::new(upstream(&app));
         self.status.endpoint_host = host(&app.endpoint).to_owned();

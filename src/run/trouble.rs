@@ -78,9 +78,15 @@ impl Trouble {
         true
     }
 
-    /// The credential was replaced: a pause that waits for somebody to act ends.
+    /// The credential is of that generation: another one than at the pause means that somebody acted. True if that
+    /// ended the pause.
     pub fn credential_is(&mut self, generation: u64) -> bool {
-        let ends = self.resume_at > 0 && !self.fixed && generation != self.credential;
+        generation != self.credential && self.somebody_acted()
+    }
+
+    /// Whatever somebody had to do may be done: ends a pause unless the upstream named its time. True if it did.
+    pub fn somebody_acted(&mut self) -> bool {
+        let ends = self.resume_at > 0 && !self.fixed;
         if ends {
             self.resume_at = 0;
             self.signed_anew = false;
@@ -89,14 +95,22 @@ impl Trouble {
         ends
     }
 
+    /// Another upstream is asked from now on, which knows nothing of all this.
+    pub fn forget(&mut self) {
+        *self = Trouble {
+            epoch: self.epoch + 1,
+            ..Trouble::default()
+        };
+    }
+
     /// An answer came.
     pub fn over(&mut self) {
-        let epoch = self.epoch;
+        let Trouble {
+            epoch, credential, ..
+        } = *self;
         *self = Trouble {
             epoch,
-            resume_at: self.resume_at,
-            fixed: self.fixed,
-            credential: self.credential,
+            credential,
             ..Trouble::default()
         };
     }
@@ -163,5 +177,96 @@ impl Trouble {
         if self.resume_at > 0 {
             self.resume_at += by;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CREDENTIAL: (u64, bool) = (1, true);
+    const AGAIN: Step = Step::Again {
+        at_least: Duration::ZERO,
+    };
+    const RESIGN: Action = Action::Resign { then_tries: 0 };
+
+    fn about(trouble: &mut Trouble, action: Action, now: i64) -> Step {
+        trouble.about(action, trouble.epoch(), now, CREDENTIAL)
+    }
+
+    #[test]
+    fn a_refused_signature_is_made_anew_once_and_then_the_app_pauses() {
+        let mut trouble = Trouble::default();
+        assert_eq!(about(&mut trouble, RESIGN, 0), Step::SignAndAgain);
+        assert_eq!(
+            (about(&mut trouble, RESIGN, 5_000), trouble.resume_at()),
+            (AGAIN, 65_000)
+        );
+        assert!(!trouble.may_go_on(64_999) && trouble.may_go_on(65_000) && trouble.is_probing());
+    }
+
+    #[test]
+    fn a_signature_that_nobody_here_can_make_pauses_at_once() {
+        let mut trouble = Trouble::default();
+        trouble.about(RESIGN, 0, 0, (1, false));
+        assert_eq!(trouble.resume_at(), 60_000);
+    }
+
+    #[test]
+    fn looks_that_began_before_the_trouble_was_known_change_nothing() {
+        let mut trouble = Trouble::default();
+        let began = trouble.epoch();
+        about(&mut trouble, Action::Stop, 0);
+        for action in [
+            RESIGN,
+            Action::Stop,
+            Action::Pause {
+                at_least: Duration::from_secs(3600),
+            },
+        ] {
+            assert_eq!(trouble.about(action, began, 30_000, CREDENTIAL), AGAIN);
+        }
+        assert_eq!(trouble.resume_at(), 60_000);
+    }
+
+    #[test]
+    fn probes_in_vain_wait_longer_up_to_ten_minutes_and_an_answer_forgives() {
+        let mut trouble = Trouble::default();
+        let mut now = 0;
+        for minutes in [1, 2, 4, 8, 10, 10] {
+            about(&mut trouble, Action::Stop, now);
+            assert_eq!(trouble.resume_at() - now, minutes * 60_000);
+            now = trouble.resume_at();
+            assert!(trouble.may_go_on(now));
+        }
+        trouble.over();
+        assert!(!trouble.is_probing());
+        about(&mut trouble, Action::Stop, now);
+        assert_eq!(trouble.resume_at() - now, 60_000);
+    }
+
+    #[test]
+    fn a_pause_that_the_upstream_names_is_kept_whatever_credential_comes() {
+        let mut trouble = Trouble::default();
+        about(
+            &mut trouble,
+            Action::Pause {
+                at_least: Duration::from_secs(60),
+            },
+            0,
+        );
+        assert!(!trouble.credential_is(2) && !trouble.may_go_on(59_999));
+        let mut stopped = Trouble::default();
+        about(&mut stopped, Action::Stop, 0);
+        assert!(!stopped.credential_is(1) && stopped.credential_is(2) && stopped.may_go_on(1));
+    }
+
+    #[test]
+    fn doubtful_refusals_are_tried_again_before_the_pause() {
+        let mut trouble = Trouble::default();
+        let doubtful = Action::Resign { then_tries: 2 };
+        let steps: Vec<Step> = (0..4).map(|_| about(&mut trouble, doubtful, 0)).collect();
+        assert_eq!(steps, [Step::SignAndAgain, AGAIN, AGAIN, AGAIN]);
+        assert_eq!(trouble.resume_at(), 60_000);
     }
 }
