@@ -3,6 +3,7 @@
 pub mod answers;
 pub mod child;
 pub mod listener;
+pub mod noise;
 pub mod scrape;
 pub mod town;
 
