@@ -1,6 +1,6 @@
 //! What we know: a pure fold of traces, and the disk that keeps it.
 //!
-//! One thread, the [`keeper`], owns the store. It takes all jobs that have arrived, folds them, commits them together
+//! One thread, the `keeper`, owns the store. It takes all jobs that have arrived, folds them, commits them together
 //! and only then publishes the new [`Snapshot`] and answers. What a reader sees is therefore on disk.
 
 mod count;

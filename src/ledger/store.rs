@@ -327,12 +327,12 @@ fn create(db: &Connection) -> Result<(), rusqlite::Error> {
 fn verify(db: &Connection) -> Result<Result<(), String>, rusqlite::Error> {
     let sound: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if sound != "ok" {
-        return Ok(Err(sound));
+        return Ok(Err(sound.replace('\n', "; ")));
     }
     let mut statement = db.prepare("SELECT id, record FROM pair WHERE record IS NOT NULL")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        if !row.get_ref(1)?.as_blob().is_ok_and(is_whole) {
+        if !row.get_ref(1)?.as_blob().is_ok_and(|bytes| decode(bytes).is_some()) {
             return Ok(Err(StoreError::Damaged(row.get(0)?).to_string()));
         }
     }
