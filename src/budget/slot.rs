@@ -83,7 +83,10 @@ impl Slot {
     pub fn open(folder: &Path, app: &str) -> Result<Slot, SlotError> {
         let path = folder.join(format!("{app}.slot"));
         let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.map_err(|source| SlotError { path: folder.to_owned(), source })?;
+        made.map_err(|source| SlotError {
+            path: folder.to_owned(),
+            source,
+        })?;
         let options = OpenOptions::new()
             .read(true)
             .write(true)
@@ -159,15 +162,27 @@ impl Slot {
     pub(super) fn read_pause(&self) -> Result<Option<Pause>, SlotError> {
         let line = self.read_line(1)?.unwrap_or_default();
         let mut words = line.split_whitespace();
-        let resume_at = words.next().and_then(|word| word.parse().ok()).filter(|at| *at > 0);
-        Ok(resume_at.map(|resume_at| Pause { resume_at, fixed: words.next() == Some(FIXED) }))
+        let resume_at = words
+            .next()
+            .and_then(|word| word.parse().ok())
+            .filter(|at| *at > 0);
+        Ok(resume_at.map(|resume_at| Pause {
+            resume_at,
+            fixed: words.next() == Some(FIXED),
+        }))
     }
 
     pub(super) fn write_pause(&self, pause: Option<Pause>) -> Result<(), SlotError> {
         let text = match pause {
             None => "0".to_owned(),
-            Some(Pause { resume_at, fixed: true }) => format!("{resume_at} {FIXED}"),
-            Some(Pause { resume_at, fixed: false }) => resume_at.to_string(),
+            Some(Pause {
+                resume_at,
+                fixed: true,
+            }) => format!("{resume_at} {FIXED}"),
+            Some(Pause {
+                resume_at,
+                fixed: false,
+            }) => resume_at.to_string(),
         };
         self.write_line(1, &text)
     }

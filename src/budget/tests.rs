@@ -176,7 +176,10 @@ fn a_pause_outlives_the_process() {
     let mut first = slow(folder.path());
     assert_eq!(first.kept_pause().unwrap(), None);
     for fixed in [true, false] {
-        let pause = Some(Pause { resume_at: 1_800_000_000, fixed });
+        let pause = Some(Pause {
+            resume_at: 1_800_000_000,
+            fixed,
+        });
         first.keep_pause(pause).unwrap();
         assert_eq!(slow(folder.path()).kept_pause().unwrap(), pause);
     }

@@ -172,7 +172,13 @@ fn positive(text: &str) -> Result<f64, String> {
 fn rate(text: &str) -> Result<f64, String> {
     let allowed = MIN_REQUESTS_PER_SECOND..=MAX_REQUESTS_PER_SECOND;
     let number = positive(text).ok().filter(|n| allowed.contains(n));
-    number.ok_or_else(|| format!("a number from {} to {} would be right", allowed.start(), allowed.end()))
+    number.ok_or_else(|| {
+        format!(
+            "a number from {} to {} would be right",
+            allowed.start(),
+            allowed.end()
+        )
+    })
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

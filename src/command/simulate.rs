@@ -24,7 +24,11 @@ pub async fn run(flags: &SimulateFlags) -> ExitCode {
     let ids: Vec<u64> = (flags.sdk_app_id..).take(flags.apps as usize).collect();
     let options = Options {
         // Only the pairs are wanted: a simulator may be running there.
-        listen: if flags.print_config { ([127, 0, 0, 1], 0).into() } else { flags.listen },
+        listen: if flags.print_config {
+            ([127, 0, 0, 1], 0).into()
+        } else {
+            flags.listen
+        },
         seed: flags.seed,
         speed: flags.speed,
         requests_per_second: flags.rate,
@@ -58,7 +62,10 @@ pub async fn run(flags: &SimulateFlags) -> ExitCode {
                 rate: flags.rate,
                 key_file: &secret,
             };
-            print!("{}", app_config(&app, &format!("http://{}", flags.listen), &simulator.pairs(id)));
+            print!(
+                "{}",
+                app_config(&app, &format!("http://{}", flags.listen), &simulator.pairs(id))
+            );
         }
         simulator.stop().await;
         return ExitCode::SUCCESS;
@@ -87,7 +94,9 @@ pub struct AppText<'a> {
 
 /// An entry of `apps` that watches `pairs` of the simulator at `url`.
 pub fn app_config(app: &AppText<'_>, url: &str, pairs: &[Pair]) -> String {
-    let AppText { name, admin,
+    let AppText {
+        name,
+        admin,
         id,
         rate,
         key_file,

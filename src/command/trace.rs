@@ -42,7 +42,9 @@ async fn ask(app: &App, trace: &TraceFlags, flags: &Flags) -> Result<Trace, Stri
     let pause = budget.kept_pause().map_err(|error| text(&error))?;
     if let Some(pause) = pause.filter(|pause| pause.resume_at > wall_seconds()) {
         let until = jiff::Timestamp::from_second(pause.resume_at).unwrap_or_default();
-        return Err(format!("polling is paused until {until}, since the upstream refuses it; ask again then"));
+        return Err(format!(
+            "polling is paused until {until}, since the upstream refuses it; ask again then"
+        ));
     }
     let client = Client::new().map_err(|error| text(&error))?;
     let signed = signer(app)

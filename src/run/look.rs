@@ -98,7 +98,10 @@ impl Poller {
 
     fn cannot_sign(&mut self, error: &crate::usersig::SignError, now: i64) {
         tracing::error!(app = %self.name, %error, "no signature; polling pauses");
-        self.status.latest_failure = Some(LatestFailure { at: now / 1000, text: error.to_string() });
+        self.status.latest_failure = Some(LatestFailure {
+            at: now / 1000,
+            text: error.to_string(),
+        });
         self.status.up = Some(false);
         self.tools.metrics.cannot_ask();
         self.tools.metrics.set_usersig_expiry(None);
@@ -160,7 +163,10 @@ impl Poller {
             app = %self.name, kind = failure.kind.as_str(), code = failure.code, detail = %failed.detail,
             "exchange failed"
         );
-        self.status.latest_failure = Some(LatestFailure { at: now / 1000, text: failed.to_string() });
+        self.status.latest_failure = Some(LatestFailure {
+            at: now / 1000,
+            text: failed.to_string(),
+        });
         let credential = (
             self.signer.credential_generation(now / 1000),
             self.signer.can_renew(),

@@ -232,7 +232,10 @@ impl Poller {
 
     fn slot_failed(&mut self, error: &crate::budget::SlotError) {
         tracing::error!(app = %self.name, %error, "no request can start: the next process would not know of it");
-        self.status.latest_failure = Some(LatestFailure { at: clock::wall_seconds(), text: error.to_string() });
+        self.status.latest_failure = Some(LatestFailure {
+            at: clock::wall_seconds(),
+            text: error.to_string(),
+        });
         self.slot_retry_at = Moment::now().after(SLOT_RETRY);
     }
 

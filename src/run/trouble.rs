@@ -55,13 +55,26 @@ impl Trouble {
         };
         let probe_at = now + i64::try_from(PROBE_PAUSE.as_millis()).unwrap_or(0);
         let resume_at = pause.resume_at * 1000;
-        let resume_at = if pause.fixed { resume_at } else { resume_at.min(probe_at) };
-        Trouble { resume_at, probing: true, fixed: pause.fixed, credential: FIRST_CREDENTIAL, ..Trouble::default() }
+        let resume_at = if pause.fixed {
+            resume_at
+        } else {
+            resume_at.min(probe_at)
+        };
+        Trouble {
+            resume_at,
+            probing: true,
+            fixed: pause.fixed,
+            credential: FIRST_CREDENTIAL,
+            ..Trouble::default()
+        }
     }
 
     /// The pause in force, as the next process should know it.
     pub fn pause(&self) -> Option<Pause> {
-        (self.resume_at > 0).then_some(Pause { resume_at: self.resume_at / 1000, fixed: self.fixed })
+        (self.resume_at > 0).then_some(Pause {
+            resume_at: self.resume_at / 1000,
+            fixed: self.fixed,
+        })
     }
 
     /// When polling goes on, Unix milliseconds; 0 when not paused.
@@ -282,10 +295,21 @@ mod tests {
 
     #[test]
     fn a_restart_keeps_a_pause_that_the_upstream_named_and_shortens_one_that_waits_for_somebody() {
-        let pause = |fixed| Some(Pause { resume_at: 3600, fixed });
+        let pause = |fixed| {
+            Some(Pause {
+                resume_at: 3600,
+                fixed,
+            })
+        };
         let kept = |fixed| Trouble::resumed(pause(fixed), 0);
-        assert_eq!((kept(true).resume_at(), kept(false).resume_at()), (3_600_000, 60_000));
-        assert!(!kept(false).credential_is(1), "the first credential read is not a new one");
+        assert_eq!(
+            (kept(true).resume_at(), kept(false).resume_at()),
+            (3_600_000, 60_000)
+        );
+        assert!(
+            !kept(false).credential_is(1),
+            "the first credential read is not a new one"
+        );
         assert_eq!(kept(true).pause(), pause(true));
         assert_eq!(Trouble::resumed(pause(true), 3_600_001).resume_at(), 0);
     }

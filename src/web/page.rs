@@ -234,7 +234,10 @@ mod tests {
             rate_in_force: 0.25,
             rate_configured: 1.0,
             resume_at: Some(NOW + 5),
-            latest_failure: Some(LatestFailure { at: 0, text: "quota: 60020".to_owned() }),
+            latest_failure: Some(LatestFailure {
+                at: 0,
+                text: "quota: 60020".to_owned(),
+            }),
         };
         let status = Status {
             apps: vec![app],
