@@ -3,6 +3,7 @@
 mod csv_list;
 mod document;
 mod entry;
+pub mod feed;
 pub mod list;
 mod source;
 #[cfg(test)]
