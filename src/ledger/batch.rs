@@ -68,8 +68,8 @@ impl Batch {
                 row,
                 added_at: now,
                 polled_at: None,
-                pushed_at: None,
                 ended: None,
+                record: Record::default(),
             }));
         };
         if found.pushed_at != pair.pushed_at {
@@ -82,8 +82,8 @@ impl Batch {
             row: found.id,
             added_at: found.added_at,
             polled_at: found.polled_at,
-            pushed_at: found.record.pushed_at(),
             ended: found.ended,
+            record: found.record,
         }))
     }
 
@@ -96,8 +96,8 @@ impl Batch {
             );
             return Ok(Verdict {
                 settled: false,
-                news: 0,
-                pushed_at: None,
+                news: Vec::new(),
+                record: Record::default(),
             });
         };
         let before: Record = row.record.clone();
@@ -117,8 +117,8 @@ impl Batch {
         store.set_record(&row)?;
         Ok(Verdict {
             settled,
-            news: news.len(),
-            pushed_at: row.record.pushed_at(),
+            news,
+            record: row.record,
         })
     }
 

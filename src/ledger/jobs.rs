@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::trace::Trace;
 use crate::watch::LabelSet;
 
+use super::fold::{News, Record};
 use super::keeper::Keeper;
 use super::open::{OpenError, open};
 use super::{Ended, Snapshot};
@@ -31,16 +32,16 @@ pub struct Enrol {
 }
 
 /// What the ledger knows of an enrolled pair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
     /// Names the pair in later jobs.
     pub row: i64,
     /// When it was first enrolled, Unix seconds.
     pub added_at: i64,
     pub polled_at: Option<i64>,
-    /// `PushTime` as the upstream told it, Unix seconds.
-    pub pushed_at: Option<i64>,
     pub ended: Option<Ended>,
+    /// What is known of its devices.
+    pub record: Record,
 }
 
 /// One answer of the upstream about one pair.
@@ -54,14 +55,14 @@ pub struct Sighting {
 }
 
 /// What an answer came to, once it is on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// Nothing more can come.
     pub settled: bool,
     /// Results that were never seen before.
-    pub news: usize,
-    /// `PushTime` as the upstream told it, Unix seconds.
-    pub pushed_at: Option<i64>,
+    pub news: Vec<News>,
+    /// All that is known of its devices now.
+    pub record: Record,
 }
 
 /// A pair that is no longer watched.

@@ -149,7 +149,7 @@ impl Poller {
         if let Some(held) = self.held.get_mut(&looked.slot) {
             held.doubts = 0;
         }
-        let (pushed_at, ends_at) = self.times(looked.slot, verdict.pushed_at);
+        let (pushed_at, ends_at) = self.times(looked.slot, verdict.record.pushed_at());
         Look::Answered {
             settled: verdict.settled,
             pushed_at: Some(pushed_at),

@@ -132,7 +132,7 @@ impl Poller {
             status,
             credential_trouble: None,
             slot_retry_at: Moment::default(),
-            clock: StepWatch::new(),
+            clock: StepWatch::default(),
             app,
             tools,
         }
