@@ -34,7 +34,8 @@ fn main() -> ExitCode {
 
 async fn dispatch(flags: Flags) -> ExitCode {
     match &flags.command {
-        Some(Command::Demo(demo)) => command::demo::run(demo).await,
+        Some(_) if flags.config_check => command::unusable("--config.check: goes with no subcommand"),
+        Some(Command::Demo(demo)) => command::demo::run(demo, flags.storage.as_deref()).await,
         Some(Command::Simulate(simulate)) => command::simulate::run(simulate).await,
         Some(Command::Trace(trace)) => command::trace::run(trace, &flags).await,
         Some(Command::Usersig { app }) => command::usersig(app, &flags),

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use pace::Pace;
-pub use slot::{Slot, SlotError};
+pub use slot::{Pause, Slot, SlotError};
 
 /// A moment of the system's monotonic clock, in nanoseconds: comparable between processes of one boot, not touched
 /// by steps of the wall clock.
@@ -54,7 +54,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Opens the budget of `app` under `folder`, which must exist, at `requests_per_second`.
+    /// Opens the budget of `app` under `folder`, which is created 0700 if it is missing, at `requests_per_second`.
     ///
     /// # Errors
     /// The slot file cannot be created or read.
@@ -161,19 +161,19 @@ impl Budget {
         self.slot.unlock()
     }
 
-    /// Carries a pause over a restart: no start before `resume_at` (Unix seconds); 0 ends it.
+    /// Carries a pause, or its end, over a restart.
     ///
     /// # Errors
     /// The slot file cannot be written.
-    pub fn keep_pause(&mut self, resume_at: i64) -> Result<(), SlotError> {
-        self.slot.write_pause(resume_at)
+    pub fn keep_pause(&self, pause: Option<Pause>) -> Result<(), SlotError> {
+        self.slot.write_pause(pause)
     }
 
-    /// The pause that an earlier process left, Unix seconds; 0 for none.
+    /// The pause that an earlier process left.
     ///
     /// # Errors
     /// The slot file cannot be read.
-    pub fn kept_pause(&self) -> Result<i64, SlotError> {
+    pub fn kept_pause(&self) -> Result<Option<Pause>, SlotError> {
         self.slot.read_pause()
     }
 }

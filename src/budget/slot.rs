@@ -3,9 +3,9 @@
 //! One line of text of fixed length, written in place, so that a full disk cannot stop it. A crash of the process
 //! leaves it whole in the page cache; after a crash of the machine the boot id tells that its clock means nothing.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
@@ -14,6 +14,18 @@ use super::Moment;
 
 /// Length of the start's line and of the pause's line.
 const LINE_BYTES: usize = 128;
+
+/// What marks a fixed pause in the file.
+const FIXED: &str = "fixed";
+
+/// A pause that outlives the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// No start before this, Unix seconds.
+    pub resume_at: i64,
+    /// The upstream named the time.
+    pub fixed: bool,
+}
 
 /// The slot file failed: which, and how.
 #[derive(Debug, thiserror::Error)]
@@ -64,12 +76,17 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// Opens or creates the slot file of `app` in `folder`.
+    /// Opens or creates the slot file of `app` in `folder`, which is created 0700 if it is missing.
     ///
     /// # Errors
-    /// The file cannot be opened.
+    /// The folder or the file cannot be made or opened.
     pub fn open(folder: &Path, app: &str) -> Result<Slot, SlotError> {
         let path = folder.join(format!("{app}.slot"));
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|source| SlotError {
+            path: folder.to_owned(),
+            source,
+        })?;
         let options = OpenOptions::new()
             .read(true)
             .write(true)
@@ -142,13 +159,32 @@ impl Slot {
         self.write_line(0, &format!("{} {phase} {} {}", self.boot, at.0, self.writer))
     }
 
-    pub(super) fn read_pause(&self) -> Result<i64, SlotError> {
-        let line = self.read_line(1)?;
-        Ok(line.and_then(|line| line.trim().parse().ok()).unwrap_or(0))
+    pub(super) fn read_pause(&self) -> Result<Option<Pause>, SlotError> {
+        let line = self.read_line(1)?.unwrap_or_default();
+        let mut words = line.split_whitespace();
+        let resume_at = words
+            .next()
+            .and_then(|word| word.parse().ok())
+            .filter(|at| *at > 0);
+        Ok(resume_at.map(|resume_at| Pause {
+            resume_at,
+            fixed: words.next() == Some(FIXED),
+        }))
     }
 
-    pub(super) fn write_pause(&self, resume_at: i64) -> Result<(), SlotError> {
-        self.write_line(1, &resume_at.to_string())
+    pub(super) fn write_pause(&self, pause: Option<Pause>) -> Result<(), SlotError> {
+        let text = match pause {
+            None => "0".to_owned(),
+            Some(Pause {
+                resume_at,
+                fixed: true,
+            }) => format!("{resume_at} {FIXED}"),
+            Some(Pause {
+                resume_at,
+                fixed: false,
+            }) => resume_at.to_string(),
+        };
+        self.write_line(1, &text)
     }
 
     /// `None` where that line was never written; one that is not text reads as empty.

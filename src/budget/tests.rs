@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Budget, Moment, Pace};
+use super::{Budget, Moment, Pace, Pause};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -174,9 +174,17 @@ fn a_file_that_is_no_record_costs_an_interval_and_not_the_guarantee() {
 fn a_pause_outlives_the_process() {
     let folder = tempfile::tempdir().unwrap();
     let mut first = slow(folder.path());
-    assert_eq!(first.kept_pause().unwrap(), 0);
-    first.keep_pause(1_800_000_000).unwrap();
+    assert_eq!(first.kept_pause().unwrap(), None);
+    for fixed in [true, false] {
+        let pause = Some(Pause {
+            resume_at: 1_800_000_000,
+            fixed,
+        });
+        first.keep_pause(pause).unwrap();
+        assert_eq!(slow(folder.path()).kept_pause().unwrap(), pause);
+    }
     assert_eq!(first.take().unwrap(), None);
     first.sent(Moment::now()).unwrap();
-    assert_eq!(slow(folder.path()).kept_pause().unwrap(), 1_800_000_000);
+    first.keep_pause(None).unwrap();
+    assert_eq!(slow(folder.path()).kept_pause().unwrap(), None);
 }

@@ -22,14 +22,14 @@ const PUSH_SPAN: Duration = Duration::from_secs(300);
 const PAST_SHARE: f64 = 0.5;
 
 /// Runs until a signal.
-pub async fn run(flags: &DemoFlags) -> ExitCode {
-    match prepared(flags).await {
+pub async fn run(flags: &DemoFlags, storage: Option<&Path>) -> ExitCode {
+    match prepared(flags, storage).await {
         Ok(ended) => ended,
         Err(why) => failed(&why),
     }
 }
 
-async fn prepared(flags: &DemoFlags) -> Result<ExitCode, String> {
+async fn prepared(flags: &DemoFlags, storage: Option<&Path>) -> Result<ExitCode, String> {
     let folder = tempfile::Builder::new().prefix("timpush_demo_").tempdir();
     let folder = folder.map_err(|error| format!("temporary folder: {error}"))?;
     let simulator = simulator(flags)?;
@@ -38,7 +38,7 @@ async fn prepared(flags: &DemoFlags) -> Result<ExitCode, String> {
     let config = config::load(&config_file).map_err(|faults| faults.to_string())?;
     let options = Options {
         config_file,
-        storage: flags.keep.clone().unwrap_or_else(|| folder.path().join("data")),
+        storage: storage.map_or_else(|| folder.path().join("data"), Path::to_owned),
         listen: vec![format!("127.0.0.1:{}", flags.port)],
         lifecycle: false,
     };
@@ -92,6 +92,7 @@ fn write_config(
     pairs.truncate(flags.pairs as usize);
     let app = AppText {
         name: "demo",
+        admin: "administrator",
         id: SDK_APP_ID,
         rate: flags.rate,
         key_file: "demo.key",

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use timpush_exporter::config::{MAX_REQUESTS_PER_SECOND, MIN_REQUESTS_PER_SECOND};
 
 /// Prometheus exporter for the delivery of Tencent Cloud Chat push notifications, by vendor and stage.
 ///
@@ -25,14 +26,9 @@ pub struct Flags {
     #[arg(long = "config.check")]
     pub config_check: bool,
 
-    /// Folder of the ledger, created if it is missing
-    #[arg(
-        long = "storage.path",
-        default_value = "data",
-        global = true,
-        value_name = "FOLDER"
-    )]
-    pub storage: PathBuf,
+    /// Folder of the ledger and the budget, created if it is missing [default: data; demo: a temporary one]
+    #[arg(long = "storage.path", global = true, value_name = "FOLDER")]
+    pub storage: Option<PathBuf>,
 
     /// Address to serve on; may be given several times
     #[arg(long = "web.listen-address", default_value = ":10047", value_name = "ADDRESS")]
@@ -83,13 +79,13 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct DemoFlags {
     /// Delays of the simulated town are divided by this
-    #[arg(long, default_value_t = 60.0)]
+    #[arg(long, default_value_t = 60.0, value_parser = positive)]
     pub speed: f64,
     /// Pairs of (task, user) to watch
     #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=600_000))]
     pub pairs: u32,
     /// Requests per second of the app
-    #[arg(long, default_value_t = 20.0)]
+    #[arg(long, default_value_t = 20.0, value_parser = rate)]
     pub rate: f64,
     /// Port of 127.0.0.1 for metrics and status page; 0 takes a free one
     #[arg(long, default_value_t = 10047)]
@@ -97,9 +93,6 @@ pub struct DemoFlags {
     /// Port of 127.0.0.1 for the simulated upstream; 0 takes a free one
     #[arg(long = "upstream-port", default_value_t = 0)]
     pub upstream_port: u16,
-    /// Keep the ledger in this folder instead of a temporary one
-    #[arg(long, value_name = "FOLDER")]
-    pub keep: Option<PathBuf>,
     /// Seed of the simulated town
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -123,10 +116,10 @@ pub struct SimulateFlags {
     #[arg(long = "secret-key-file", value_name = "FILE")]
     pub secret_key_file: Option<PathBuf>,
     /// Requests per second of each app
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, value_parser = rate)]
     pub rate: f64,
     /// Delays of the town are divided by this
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, value_parser = positive)]
     pub speed: f64,
     /// Pushes sent in each app
     #[arg(long, default_value_t = 20)]
@@ -162,6 +155,30 @@ pub struct TraceFlags {
     /// Print the decoded answer as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+impl Flags {
+    /// The storage folder where none was named.
+    pub fn storage(&self) -> PathBuf {
+        self.storage.clone().unwrap_or_else(|| PathBuf::from("data"))
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|n: &f64| n.is_finite() && *n > 0.0);
+    number.ok_or_else(|| "a number above 0 would be right".to_owned())
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let allowed = MIN_REQUESTS_PER_SECOND..=MAX_REQUESTS_PER_SECOND;
+    let number = positive(text).ok().filter(|n| allowed.contains(n));
+    number.ok_or_else(|| {
+        format!(
+            "a number from {} to {} would be right",
+            allowed.start(),
+            allowed.end()
+        )
+    })
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -16,8 +16,8 @@ pub async fn run(flags: Flags) -> ExitCode {
         Err(faults) => return unusable(&faults.to_string()),
     };
     let options = Options {
+        storage: flags.storage(),
         config_file: flags.config_file,
-        storage: flags.storage,
         listen: flags.listen,
         lifecycle: flags.lifecycle,
     };

@@ -23,7 +23,12 @@ pub async fn run(flags: &SimulateFlags) -> ExitCode {
     };
     let ids: Vec<u64> = (flags.sdk_app_id..).take(flags.apps as usize).collect();
     let options = Options {
-        listen: flags.listen,
+        // Only the pairs are wanted: a simulator may be running there.
+        listen: if flags.print_config {
+            ([127, 0, 0, 1], 0).into()
+        } else {
+            flags.listen
+        },
         seed: flags.seed,
         speed: flags.speed,
         requests_per_second: flags.rate,
@@ -52,11 +57,15 @@ pub async fn run(flags: &SimulateFlags) -> ExitCode {
         for id in ids {
             let app = AppText {
                 name: &format!("app_{id}"),
+                admin: &flags.admin,
                 id,
                 rate: flags.rate,
                 key_file: &secret,
             };
-            print!("{}", app_config(&app, &simulator.url(), &simulator.pairs(id)));
+            print!(
+                "{}",
+                app_config(&app, &format!("http://{}", flags.listen), &simulator.pairs(id))
+            );
         }
         simulator.stop().await;
         return ExitCode::SUCCESS;
@@ -77,6 +86,7 @@ pub async fn run(flags: &SimulateFlags) -> ExitCode {
 /// What a configuration says of a simulated app.
 pub struct AppText<'a> {
     pub name: &'a str,
+    pub admin: &'a str,
     pub id: u64,
     pub rate: f64,
     pub key_file: &'a str,
@@ -86,6 +96,7 @@ pub struct AppText<'a> {
 pub fn app_config(app: &AppText<'_>, url: &str, pairs: &[Pair]) -> String {
     let AppText {
         name,
+        admin,
         id,
         rate,
         key_file,
@@ -95,7 +106,7 @@ pub fn app_config(app: &AppText<'_>, url: &str, pairs: &[Pair]) -> String {
         tasks.entry(&pair.task).or_default().push(pair);
     }
     let mut text = format!(
-        "  - name: {name}\n    sdk_app_id: {id}\n    endpoint: {url}\n    admin: administrator\n    \
+        "  - name: {name}\n    sdk_app_id: {id}\n    endpoint: {url}\n    admin: {admin}\n    \
          secret_key_file: {key_file}\n    requests_per_second: {rate}\n    watch_labels: [campaign]\n    \
          watch:\n      static:\n"
     );

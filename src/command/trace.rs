@@ -35,14 +35,13 @@ pub async fn run(trace: &TraceFlags, flags: &Flags) -> ExitCode {
 }
 
 async fn ask(app: &App, trace: &TraceFlags, flags: &Flags) -> Result<Trace, String> {
-    let folder = flags.storage.join(BUDGET_FOLDER);
-    std::fs::create_dir_all(&folder).map_err(|error| format!("storage {}: {error}", folder.display()))?;
+    let folder = flags.storage().join(BUDGET_FOLDER);
     let text = |error: &dyn std::error::Error| error.to_string();
     let mut budget =
         Budget::open(&folder, &app.name, app.requests_per_second).map_err(|error| text(&error))?;
-    let resume_at = budget.kept_pause().map_err(|error| text(&error))?;
-    if resume_at > wall_seconds() {
-        let until = jiff::Timestamp::from_second(resume_at).unwrap_or_default();
+    let pause = budget.kept_pause().map_err(|error| text(&error))?;
+    if let Some(pause) = pause.filter(|pause| pause.resume_at > wall_seconds()) {
+        let until = jiff::Timestamp::from_second(pause.resume_at).unwrap_or_default();
         return Err(format!(
             "polling is paused until {until}, since the upstream refuses it; ask again then"
         ));

@@ -19,9 +19,10 @@ pub const DEFAULT_MAX_PAIRS: usize = 600_000;
 const MAX_PAIRS: u64 = 2_000_000;
 const MAX_NAME_CHARS: usize = 64;
 const MAX_WATCH_LABELS: usize = 8;
-/// About one request a day: slower is a mistake.
-const MIN_REQUESTS_PER_SECOND: f64 = 0.000_01;
-pub(super) const MAX_REQUESTS_PER_SECOND: f64 = 1000.0;
+/// The slowest budget of an app, about one request a day: slower is a mistake.
+pub const MIN_REQUESTS_PER_SECOND: f64 = 0.000_01;
+/// The fastest budget of an app.
+pub const MAX_REQUESTS_PER_SECOND: f64 = 1000.0;
 const DEFAULT_REQUESTS_PER_SECOND: f64 = 1.0;
 const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const MIN_REQUEST_TIMEOUT: Duration = Duration::from_millis(1);

@@ -11,7 +11,10 @@ mod summary;
 mod tests;
 mod values;
 
-pub use app::{DEFAULT_ADMIN, DEFAULT_MAX_PAIRS, DEFAULT_TIME_ZONE, MAX_APPS};
+pub use app::{
+    DEFAULT_ADMIN, DEFAULT_MAX_PAIRS, DEFAULT_TIME_ZONE, MAX_APPS, MAX_REQUESTS_PER_SECOND,
+    MIN_REQUESTS_PER_SECOND,
+};
 pub use checked::{App, Config};
 pub use region::{REGIONS, Region};
 pub use render::render;

@@ -48,6 +48,8 @@ pub struct KnownResult {
 /// One result that was never seen before: it is counted now and never again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct News {
+    /// Place of its device in [`Record::devices`].
+    pub device: usize,
     pub route: Route,
     pub platform: Platform,
     pub stage: Stage,
@@ -87,19 +89,18 @@ pub const fn allowance_seconds(route: Route, stage: Stage) -> Option<i64> {
 pub fn fold(record: &mut Record, trace: &Trace, polled_at: i64) -> Vec<News> {
     let mut news = Vec::new();
     for device in &trace.devices {
-        let Some(known) = find_or_add(record, device) else {
+        let Some(at) = find_or_add(record, device) else {
             continue;
         };
         for leaf in &device.leaves {
-            if let Some(fresh) = fold_leaf(known, leaf, polled_at) {
-                news.push(fresh);
-            }
+            let fresh = fold_leaf(&mut record.devices[at], leaf, polled_at);
+            news.extend(fresh.map(|fresh| News { device: at, ..fresh }));
         }
     }
     news
 }
 
-fn find_or_add<'a>(record: &'a mut Record, device: &Device) -> Option<&'a mut KnownDevice> {
+fn find_or_add(record: &mut Record, device: &Device) -> Option<usize> {
     let same = |d: &KnownDevice| d.instance == device.instance && d.event == device.event;
     let at = match record.devices.iter().position(same) {
         Some(at) => at,
@@ -128,7 +129,7 @@ fn find_or_add<'a>(record: &'a mut Record, device: &Device) -> Option<&'a mut Kn
     if device.pushed_at.is_some() {
         known.pushed_at = device.pushed_at;
     }
-    Some(known)
+    Some(at)
 }
 
 fn fold_leaf(known: &mut KnownDevice, leaf: &Leaf, polled_at: i64) -> Option<News> {
@@ -149,6 +150,7 @@ fn fold_leaf(known: &mut KnownDevice, leaf: &Leaf, polled_at: i64) -> Option<New
     }
     let behind = |at: i64| polled_at.saturating_sub(at);
     Some(News {
+        device: 0,
         route: leaf.route,
         platform: known.platform_on(leaf.route),
         stage: leaf.stage,

@@ -2,46 +2,17 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
-use rustix::fs::FlockOperation;
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fold::Record;
-use super::sums;
-use super::tally::Snapshot;
+use super::open::suffixed;
 
-/// The ledger's file in the storage folder.
-pub const FILE: &str = "ledger.db";
-/// What the name of a damaged file that was moved aside begins with.
-pub const QUARANTINE_PREFIX: &str = "ledger.db.damaged-";
-/// `application_id` of the file: "tmpx".
-const APPLICATION_ID: i64 = 0x746d_7078;
-/// `user_version` of the file: the version of its schema.
-const SCHEMA_VERSION: i64 = 1;
-/// How long to wait for somebody who reads the file with a tool and holds it.
-const BUSY_TIMEOUT_MS: u64 = 5000;
 /// Task ids kept in memory; above that they are looked up again.
 const TASKS_CACHED: usize = 10_000;
 /// Version of the encoding of a record, its first byte.
 const RECORD_VERSION: u8 = 1;
-
-/// Why the ledger cannot be opened. The store itself was not touched.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error("storage {}: {source}", path.display())]
-    Io { path: PathBuf, source: io::Error },
-    #[error("storage {}: another timpush_exporter works with it", path.display())]
-    InUse { path: PathBuf },
-    #[error("{}: schema version {found} is newer than {SCHEMA_VERSION}, the newest this program knows; use the \
-             program that wrote it", path.display())]
-    Newer { path: PathBuf, found: i64 },
-    #[error("{}: a database of another program; name another --storage.path", path.display())]
-    Foreign { path: PathBuf },
-    #[error("{}: {source}", path.display())]
-    Sqlite { path: PathBuf, source: rusqlite::Error },
-}
 
 /// Why a batch failed; the store is as it was before.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +32,7 @@ pub struct Store {
     path: PathBuf,
     apps: HashMap<String, i64>,
     tasks: HashMap<(i64, String), i64>,
+    /// Held as long as the store is open.
     _lock: File,
 }
 
@@ -76,36 +48,15 @@ pub struct PairRow {
 }
 
 impl Store {
-    /// Opens the store in `folder`, which is created if it is missing, and reads its sums. A damaged file is moved
-    /// aside first; the last value names where.
-    ///
-    /// # Errors
-    /// [`OpenError`].
-    pub fn open(folder: &Path, now: i64) -> Result<(Store, Snapshot, Option<PathBuf>), OpenError> {
-        create_folder(folder)?;
-        let lock = lock_folder(folder)?;
-        let path = folder.join(FILE);
-        let (db, sums, aside) = match connect(&path) {
-            Ok((db, sums)) => (db, sums, None),
-            Err(Refusal::Stop(error)) => return Err(error),
-            Err(Refusal::Damaged(why)) => {
-                let aside = move_aside(&path, now)?;
-                tracing::error!(%why, moved_to = %aside.display(), "ledger: the store is damaged; counting starts anew");
-                let (db, sums) = connect(&path).map_err(|refusal| match refusal {
-                    Refusal::Stop(error) => error,
-                    Refusal::Damaged(_) => OpenError::Foreign { path: path.clone() },
-                })?;
-                (db, sums, Some(aside))
-            }
-        };
-        let store = Store {
+    /// A store on an open connection to the file at `path`, under the `lock` of its folder.
+    pub(super) fn new(db: Connection, path: PathBuf, lock: File) -> Store {
+        Store {
             db,
             path,
             apps: HashMap::new(),
             tasks: HashMap::new(),
             _lock: lock,
-        };
-        Ok((store, sums, aside))
+        }
     }
 
     /// Size of the file and its write-ahead log.
@@ -262,141 +213,6 @@ impl Store {
     }
 }
 
-/// Why a file was not connected.
-enum Refusal {
-    Damaged(String),
-    Stop(OpenError),
-}
-
-fn connect(path: &Path) -> Result<(Connection, Snapshot), Refusal> {
-    let judge = |source: rusqlite::Error| match source.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Refusal::Damaged(source.to_string()),
-        _ => Refusal::Stop(OpenError::Sqlite {
-            path: path.to_owned(),
-            source,
-        }),
-    };
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags).map_err(judge)?;
-    db.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))
-        .map_err(judge)?;
-    let pragma = |name: &str| {
-        db.pragma_query_value(None, name, |row| row.get::<_, i64>(0))
-            .map_err(judge)
-    };
-    let (application, version) = (pragma("application_id")?, pragma("user_version")?);
-    let empty: bool = db
-        .query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(judge)?;
-    match (application, version) {
-        (APPLICATION_ID, SCHEMA_VERSION) => verify(&db).map_err(judge)?.map_err(Refusal::Damaged)?,
-        (APPLICATION_ID, found) if found > SCHEMA_VERSION => {
-            return Err(Refusal::Stop(OpenError::Newer {
-                path: path.to_owned(),
-                found,
-            }));
-        }
-        (0, 0) if empty => create(&db).map_err(judge)?,
-        (APPLICATION_ID, found) => return Err(Refusal::Damaged(format!("schema version {found}"))),
-        _ => {
-            return Err(Refusal::Stop(OpenError::Foreign {
-                path: path.to_owned(),
-            }));
-        }
-    }
-    db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -4096;")
-        .map_err(judge)?;
-    db.set_prepared_statement_cache_capacity(32);
-    let sums = sums::load(&db).map_err(|error| match error {
-        StoreError::Sqlite(source) => judge(source),
-        damage => Refusal::Damaged(damage.to_string()),
-    })?;
-    Ok((db, sums))
-}
-
-fn create(db: &Connection) -> Result<(), rusqlite::Error> {
-    db.execute_batch("BEGIN IMMEDIATE")?;
-    db.execute_batch(include_str!("schema.sql"))?;
-    db.pragma_update(None, "application_id", APPLICATION_ID)?;
-    db.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-    db.execute_batch("COMMIT")
-}
-
-/// Whether the file is sound as a database and every record in it is whole; else what is wrong.
-fn verify(db: &Connection) -> Result<Result<(), String>, rusqlite::Error> {
-    let sound: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if sound != "ok" {
-        return Ok(Err(sound));
-    }
-    let mut statement = db.prepare("SELECT id, record FROM pair WHERE record IS NOT NULL")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        if !row.get_ref(1)?.as_blob().is_ok_and(is_whole) {
-            return Ok(Err(StoreError::Damaged(row.get(0)?).to_string()));
-        }
-    }
-    Ok(Ok(()))
-}
-
-fn create_folder(folder: &Path) -> Result<(), OpenError> {
-    use std::os::unix::fs::DirBuilderExt;
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|source| OpenError::Io {
-        path: folder.to_owned(),
-        source,
-    })
-}
-
-fn lock_folder(folder: &Path) -> Result<File, OpenError> {
-    let path = folder.join("lock");
-    let io = |source: io::Error| OpenError::Io {
-        path: path.clone(),
-        source,
-    };
-    let file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(io)?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse {
-            path: folder.to_owned(),
-        }),
-        Err(errno) => Err(io(errno.into())),
-    }
-}
-
-/// Renames the file and its companions so that nothing writes to them again.
-fn move_aside(path: &Path, now: i64) -> Result<PathBuf, OpenError> {
-    let mut aside = path.with_file_name(format!("{QUARANTINE_PREFIX}{now}"));
-    let mut again = 1;
-    while aside.exists() {
-        aside = path.with_file_name(format!("{QUARANTINE_PREFIX}{now}-{again}"));
-        again += 1;
-    }
-    for suffix in ["", "-wal", "-shm"] {
-        match fs::rename(suffixed(path, suffix), suffixed(&aside, suffix)) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(OpenError::Io {
-                    path: path.to_owned(),
-                    source,
-                });
-            }
-            _ => {}
-        }
-    }
-    Ok(aside)
-}
-
-fn suffixed(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
 /// A record as the store keeps it: version, content, checksum.
 fn encode(record: &Record) -> Vec<u8> {
     let bytes = postcard::to_extend(record, vec![RECORD_VERSION]);
@@ -406,7 +222,7 @@ fn encode(record: &Record) -> Vec<u8> {
     bytes
 }
 
-fn decode(bytes: &[u8]) -> Option<Record> {
+pub(super) fn decode(bytes: &[u8]) -> Option<Record> {
     if !is_whole(bytes) {
         return None;
     }

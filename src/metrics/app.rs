@@ -145,6 +145,11 @@ impl AppMetrics {
         self.failed(kind, code);
     }
 
+    /// Nothing can be asked, for want of a signature: `timpush_up` is 0.
+    pub fn cannot_ask(&self) {
+        self.inner.up.set(0.0);
+    }
+
     /// The API refused one pair, which is an exchange that worked: `timpush_up` is 1, and the failure is counted.
     pub fn pair_refused(&self, kind: &'static str, code: Option<i64>) {
         self.inner.up.set(1.0);

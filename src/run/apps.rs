@@ -18,7 +18,7 @@ use crate::metrics::{AppMetrics, PushView, Refused};
 use crate::watch::feed::{Feed, Report};
 use crate::web::AppStatus;
 
-use super::clock::wall_millis;
+use super::clock::{StepWatch, wall_millis};
 use super::poller::{COMMANDS_CAP, Command, Poller, Tools};
 
 /// Where each app's slot file lies, below the storage folder.
@@ -193,7 +193,10 @@ impl Apps {
             return None;
         }
         member.feed.abort();
-        member.metrics.retain_sources(&[]);
+        let sources = feed.source_names();
+        member
+            .metrics
+            .retain_sources(&sources.iter().map(String::as_str).collect::<Vec<_>>());
         // A poller that is gone is noticed by `failed`.
         let _ = member
             .commands
@@ -264,7 +267,9 @@ async fn feed_lists(
     first: oneshot::Sender<()>,
 ) {
     let mut done = Some(first);
+    let mut clock = StepWatch::default();
     loop {
+        feed.shift(clock.step());
         let refreshed = feed.refresh(wall_millis()).await;
         for report in &refreshed.reports {
             tell_report(&app, report, &metrics);
@@ -279,7 +284,7 @@ async fn feed_lists(
             }
         }
         let Some(next_at) = feed.next_at() else { return };
-        let wait = u64::try_from(next_at - wall_millis())
+        let wait = u64::try_from(next_at.saturating_sub(wall_millis()))
             .unwrap_or(0)
             .clamp(LEAST_WAIT_MS, MOST_WAIT_MS);
         tokio::time::sleep(std::time::Duration::from_millis(wait)).await;

@@ -45,15 +45,17 @@ pub struct StepWatch {
     steady: Moment,
 }
 
-impl StepWatch {
+impl Default for StepWatch {
     /// Watches from now on.
-    pub fn new() -> StepWatch {
+    fn default() -> StepWatch {
         StepWatch {
             wall: wall_millis(),
             steady: Moment::now(),
         }
     }
+}
 
+impl StepWatch {
     /// By how many milliseconds the wall clock was set since the last call, 0 for none.
     pub fn step(&mut self) -> i64 {
         let (wall, steady) = (wall_millis(), Moment::now());

@@ -16,7 +16,7 @@ use crate::ledger::{Ledger, Opened, QUARANTINE_PREFIX};
 use crate::metrics::{BuildInfo, ExporterMetrics};
 use crate::web::{self, Fixtures, House, Limits, Status};
 
-use super::apps::{Apps, BUDGET_FOLDER, Shared};
+use super::apps::{Apps, Shared};
 use super::clock::wall_seconds;
 
 /// Reloads that may wait.
@@ -197,7 +197,9 @@ impl Daemon {
             Ok(()) => tracing::info!("configuration reloaded"),
             Err(faults) => {
                 self.exporter.reload_failed();
-                tracing::error!(%faults, "configuration not reloaded; the one before stays in force");
+                for fault in faults.lines() {
+                    tracing::error!(fault, "configuration not reloaded; the one before stays in force");
+                }
             }
         }
         result
@@ -287,8 +289,6 @@ fn open_ledger(storage: &Path, exporter: &ExporterMetrics) -> Result<Opened, Str
         figures.set_ledger_size_bytes(commit.size_bytes);
     });
     let opened = opened.map_err(|error| error.to_string())?;
-    let folder = storage.join(BUDGET_FOLDER);
-    std::fs::create_dir_all(&folder).map_err(|error| format!("storage {}: {error}", folder.display()))?;
     exporter.set_ledger_size_bytes(opened.ledger.snapshot().size_bytes);
     Ok(opened)
 }

@@ -13,6 +13,7 @@ use crate::schedule::{Look, Slot};
 use crate::trace::{Drift, read};
 use crate::usersig::Signed;
 use crate::watch::LabelSet;
+use crate::web::LatestFailure;
 
 use super::clock::{wall_millis, wall_seconds};
 use super::poller::{Done, Poller};
@@ -97,7 +98,12 @@ impl Poller {
 
     fn cannot_sign(&mut self, error: &crate::usersig::SignError, now: i64) {
         tracing::error!(app = %self.name, %error, "no signature; polling pauses");
-        self.status.latest_failure = Some(error.to_string());
+        self.status.latest_failure = Some(LatestFailure {
+            at: now / 1000,
+            text: error.to_string(),
+        });
+        self.status.up = Some(false);
+        self.tools.metrics.cannot_ask();
         self.tools.metrics.set_usersig_expiry(None);
         let generation = self.signer.credential_generation(now / 1000);
         self.trouble.stop(now, generation);
@@ -143,7 +149,7 @@ impl Poller {
         if let Some(held) = self.held.get_mut(&looked.slot) {
             held.doubts = 0;
         }
-        let (pushed_at, ends_at) = self.times(looked.slot, verdict.pushed_at);
+        let (pushed_at, ends_at) = self.times(looked.slot, verdict.record.pushed_at());
         Look::Answered {
             settled: verdict.settled,
             pushed_at: Some(pushed_at),
@@ -157,7 +163,10 @@ impl Poller {
             app = %self.name, kind = failure.kind.as_str(), code = failure.code, detail = %failed.detail,
             "exchange failed"
         );
-        self.status.latest_failure = Some(failed.to_string());
+        self.status.latest_failure = Some(LatestFailure {
+            at: now / 1000,
+            text: failed.to_string(),
+        });
         let credential = (
             self.signer.credential_generation(now / 1000),
             self.signer.can_renew(),
@@ -199,7 +208,10 @@ impl Poller {
         };
         if self.trouble.resume_at() != was_paused {
             let seconds = (self.trouble.resume_at() - now) / 1000;
-            tracing::warn!(app = %self.name, seconds, "polling pauses");
+            tracing::warn!(
+                app = %self.name, seconds, kind = failure.kind.as_str(), code = failure.code,
+                "polling pauses, then probes with one request"
+            );
             self.keep_pause();
         }
         self.publish(now);

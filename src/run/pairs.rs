@@ -187,7 +187,7 @@ impl Poller {
                     doubts: 0,
                 },
             );
-            let (pushed_at, ends_at) = self.times(slot, known.pushed_at);
+            let (pushed_at, ends_at) = self.times(slot, known.record.pushed_at());
             if known.ended == Some(Ended::Expired) {
                 self.held.remove(&slot);
                 self.list.remove(slot);

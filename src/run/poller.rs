@@ -15,10 +15,10 @@ use crate::config::App;
 use crate::ledger::{Ledger, LedgerClosed};
 use crate::metrics::{AppMetrics, PairStates};
 use crate::schedule::{Schedule, Slot, State};
-use crate::usersig::{Identity, Signer};
+use crate::usersig::{Identity, SignError, Signer};
 use crate::watch::Entry;
 use crate::watch::list::List;
-use crate::web::AppStatus;
+use crate::web::{AppStatus, LatestFailure};
 
 use super::clock::{self, FINE_INTERVAL, StepWatch, wall_millis};
 use super::look::Looked;
@@ -91,6 +91,8 @@ pub struct Poller {
     pub(super) next_answer: Option<oneshot::Receiver<Moment>>,
     pub(super) enrolment: Enrolment,
     pub(super) status: AppStatus,
+    /// Why the credential could not be read, once it was told.
+    credential_trouble: Option<SignError>,
     /// After the slot file failed: no start before this.
     slot_retry_at: Moment,
     clock: StepWatch,
@@ -105,12 +107,8 @@ pub(super) enum Done {
 impl Poller {
     /// A poller with an empty list.
     pub fn new(app: App, tools: Tools) -> Poller {
-        let resume_at = tools.budget.kept_pause().unwrap_or(0);
-        let trouble = if resume_at > clock::wall_seconds() {
-            Trouble::resumed(resume_at * 1000)
-        } else {
-            Trouble::default()
-        };
+        // Where the slot file cannot be read, no start can be taken either.
+        let trouble = Trouble::resumed(tools.budget.kept_pause().unwrap_or_default(), wall_millis());
         let status = AppStatus {
             name: app.name.to_string(),
             endpoint_host: host(&app.endpoint).to_owned(),
@@ -132,8 +130,9 @@ impl Poller {
             next_answer: None,
             enrolment: Enrolment::default(),
             status,
+            credential_trouble: None,
             slot_retry_at: Moment::default(),
-            clock: StepWatch::new(),
+            clock: StepWatch::default(),
             app,
             tools,
         }
@@ -233,7 +232,10 @@ impl Poller {
 
     fn slot_failed(&mut self, error: &crate::budget::SlotError) {
         tracing::error!(app = %self.name, %error, "no request can start: the next process would not know of it");
-        self.status.latest_failure = Some(error.to_string());
+        self.status.latest_failure = Some(LatestFailure {
+            at: clock::wall_seconds(),
+            text: error.to_string(),
+        });
         self.slot_retry_at = Moment::now().after(SLOT_RETRY);
     }
 
@@ -275,8 +277,15 @@ impl Poller {
             self.signer.renew();
             self.keep_pause();
         }
-        if let Some(trouble) = self.signer.trouble() {
-            tracing::warn!(app = %self.name, error = %trouble, "the credential cannot be read; the one before stays in use");
+        let trouble = self.signer.trouble().cloned();
+        if trouble != self.credential_trouble {
+            if let Some(trouble) = &trouble {
+                tracing::warn!(
+                    app = %self.name, error = %trouble,
+                    "the credential cannot be read; the one before stays in use"
+                );
+            }
+            self.credential_trouble = trouble;
         }
         self.trouble.may_go_on(now);
         self.publish(now);
@@ -284,7 +293,7 @@ impl Poller {
 
     /// Carries the pause in force, or its end, over a restart.
     pub(super) fn keep_pause(&mut self) {
-        if let Err(error) = self.tools.budget.keep_pause(self.trouble.resume_at() / 1000) {
+        if let Err(error) = self.tools.budget.keep_pause(self.trouble.pause()) {
             self.slot_failed(&error);
         }
     }

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use crate::api::code::Action;
+use crate::budget::Pause;
 
 /// Before the first probe of an app whose questions cannot succeed until somebody acts.
 const PROBE_PAUSE: Duration = Duration::from_secs(60);
+/// The generation of the first credential that a process reads.
+const FIRST_CREDENTIAL: u64 = 1;
 /// The longest pause that grows by doubling; longer ones are those that the upstream asks for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
@@ -44,14 +47,34 @@ pub struct Trouble {
 }
 
 impl Trouble {
-    /// Takes over a pause that an earlier process left, Unix milliseconds.
-    pub fn resumed(resume_at: i64) -> Trouble {
+    /// Takes over a pause that an earlier process left. One that waits for somebody to act is cut short: a restart is
+    /// often just that.
+    pub fn resumed(pause: Option<Pause>, now: i64) -> Trouble {
+        let Some(pause) = pause.filter(|pause| pause.resume_at * 1000 > now) else {
+            return Trouble::default();
+        };
+        let probe_at = now + i64::try_from(PROBE_PAUSE.as_millis()).unwrap_or(0);
+        let resume_at = pause.resume_at * 1000;
+        let resume_at = if pause.fixed {
+            resume_at
+        } else {
+            resume_at.min(probe_at)
+        };
         Trouble {
             resume_at,
-            probing: resume_at > 0,
-            fixed: resume_at > 0,
+            probing: true,
+            fixed: pause.fixed,
+            credential: FIRST_CREDENTIAL,
             ..Trouble::default()
         }
+    }
+
+    /// The pause in force, as the next process should know it.
+    pub fn pause(&self) -> Option<Pause> {
+        (self.resume_at > 0).then_some(Pause {
+            resume_at: self.resume_at / 1000,
+            fixed: self.fixed,
+        })
     }
 
     /// When polling goes on, Unix milliseconds; 0 when not paused.
@@ -148,7 +171,7 @@ impl Trouble {
                 again
             }
             Action::Pause { at_least } => {
-                self.pause(at_least, now, generation);
+                self.begin(at_least, now, generation);
                 self.fixed = true;
                 again
             }
@@ -160,11 +183,11 @@ impl Trouble {
         let length = PROBE_PAUSE
             .saturating_mul(1 << self.pauses.min(6))
             .min(LONGEST_PAUSE);
-        self.pause(length, now, generation);
+        self.begin(length, now, generation);
         self.fixed = false;
     }
 
-    fn pause(&mut self, length: Duration, now: i64, generation: u64) {
+    fn begin(&mut self, length: Duration, now: i64, generation: u64) {
         self.resume_at = now + i64::try_from(length.as_millis()).unwrap_or(i64::MAX / 2);
         self.pauses += 1;
         self.epoch += 1;
@@ -268,5 +291,26 @@ mod tests {
         let steps: Vec<Step> = (0..4).map(|_| about(&mut trouble, doubtful, 0)).collect();
         assert_eq!(steps, [Step::SignAndAgain, AGAIN, AGAIN, AGAIN]);
         assert_eq!(trouble.resume_at(), 60_000);
+    }
+
+    #[test]
+    fn a_restart_keeps_a_pause_that_the_upstream_named_and_shortens_one_that_waits_for_somebody() {
+        let pause = |fixed| {
+            Some(Pause {
+                resume_at: 3600,
+                fixed,
+            })
+        };
+        let kept = |fixed| Trouble::resumed(pause(fixed), 0);
+        assert_eq!(
+            (kept(true).resume_at(), kept(false).resume_at()),
+            (3_600_000, 60_000)
+        );
+        assert!(
+            !kept(false).credential_is(1),
+            "the first credential read is not a new one"
+        );
+        assert_eq!(kept(true).pause(), pause(true));
+        assert_eq!(Trouble::resumed(pause(true), 3_600_001).resume_at(), 0);
     }
 }

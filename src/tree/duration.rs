@@ -60,8 +60,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationFault> {
     Ok(Duration::from_millis(milliseconds))
 }
 
-/// Writes a duration as Prometheus does: `0s`, `1h30m`, `7d` as `1w`; years and weeks only where they come out even.
-/// What is below a millisecond is dropped.
+/// Writes a duration in the units that people use here: `0s`, `1h30m`, `7d`, never in weeks or years. What is below a
+/// millisecond is dropped.
 pub fn format_duration(duration: Duration) -> String {
     let mut left = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     if left == 0 {
@@ -69,8 +69,7 @@ pub fn format_duration(duration: Duration) -> String {
     }
     let mut text = String::new();
     for (name, size) in UNITS {
-        let only_even = matches!(name, "y" | "w");
-        if left < size || (only_even && !left.is_multiple_of(size)) {
+        if left < size || matches!(name, "y" | "w") {
             continue;
         }
         text.push_str(&format!("{}{name}", left / size));

@@ -25,6 +25,15 @@ pub type ReloadAnswer = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>
 /// the reload itself must go on to its end all the same.
 pub type Reload = Box<dyn Fn() -> ReloadAnswer + Send + Sync>;
 
+/// The latest failure of an exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LatestFailure {
+    /// Unix seconds.
+    pub at: i64,
+    /// Without secrets.
+    pub text: String,
+}
+
 /// What the status page tells of one app.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AppStatus {
@@ -44,8 +53,8 @@ pub struct AppStatus {
     pub rate_configured: f64,
     /// When polling goes on, Unix seconds; `None` when not paused.
     pub resume_at: Option<i64>,
-    /// The latest failure of an exchange, without secrets; `None` where there was none.
-    pub latest_failure: Option<String>,
+    /// `None` where there was none.
+    pub latest_failure: Option<LatestFailure>,
 }
 
 /// What the status page tells beside the snapshot.

@@ -13,7 +13,7 @@ mod slow_tests;
 #[cfg(test)]
 mod tests;
 
-pub use house::{AppStatus, Fixtures, House, Reload, ReloadAnswer, SnapshotReader, Status};
+pub use house::{AppStatus, Fixtures, House, LatestFailure, Reload, ReloadAnswer, SnapshotReader, Status};
 pub use limits::Limits;
 pub use listen::{ListenError, bind};
 pub use serve::serve;

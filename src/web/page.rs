@@ -136,7 +136,7 @@ fn row(app: &AppStatus, now: i64) -> Markup {
             }
             td {
                 @match &app.latest_failure {
-                    Some(text) => (text),
+                    Some(failure) => { (failure.text) br; span.dim { (ago(failure.at, now)) } }
                     None => span.dim { "none" },
                 }
             }
@@ -201,6 +201,7 @@ fn rate(per_second: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::house::LatestFailure;
     use super::*;
     use crate::metrics::PairStates;
 
@@ -233,7 +234,10 @@ mod tests {
             rate_in_force: 0.25,
             rate_configured: 1.0,
             resume_at: Some(NOW + 5),
-            latest_failure: Some("quota: 60020".to_owned()),
+            latest_failure: Some(LatestFailure {
+                at: 0,
+                text: "quota: 60020".to_owned(),
+            }),
         };
         let status = Status {
             apps: vec![app],

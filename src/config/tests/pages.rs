@@ -146,7 +146,7 @@ fn the_rendered_config_has_defaults_and_no_user_and_no_token() {
         "2 users",
         "2d12h",
         "-03:30",
-        "1w",
+        "7d",
         "600000",
         "http://campaigns.internal/watch?...",
         "administrator",

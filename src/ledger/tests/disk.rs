@@ -1,193 +1,13 @@
-//! Counting once: the fold by itself, and the store over restarts and damage.
+//! Counting once: the store over restarts and damage.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::trace::{Device, Event, Leaf, Notifications, Outcome, Platform, Reason, Route, Stage, Trace};
+use super::super::open::{FILE, OpenError, QUARANTINE_PREFIX};
+use super::super::{Ended, Enrol, Known, Leave, Ledger, Opened, Sighting, Verdict};
+use super::{PUSHED, leaf, success_up_to};
+use crate::trace::{Outcome, Platform, Route, Stage, Trace};
 use crate::watch::LabelSet;
-
-use super::fold::{Record, Standing, fold};
-use super::store::{FILE, OpenError, QUARANTINE_PREFIX};
-use super::{AppTally, Ended, Enrol, Known, Leave, Ledger, NEVER_DUE, Opened, Sighting, Verdict};
-
-const PUSHED: i64 = 1_790_000_000;
-
-fn leaf(stage: Stage, outcome: Outcome, after: i64) -> Leaf {
-    let failure = outcome == Outcome::Failure;
-    Leaf {
-        route: Route::Offline,
-        stage,
-        outcome,
-        code: if failure { 410 } else { 0 },
-        reason: failure.then_some(Reason::InvalidToken),
-        at: Some(PUSHED + after),
-    }
-}
-
-fn trace(leaves: Vec<Leaf>) -> Trace {
-    let device = Device {
-        instance: "74224656".into(),
-        event: Event::Offline,
-        platform: Platform::Vendor(1),
-        notifications: Notifications::On,
-        pushed_at: Some(PUSHED),
-        leaves,
-    };
-    Trace {
-        devices: vec![device],
-        drift: vec![],
-    }
-}
-
-fn success_up_to(stages: &[Stage]) -> Trace {
-    trace(
-        stages
-            .iter()
-            .map(|stage| leaf(*stage, Outcome::Success, 2))
-            .collect(),
-    )
-}
-
-#[test]
-fn the_same_trace_counts_once_however_often_it_is_folded() {
-    let mut record = Record::default();
-    let whole = success_up_to(Route::Offline.stages());
-    assert_eq!(fold(&mut record, &whole, PUSHED + 60).len(), 5);
-    let after_first = record.clone();
-    for poll in 0..100 {
-        assert_eq!(fold(&mut record, &whole, PUSHED + 100 + poll), []);
-    }
-    assert_eq!(record, after_first);
-}
-
-#[test]
-fn both_outcomes_of_a_stage_count_once_each_however_often_they_alternate() {
-    let mut record = Record::default();
-    let mut counted = Vec::new();
-    for round in 0..6 {
-        let outcome = if round % 2 == 0 {
-            Outcome::Failure
-        } else {
-            Outcome::Success
-        };
-        let news = fold(
-            &mut record,
-            &trace(vec![leaf(Stage::Channel, outcome, 1)]),
-            PUSHED + round,
-        );
-        counted.extend(news.into_iter().map(|n| n.outcome));
-    }
-    assert_eq!(counted, [Outcome::Failure, Outcome::Success]);
-}
-
-#[test]
-fn what_a_later_answer_leaves_out_stays_known() {
-    let mut record = Record::default();
-    fold(
-        &mut record,
-        &success_up_to(&[Stage::Im, Stage::Offline]),
-        PUSHED + 5,
-    );
-    let known = record.clone();
-    fold(&mut record, &Trace::default(), PUSHED + 6);
-    fold(&mut record, &trace(vec![]), PUSHED + 7);
-    assert_eq!(record, known);
-}
-
-#[test]
-fn delays_count_from_the_push_and_detection_from_the_event() {
-    let mut record = Record::default();
-    let mut late = leaf(Stage::Im, Outcome::Success, 7);
-    late.at = Some(PUSHED - 3); // Two clocks of the upstream, a little apart.
-    let news = fold(
-        &mut record,
-        &trace(vec![late, leaf(Stage::Offline, Outcome::Success, 9)]),
-        PUSHED + 30,
-    );
-    assert_eq!(
-        (news[0].delay_seconds, news[0].detection_seconds),
-        (Some(0), Some(33))
-    );
-    assert_eq!(
-        (news[1].delay_seconds, news[1].detection_seconds),
-        (Some(9), Some(21))
-    );
-}
-
-#[test]
-fn a_time_before_the_push_is_no_delay() {
-    let mut record = Record::default();
-    let news = fold(
-        &mut record,
-        &trace(vec![leaf(Stage::Im, Outcome::Success, -3600)]),
-        PUSHED,
-    );
-    assert_eq!(news[0].delay_seconds, None);
-}
-
-#[test]
-fn silence_is_overdue_only_after_the_stage_before_succeeded_long_enough_ago() {
-    let mut record = Record::default();
-    fold(
-        &mut record,
-        &success_up_to(&[Stage::Im, Stage::Offline, Stage::Channel]),
-        PUSHED + 5,
-    );
-    let standings = record.devices[0].standings(Route::Offline);
-    let minute = u32::try_from((PUSHED + 2 + 3600 + 59) / 60).unwrap();
-    assert_eq!(standings[3], (Stage::Device, Standing::Unreported(minute)));
-    assert_eq!(standings[4], (Stage::Click, Standing::Unreported(NEVER_DUE)));
-
-    let mut tally = AppTally::default();
-    tally.enter(&LabelSet::from([]), &record);
-    let device = |tally: &AppTally, now| {
-        tally
-            .sets
-            .values()
-            .next()
-            .unwrap()
-            .stage(Stage::Device)
-            .overdue(now)
-    };
-    assert_eq!(device(&tally, PUSHED + 3600), 0);
-    assert_eq!(device(&tally, PUSHED + 3600 + 120), 1);
-    tally.leave(&LabelSet::from([]), &record);
-    assert_eq!(device(&tally, PUSHED + 3600 + 120), 0);
-}
-
-#[test]
-fn behind_a_failure_nothing_is_awaited() {
-    let mut record = Record::default();
-    let failed = trace(vec![
-        leaf(Stage::Im, Outcome::Success, 1),
-        leaf(Stage::Offline, Outcome::Failure, 1),
-    ]);
-    fold(&mut record, &failed, PUSHED + 5);
-    let standings = record.devices[0].standings(Route::Offline);
-    assert_eq!(
-        standings,
-        [
-            (Stage::Im, Standing::Reported(Outcome::Success)),
-            (Stage::Offline, Standing::Reported(Outcome::Failure))
-        ]
-    );
-    assert!(record.is_settled(PUSHED + 60));
-}
-
-#[test]
-fn a_pair_settles_with_a_click_or_a_failure_and_not_in_the_first_seconds() {
-    let mut record = Record::default();
-    assert!(!record.is_settled(PUSHED + 60), "nothing is known of it");
-    fold(
-        &mut record,
-        &success_up_to(&Route::Offline.stages()[..4]),
-        PUSHED + 5,
-    );
-    assert!(!record.is_settled(PUSHED + 60), "a click may come");
-    fold(&mut record, &success_up_to(Route::Offline.stages()), PUSHED + 5);
-    assert!(!record.is_settled(PUSHED + 5), "a sibling device may show up");
-    assert!(record.is_settled(PUSHED + 60));
-}
 
 fn open(folder: &Path) -> Opened {
     Ledger::open(folder, PUSHED, |_| {}).expect("a temporary folder can be written")
@@ -209,7 +29,9 @@ fn pair(user: &str) -> Enrol {
 }
 
 async fn enrol(ledger: &Ledger, app: &Arc<str>, user: &str) -> Known {
-    ledger.enrol(app, vec![pair(user)], PUSHED).await.unwrap()[0].unwrap()
+    ledger.enrol(app, vec![pair(user)], PUSHED).await.unwrap()[0]
+        .clone()
+        .unwrap()
 }
 
 async fn record(ledger: &Ledger, app: &Arc<str>, row: i64, trace: Trace) -> Verdict {
@@ -246,7 +68,7 @@ async fn counters_continue_over_a_restart_and_nothing_counts_twice() {
         let known = enrol(&opened.ledger, &app, "alice").await;
         assert_eq!(known.ended.is_some(), round > 0, "settled is remembered");
         let verdict = record(&opened.ledger, &app, known.row, whole.clone()).await;
-        assert_eq!(verdict.news, if round == 0 { 5 } else { 0 });
+        assert_eq!(verdict.news.len(), if round == 0 { 5 } else { 0 });
         assert_eq!(sums(&opened.ledger, "shop"), (5, 1, [1, 0, 0]));
         close(opened);
     }
@@ -269,7 +91,7 @@ async fn everything_is_as_it_was_after_a_restart() {
             PUSHED,
         )
         .await;
-    let row = known.unwrap()[0].unwrap().row;
+    let row = known.unwrap()[0].clone().unwrap().row;
     let mut mixed = success_up_to(&[Stage::Im, Stage::Offline]);
     mixed.devices[0]
         .leaves
@@ -326,7 +148,7 @@ async fn a_pair_that_leaves_and_comes_back_counts_nothing_twice() {
     assert_eq!(sums(&opened.ledger, "shop"), (1, 0, [0, 0, 1]));
 
     assert_eq!(enrol(&opened.ledger, &app, "alice").await.row, row);
-    assert_eq!(record(&opened.ledger, &app, row, part).await.news, 0);
+    assert_eq!(record(&opened.ledger, &app, row, part).await.news, []);
     assert_eq!(sums(&opened.ledger, "shop"), (1, 1, [0, 0, 1]));
     opened
         .ledger

@@ -1,0 +1,30 @@
+# Common tasks; `just` lists them.
+
+# List the tasks
+default:
+    @just --list
+
+# Format the code
+fmt:
+    cargo fmt
+
+# Check format and lints
+lint:
+    cargo fmt --check
+    cargo clippy --locked --all-targets -- -D warnings
+
+# Run all tests
+test:
+    cargo test --locked
+
+# Build the documentation of the code, warnings are errors
+docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+
+# Run everything that must hold before a change goes in
+ci:
+    .ci/run
+
+# Run the demo on loopback; flags follow, such as --speed 120
+demo *flags:
+    cargo run --release --locked -- demo {{flags}}

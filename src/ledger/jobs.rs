@@ -1,0 +1,251 @@
+//! What the ledger is asked to do and what it answers; the way to its keeper.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::trace::Trace;
+use crate::watch::LabelSet;
+
+use super::fold::{News, Record};
+use super::keeper::Keeper;
+use super::open::{OpenError, open};
+use super::{Ended, Snapshot};
+
+/// Jobs that may wait for the keeper; whoever has more waits.
+const JOBS_CAP: usize = 1024;
+
+/// A pair that is watched from now on.
+#[derive(Clone, Debug)]
+pub struct Enrol {
+    pub task: String,
+    pub user: String,
+    pub labels: LabelSet,
+    /// As the watch list says, Unix seconds.
+    pub pushed_at: Option<i64>,
+    /// Whether to add it if it is not known; a pair that is too old to ask for is not added.
+    pub add: bool,
+}
+
+/// What the ledger knows of an enrolled pair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Names the pair in later jobs.
+    pub row: i64,
+    /// When it was first enrolled, Unix seconds.
+    pub added_at: i64,
+    pub polled_at: Option<i64>,
+    pub ended: Option<Ended>,
+    /// What is known of its devices.
+    pub record: Record,
+}
+
+/// One answer of the upstream about one pair.
+#[derive(Debug)]
+pub struct Sighting {
+    pub row: i64,
+    pub labels: LabelSet,
+    /// Unix seconds.
+    pub polled_at: i64,
+    pub trace: Trace,
+}
+
+/// What an answer came to, once it is on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Nothing more can come.
+    pub settled: bool,
+    /// Results that were never seen before.
+    pub news: Vec<News>,
+    /// All that is known of its devices now.
+    pub record: Record,
+}
+
+/// A pair that is no longer watched.
+#[derive(Clone, Debug)]
+pub struct Leave {
+    pub row: i64,
+    pub labels: LabelSet,
+    /// `None` if its polling had ended before.
+    pub reason: Option<Ended>,
+}
+
+/// One commit, told to whoever keeps figures about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Commit {
+    pub took: Duration,
+    /// Unix seconds.
+    pub at: i64,
+    pub size_bytes: u64,
+}
+
+/// The ledger is shut down and takes no more jobs.
+#[derive(Debug, thiserror::Error)]
+#[error("the ledger is closed")]
+pub struct LedgerClosed;
+
+pub(super) enum Job {
+    Enrol {
+        app: Arc<str>,
+        pairs: Vec<Enrol>,
+        now: i64,
+        reply: oneshot::Sender<Vec<Option<Known>>>,
+    },
+    Record {
+        app: Arc<str>,
+        sighting: Sighting,
+        reply: oneshot::Sender<Verdict>,
+    },
+    Leave {
+        app: Arc<str>,
+        pairs: Vec<Leave>,
+        reply: oneshot::Sender<()>,
+    },
+    Dismiss {
+        app: Arc<str>,
+        removed: u64,
+        reply: oneshot::Sender<()>,
+    },
+}
+
+/// What a job came to; told once it is on disk.
+pub(super) enum Answer {
+    Enrolled(Vec<Option<Known>>),
+    Recorded(Verdict),
+    Done,
+}
+
+/// The way to the keeper; cheap to clone. The keeper ends when the last one is dropped.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    jobs: mpsc::Sender<Job>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+}
+
+/// An opened ledger.
+pub struct Opened {
+    pub ledger: Ledger,
+    /// Ends after the last [`Ledger`] is dropped and everything is on disk.
+    pub keeper: JoinHandle<()>,
+    /// Where a damaged store was moved, if this start found one.
+    pub quarantined: Option<PathBuf>,
+}
+
+impl Ledger {
+    /// Opens the ledger in `folder` and starts its keeper. `on_commit` is told of each commit.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(
+        folder: &Path,
+        now: i64,
+        on_commit: impl Fn(Commit) + Send + 'static,
+    ) -> Result<Opened, OpenError> {
+        let (store, sums, quarantined) = open(folder, now)?;
+        let snapshot = Arc::new(ArcSwap::from_pointee(sums));
+        let (jobs, queue) = mpsc::channel(JOBS_CAP);
+        let keeper = Keeper::new(store, snapshot.clone(), queue, Box::new(on_commit));
+        let spawned = std::thread::Builder::new()
+            .name("ledger".into())
+            .spawn(move || keeper.run());
+        let keeper = spawned.map_err(|source| OpenError::Io {
+            path: folder.to_owned(),
+            source,
+        })?;
+        Ok(Opened {
+            ledger: Ledger { jobs, snapshot },
+            keeper,
+            quarantined,
+        })
+    }
+
+    /// What is on disk, for readers.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// A way to [`Ledger::snapshot`] that does not keep the keeper alive.
+    pub fn reader(&self) -> Arc<ArcSwap<Snapshot>> {
+        self.snapshot.clone()
+    }
+
+    /// Watches pairs from now on; tells what is known of each, `None` for one that was not to be added.
+    ///
+    /// # Errors
+    /// The ledger is closed.
+    pub async fn enrol(
+        &self,
+        app: &Arc<str>,
+        pairs: Vec<Enrol>,
+        now: i64,
+    ) -> Result<Vec<Option<Known>>, LedgerClosed> {
+        self.ask(|reply| Job::Enrol {
+            app: app.clone(),
+            pairs,
+            now,
+            reply,
+        })
+        .await
+    }
+
+    /// Folds an answer; done when it is on disk.
+    ///
+    /// # Errors
+    /// The ledger is closed.
+    pub async fn record(&self, app: &Arc<str>, sighting: Sighting) -> Result<Verdict, LedgerClosed> {
+        self.ask(|reply| Job::Record {
+            app: app.clone(),
+            sighting,
+            reply,
+        })
+        .await
+    }
+
+    /// Pairs are no longer watched.
+    ///
+    /// # Errors
+    /// The ledger is closed.
+    pub async fn leave(&self, app: &Arc<str>, pairs: Vec<Leave>) -> Result<(), LedgerClosed> {
+        self.ask(|reply| Job::Leave {
+            app: app.clone(),
+            pairs,
+            reply,
+        })
+        .await
+    }
+
+    /// An app with `removed` pairs still polled is no longer watched.
+    ///
+    /// # Errors
+    /// The ledger is closed.
+    pub async fn dismiss(&self, app: &Arc<str>, removed: u64) -> Result<(), LedgerClosed> {
+        self.ask(|reply| Job::Dismiss {
+            app: app.clone(),
+            removed,
+            reply,
+        })
+        .await
+    }
+
+    async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, LedgerClosed> {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(job(reply)).await.map_err(|_| LedgerClosed)?;
+        answer.await.map_err(|_| LedgerClosed)
+    }
+}
+
+impl Job {
+    /// Tells whoever waits; that they may have gone is their affair.
+    pub(super) fn answer(self, answer: Answer) {
+        match (self, answer) {
+            (Job::Enrol { reply, .. }, Answer::Enrolled(known)) => drop(reply.send(known)),
+            (Job::Record { reply, .. }, Answer::Recorded(verdict)) => drop(reply.send(verdict)),
+            (Job::Leave { reply, .. } | Job::Dismiss { reply, .. }, Answer::Done) => drop(reply.send(())),
+            _ => unreachable!("a batch answers its jobs in order"),
+        }
+    }
+}

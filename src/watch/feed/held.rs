@@ -1,0 +1,118 @@
+//! The last good list of one document, kept while the document is unusable.
+
+use std::hash::{DefaultHasher, Hasher};
+use std::sync::Arc;
+
+use super::super::{Entry, ListFormat, parse_list};
+use super::report::News;
+
+/// One content of a document.
+#[derive(Clone, Copy)]
+pub(super) struct Document<'a> {
+    /// How the log names it.
+    pub(super) shown: &'a str,
+    pub(super) format: ListFormat,
+    pub(super) bytes: &'a [u8],
+}
+
+/// What is kept of a document.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Held {
+    /// Of the content read last, good or bad.
+    digest: Option<u64>,
+    /// Why that content is no list.
+    fault: Option<String>,
+    /// Of the last content that was a list.
+    list: Arc<Vec<Entry>>,
+    pairs: u64,
+    /// What the log was last told to be wrong.
+    told: Option<String>,
+}
+
+impl Held {
+    /// The last good list; empty before the first.
+    pub(super) fn list(&self) -> &Arc<Vec<Entry>> {
+        &self.list
+    }
+
+    /// How many pairs of task and user the list holds.
+    pub(super) fn pairs(&self) -> u64 {
+        self.pairs
+    }
+
+    /// True if the content read last is a list.
+    pub(super) fn is_good(&self) -> bool {
+        self.digest.is_some() && self.fault.is_none()
+    }
+
+    /// Takes over a content, unless it is the one read last.
+    pub(super) fn read(&mut self, document: Document<'_>, watch_labels: &[Box<str>], news: &mut News) {
+        let digest = digest(document.bytes);
+        if self.digest == Some(digest) {
+            return;
+        }
+        self.digest = Some(digest);
+        let parsed = match parse_list(document.format, document.bytes, watch_labels) {
+            Ok(parsed) => parsed,
+            Err(fault) => {
+                self.fault = Some(fault.to_string());
+                return;
+            }
+        };
+        self.fault = None;
+        news.refused += parsed.refused_pairs;
+        for line in parsed.refused {
+            news.tell(format!("{}: {line}", document.shown));
+        }
+        if parsed.entries != *self.list {
+            self.pairs = pairs_of(&parsed.entries);
+            self.replace(parsed.entries, news);
+        }
+    }
+
+    /// The document is gone, and its list with it.
+    pub(super) fn leave(mut self, shown: &str, news: &mut News) {
+        news.tell(format!(
+            "{shown}: is gone; its {} pairs leave the list",
+            self.pairs
+        ));
+        if !self.list.is_empty() {
+            self.replace(Vec::new(), news);
+        }
+    }
+
+    fn replace(&mut self, entries: Vec<Entry>, news: &mut News) {
+        news.changed = true;
+        news.replaced
+            .push(std::mem::replace(&mut self.list, Arc::new(entries)));
+    }
+
+    /// Ends a look: what went wrong in it, or what is wrong with the content; the log is told where that is new.
+    pub(super) fn end_look(&mut self, shown: &str, outcome: Result<(), String>, news: &mut News) {
+        let trouble = outcome.err().or_else(|| self.fault.clone());
+        if let Some(trouble) = &trouble {
+            news.trouble(format!("{shown}: {trouble}"));
+        }
+        if trouble == self.told {
+            return;
+        }
+        let kept = self.pairs;
+        news.tell(match &trouble {
+            Some(trouble) if kept > 0 => format!("{shown}: {trouble}; the {kept} pairs known before stay"),
+            Some(trouble) => format!("{shown}: {trouble}"),
+            None => format!("{shown}: can be read again"),
+        });
+        self.told = trouble;
+    }
+}
+
+/// How many pairs of task and user the entries hold.
+pub(super) fn pairs_of(entries: &[Entry]) -> u64 {
+    entries.iter().map(|entry| entry.users.len() as u64).sum()
+}
+
+fn digest(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
+}
