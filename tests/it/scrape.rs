@@ -17,13 +17,12 @@ const ACCEPT_GZIP: &str = "accept-encoding: gzip\r\n";
 
 /// Metrics that the contract does not promise from the start: they speak of trouble that a good run has not, or of
 /// sources that the configuration does not name.
-const CONDITIONAL: [&str; 6] = [
+const CONDITIONAL: [&str; 5] = [
     "timpush_api_failures_total",
     "timpush_api_drift_total",
     "timpush_series_overflow_total",
     "timpush_source_last_success_timestamp_seconds",
     "timpush_source_entries",
-    "timpush_ledger_quarantined_files",
 ];
 
 /// A lively town whose results a daemon is just learning.

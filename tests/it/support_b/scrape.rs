@@ -146,21 +146,29 @@ impl Family {
     }
 
     fn check_histogram(&self, name: &str) {
-        let mut sets: BTreeMap<Labels, (Vec<(f64, f64)>, Option<f64>, bool)> = BTreeMap::new();
+        let mut parts: BTreeMap<Labels, Parts> = BTreeMap::new();
         for sample in &self.samples {
             let mut labels = sample.labels.clone();
             let bound = labels.remove("le");
-            let set = sets.entry(labels).or_default();
+            let part = parts.entry(labels).or_default();
             match &sample.name[name.len()..] {
                 "_bucket" => {
                     let bound = bound.unwrap_or_else(|| panic!("a bucket without le: {sample:?}"));
-                    set.0.push((number(&bound), sample.value));
+                    part.buckets.push((number(&bound), sample.value));
                 }
-                "_count" => set.1 = Some(sample.value),
-                _ => set.2 = true,
+                "_count" => part.count = Some(sample.value),
+                _ => part.has_sum = true,
             }
         }
-        for (labels, (buckets, count, has_sum)) in sets {
+        for (
+            labels,
+            Parts {
+                buckets,
+                count,
+                has_sum,
+            },
+        ) in parts
+        {
             assert!(has_sum, "{name} {labels:?} has no sum");
             let rises = |two: &[(f64, f64)]| two[0].0 < two[1].0 && two[0].1 <= two[1].1;
             assert!(buckets.windows(2).all(rises), "{name} {labels:?}: {buckets:?}");
@@ -169,6 +177,15 @@ impl Family {
             assert_eq!(last, Some((f64::INFINITY, count)), "{name} {labels:?}");
         }
     }
+}
+
+/// What one histogram has shown so far.
+#[derive(Default)]
+struct Parts {
+    /// Upper bound and count, in the order of the page.
+    buckets: Vec<(f64, f64)>,
+    count: Option<f64>,
+    has_sum: bool,
 }
 
 fn number(text: &str) -> f64 {
