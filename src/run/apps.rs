@@ -14,11 +14,11 @@ use crate::api::client::Client;
 use crate::budget::Budget;
 use crate::config::App;
 use crate::ledger::Ledger;
-use crate::metrics::{AppMetrics, PushView, Refused};
-use crate::watch::feed::{Feed, Report};
+use crate::metrics::{AppMetrics, PushView};
+use crate::watch::feed::Feed;
 use crate::web::AppStatus;
 
-use super::clock::{StepWatch, wall_millis};
+use super::feeder::Feeder;
 use super::poller::{COMMANDS_CAP, Command, Poller, Tools};
 
 /// Where each app's slot file lies, below the storage folder.
@@ -159,7 +159,13 @@ impl Apps {
         let (commands, inbox) = mpsc::channel(COMMANDS_CAP);
         let poller = Poller::new(app.clone(), tools);
         let poller = tokio::spawn(poller.run(inbox, self.cancel.clone()));
-        let (feed, first) = self.feed(&app, feed, commands.clone(), metrics.clone());
+        let feeder = Feeder {
+            app: app.name.clone(),
+            feed,
+            commands: commands.clone(),
+            metrics: metrics.clone(),
+        };
+        let (feed, first) = self.start_feeder(feeder);
         self.members.insert(
             app.name.clone(),
             Member {
@@ -174,17 +180,10 @@ impl Apps {
         Ok(first)
     }
 
-    /// Starts the task that hands the lists of `feed` to the poller.
-    fn feed(
-        &mut self,
-        app: &App,
-        feed: Feed,
-        commands: mpsc::Sender<Command>,
-        metrics: Arc<AppMetrics>,
-    ) -> (AbortHandle, oneshot::Receiver<()>) {
-        let (done, first) = oneshot::channel();
-        let task = feed_lists(app.name.clone(), feed, commands, metrics, done);
-        (self.feeds.spawn(task), first)
+    /// Starts the task that feeds the poller.
+    fn start_feeder(&mut self, feeder: Feeder) -> (AbortHandle, oneshot::Receiver<()>) {
+        let (in_force, first) = oneshot::channel();
+        (self.feeds.spawn(feeder.run(in_force)), first)
     }
 
     async fn change(&mut self, app: App, feed: Feed) -> Option<oneshot::Receiver<()>> {
@@ -203,7 +202,13 @@ impl Apps {
             .send(Command::Configure(Box::new(app.clone())))
             .await;
         let (commands, metrics) = (member.commands.clone(), member.metrics.clone());
-        let (feed, first) = self.feed(&app, feed, commands, metrics);
+        let feeder = Feeder {
+            app: app.name.clone(),
+            feed,
+            commands,
+            metrics,
+        };
+        let (feed, first) = self.start_feeder(feeder);
         let member = self.members.get_mut(&app.name)?;
         member.feed = feed;
         member.app = app;
@@ -255,55 +260,5 @@ impl Apps {
                 tracing::error!(app = %name, %error, "poller ended badly");
             }
         }
-    }
-}
-
-/// Reads the sources when they are due and hands each change of the list to the poller.
-async fn feed_lists(
-    app: Arc<str>,
-    mut feed: Feed,
-    commands: mpsc::Sender<Command>,
-    metrics: Arc<AppMetrics>,
-    first: oneshot::Sender<()>,
-) {
-    let mut done = Some(first);
-    let mut clock = StepWatch::default();
-    loop {
-        feed.shift(clock.step());
-        let refreshed = feed.refresh(wall_millis()).await;
-        for report in &refreshed.reports {
-            tell_report(&app, report, &metrics);
-        }
-        if refreshed.changed || done.is_some() {
-            let list = Command::List {
-                entries: feed.lists(),
-                done: done.take(),
-            };
-            if commands.send(list).await.is_err() {
-                return; // The poller ended.
-            }
-        }
-        let Some(next_at) = feed.next_at() else { return };
-        let wait = u64::try_from(next_at.saturating_sub(wall_millis()))
-            .unwrap_or(0)
-            .clamp(LEAST_WAIT_MS, MOST_WAIT_MS);
-        tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
-    }
-}
-
-/// Between two looks at the sources, whatever a clock that was set says.
-const LEAST_WAIT_MS: u64 = 100;
-const MOST_WAIT_MS: u64 = 60_000;
-
-fn tell_report(app: &Arc<str>, report: &Report, metrics: &AppMetrics) {
-    metrics.set_source(&report.source, report.entries, report.last_success_at);
-    if report.refused > 0 {
-        metrics.pairs_refused(Refused::Invalid, report.refused);
-    }
-    for message in &report.messages {
-        tracing::warn!(%app, source = report.source, "{message}");
-    }
-    if let Some(error) = &report.error {
-        tracing::error!(%app, source = report.source, %error, "watch source failed; its last good list stays in force");
     }
 }

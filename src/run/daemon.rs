@@ -74,6 +74,14 @@ pub struct Daemon {
 pub struct Reloader(mpsc::Sender<Reload>);
 
 impl Reloader {
+    /// What `POST /-/reload` calls.
+    fn over_http(self) -> web::Reload {
+        Box::new(move || {
+            let reloader = self.clone();
+            Box::pin(async move { reloader.reload().await })
+        })
+    }
+
     /// Reloads and waits for its end.
     ///
     /// # Errors
@@ -105,13 +113,8 @@ impl Daemon {
         let exporter = exporter_metrics(&registry).map_err(start)?;
         let opened = open_ledger(&options.storage, &exporter).map_err(start)?;
         let (reload, reloads) = mpsc::channel(RELOADS_CAP);
-        let house = Arc::new(house(
-            &opened,
-            &registry,
-            &exporter,
-            &options,
-            Reloader(reload.clone()),
-        ));
+        let over_http = options.lifecycle.then(|| Reloader(reload.clone()).over_http());
+        let house = Arc::new(house(&opened, &registry, &exporter, over_http));
         let cancel = CancellationToken::new();
         let client = Client::new().map_err(|error| start(error.to_string()))?;
         let storage = options.storage.clone();
@@ -297,19 +300,14 @@ fn house(
     opened: &Opened,
     registry: &Registry,
     exporter: &ExporterMetrics,
-    options: &Options,
-    reloader: Reloader,
+    reload: Option<web::Reload>,
 ) -> House {
     let snapshot = opened.ledger.reader();
-    let reload: web::Reload = Box::new(move || {
-        let reloader = reloader.clone();
-        Box::pin(async move { reloader.reload().await })
-    });
     House::new(Fixtures {
         snapshot: Box::new(move || snapshot.load_full()),
         registry: registry.clone(),
         exporter: exporter.clone(),
-        reload: options.lifecycle.then_some(reload),
+        reload,
         limits: Limits::default(),
     })
 }

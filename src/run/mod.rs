@@ -3,6 +3,7 @@
 mod apps;
 pub mod clock;
 mod daemon;
+mod feeder;
 mod look;
 mod pairs;
 mod poller;

@@ -1,4 +1,4 @@
-//! What an app does about its failures: sign again, pause, probe. Pure, told the time.
+//! What an app does about its failures: sign again, pause, probe; pure, told the time.
 
 use std::time::Duration;
 

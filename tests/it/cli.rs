@@ -11,15 +11,13 @@ use crate::support_b::answers::{SAMPLE, now};
 use crate::support_b::town::FIRST_APP;
 use crate::support_b::{AppText, Daemon, Place, Town, get, until};
 
-/// Every flag of the contract.
-const FLAGS: [&str; 9] = [
+/// Every flag that there is.
+const FLAGS: [&str; 7] = [
     "--config.file",
     "--config.check",
     "--storage.path",
     "--web.listen-address",
-    "--web.config.file",
     "--web.enable-lifecycle",
-    "--web.enable-watch-api",
     "--log.level",
     "--log.format",
 ];
