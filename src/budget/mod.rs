@@ -32,6 +32,14 @@ impl Moment {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
+    /// This moment earlier by `by`.
+    pub fn before(self, by: Duration) -> Moment {
+        Moment(
+            self.0
+                .saturating_sub(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)),
+        )
+    }
+
     /// This moment later by `by`.
     pub fn after(self, by: Duration) -> Moment {
         Moment(
@@ -43,6 +51,15 @@ impl Moment {
 
 /// How far behind a start recorded by another process its request may arrive.
 const FOREIGN_TRANSIT: Duration = Duration::from_millis(100);
+
+/// What [`Budget::take`] came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// The start is taken; nothing may be sent before that moment.
+    Taken(Moment),
+    /// It is not; ask again then.
+    NotBefore(Moment),
+}
 
 /// The budget of one app: its pace, and the slot that outlives the process.
 #[derive(Debug)]
@@ -82,28 +99,28 @@ impl Budget {
         self.pace.earliest().max(self.foreign_until)
     }
 
-    /// Tries to take the next start now. `Ok(None)`: it is taken, and the caller must send at once and then call
-    /// [`Budget::sent`]. `Ok(Some(moment))`: not before then; ask again.
+    /// Tries to take the next start, which may lie up to `lead` ahead. Once it is taken the caller must send at its
+    /// moment and then call [`Budget::sent`].
     ///
     /// # Errors
     /// The slot file cannot be locked, read or written: no request may start, since the next process would not know.
-    pub fn take(&mut self) -> Result<Option<Moment>, SlotError> {
+    pub fn take(&mut self, lead: Duration) -> Result<Turn, SlotError> {
         let now = Moment::now();
         let earliest = self.earliest();
-        if now < earliest {
-            return Ok(Some(earliest));
+        if now.after(lead) < earliest {
+            return Ok(Turn::NotBefore(earliest));
         }
         if !self.slot.try_lock()? {
-            return Ok(Some(now.after(LOCK_RETRY)));
+            return Ok(Turn::NotBefore(now.after(LOCK_RETRY)));
         }
         let free_at = self.free_at(now)?;
         if now < free_at {
             self.slot.unlock()?;
             self.foreign_until = free_at;
-            return Ok(Some(free_at));
+            return Ok(Turn::NotBefore(free_at));
         }
         self.slot.write(slot::Phase::Taken, now)?;
-        Ok(None)
+        Ok(Turn::Taken(earliest))
     }
 
     /// Waits for the next start and takes it, as [`Budget::take`] does. Holds the slot while it waits, so that a daemon

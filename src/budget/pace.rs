@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use super::Moment;
 
-/// The share of an interval that may be spent on certainty: with the rest of the way it stays above 97 % of the rate.
-const CREDIT_SHARE: f64 = 0.024;
+/// The share of an interval that every start waits longer: small differences of the way are the rule.
+const MARGIN_SHARE: f64 = 0.013;
+/// The share of an interval that is saved up for great differences: both and what it takes to wake up stay below 3 %.
+const CREDIT_SHARE: f64 = 0.012;
 /// The most credit that is saved up, as a share of the interval; at least and at most the two durations below.
 const CREDIT_CAP_SHARE: f64 = 0.5;
 const LEAST_CREDIT_CAP: Duration = Duration::from_millis(100);
 const MOST_CREDIT_CAP: Duration = Duration::from_millis(250);
 /// The least excess that is waited for while there is no credit, as a share of the interval; none while it is full.
-const WORTH_SHARE: f64 = 0.2;
+const WORTH_SHARE: f64 = 0.05;
 /// Answers from which the quickest is taken as the way and work that every request needs.
 const QUICKEST_OF: u32 = 32;
 /// How much a rate-limit answer widens the pace.
@@ -25,8 +27,8 @@ const NARROW: f64 = 0.97;
 ///
 /// What must keep the spacing is not when requests leave but when they arrive. The quickest answer seen took the way
 /// there, the least work and the way back; when an answer takes longer, its request may have arrived later by just
-/// that excess. So a start counts from the request before plus the excess of its answer, and waits for that answer if
-/// it is not there yet. Waiting costs rate, so it is paid from a credit that grows by a small share of each interval;
+/// that excess. So a start counts from the request before plus a small margin plus what the excess of its answer is
+/// beyond the margin, and waits for that answer if it is not there yet. Waiting costs rate, so it is paid from a credit that grows by a small share of each interval;
 /// where the credit is used up, the start counts from the moment the request before was handed to the network.
 #[derive(Debug)]
 pub struct Pace {
@@ -128,7 +130,7 @@ impl Pace {
         let (interval, credit) = (self.interval().as_secs_f64(), self.credit_seconds);
         match &last.answer {
             Some(answer) => {
-                let excess = answer.excess.as_secs_f64();
+                let excess = answer.excess.as_secs_f64() - MARGIN_SHARE * interval;
                 let worth = WORTH_SHARE * interval * (1.0 - credit / self.credit_cap()).powi(2);
                 if excess > worth { excess.min(credit) } else { 0.0 }
             }
@@ -138,9 +140,9 @@ impl Pace {
         }
     }
 
-    /// When the next request might start if requests took no time to arrive.
+    /// When the next request might start if the way took all requests about the same time.
     fn without_care(&self, last: &Start) -> Moment {
-        last.sent_at.after(self.interval())
+        last.sent_at.after(self.interval().mul_f64(1.0 + MARGIN_SHARE))
     }
 
     /// A request was handed to the network at `at`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use timpush_exporter::api::client::{Client, Question, Upstream};
+use timpush_exporter::api::client::{Client, Departure, Question, Upstream};
 use timpush_exporter::budget::{Budget, Moment};
 use timpush_exporter::config::{self, App};
 use timpush_exporter::ledger::fold::delay_seconds;
@@ -63,7 +63,11 @@ async fn ask(app: &App, trace: &TraceFlags, flags: &Flags) -> Result<Trace, Stri
         task: &trace.task,
         user: &trace.user,
     };
-    let answer = client.ask(&upstream, question, &signed.text, sent).await;
+    let departure = Departure {
+        not_before: Moment::now(),
+        sent,
+    };
+    let answer = client.ask(&upstream, question, &signed.text, departure).await;
     // The slot is held to the end, so that no other start can fall short of this one.
     let sent_at = sending.await.unwrap_or_else(|_| Moment::now());
     budget.sent(sent_at).map_err(|error| text(&error))?;

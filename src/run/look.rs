@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::api::client::{Client, Failed, Question, Upstream};
+use crate::api::client::{Client, Departure, Failed, Question, Upstream};
 use crate::api::code::Action;
 use crate::budget::Moment;
 use crate::ledger::{Ledger, LedgerClosed, Sighting, Verdict};
@@ -49,7 +49,7 @@ pub(super) struct Looked {
 
 impl Poller {
     /// Starts the look at the pair that is next; the budget's slot is taken.
-    pub(super) fn look(&mut self, now: i64) {
+    pub(super) fn look(&mut self, not_before: Moment, now: i64) {
         let signed = match self.signer.current(now / 1000) {
             Ok(signed) => signed,
             Err(error) => return self.cannot_sign(&error, now),
@@ -66,7 +66,7 @@ impl Poller {
         self.tools.metrics.request_sent();
         tracing::debug!(app = %self.name, slot, "look");
         self.work
-            .spawn(async move { Done::Looked(task.run(sent, answered).await) });
+            .spawn(async move { Done::Looked(task.run(Departure { not_before, sent }, answered).await) });
     }
 
     fn next_task(&mut self, signed: Signed, now: i64) -> Option<(Slot, Task)> {
@@ -220,7 +220,7 @@ impl Poller {
 }
 
 impl Task {
-    async fn run(self, sent: oneshot::Sender<Moment>, answered: oneshot::Sender<Moment>) -> Looked {
+    async fn run(self, departure: Departure, answered: oneshot::Sender<Moment>) -> Looked {
         let began = Moment::now();
         let question = Question {
             task: &self.task,
@@ -228,7 +228,7 @@ impl Task {
         };
         let answer = self
             .client
-            .ask(&self.upstream, question, &self.signed.text, sent)
+            .ask(&self.upstream, question, &self.signed.text, departure)
             .await;
         let answered_at = Moment::now();
         let _ = answered.send(answered_at); // Of no use to the pace once a later request has started.

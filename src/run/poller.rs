@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::client::{Client, Upstream};
-use crate::budget::{Budget, Moment};
+use crate::budget::{Budget, Moment, Turn};
 use crate::config::App;
 use crate::ledger::{Ledger, LedgerClosed};
 use crate::metrics::{AppMetrics, PairStates};
@@ -29,6 +29,10 @@ use super::trouble::Trouble;
 pub const COMMANDS_CAP: usize = 8;
 /// Requests of one app that may be on their way at once: enough for any rate as long as answers come in time.
 const IN_FLIGHT_CAP: f64 = 256.0;
+/// Intervals of which [`LEAD`] is a share that counts.
+const QUICK_INTERVAL: Duration = Duration::from_millis(40);
+/// About what it takes to wake up, sign and reach the connection.
+const LEAD: Duration = Duration::from_micros(350);
 /// How often figures are refreshed and the clock and the credential looked at.
 const TICK: Duration = Duration::from_secs(1);
 /// How long the end of a poller waits for answers.
@@ -205,7 +209,15 @@ impl Poller {
         };
         let wait = Duration::from_millis(u64::try_from(due_at - now).unwrap_or(0));
         let due_at = Moment::now().after(wait);
-        Some(self.tools.budget.earliest().max(due_at).max(self.slot_retry_at))
+        let allowed_at = self.tools.budget.earliest().before(self.lead());
+        Some(allowed_at.max(due_at).max(self.slot_retry_at))
+    }
+
+    /// How much ahead of its moment a request is made ready: at high rates the way to the network would cost too much
+    /// of the rate.
+    fn lead(&self) -> Duration {
+        let quick = self.tools.budget.pace().interval() < QUICK_INTERVAL;
+        if quick { LEAD } else { Duration::ZERO }
     }
 
     fn in_flight_cap(&self) -> usize {
@@ -223,9 +235,10 @@ impl Poller {
         if !self.trouble.may_go_on(now) || self.schedule.due_count(now) == 0 {
             return;
         }
-        match self.tools.budget.take() {
-            Ok(None) => self.look(now),
-            Ok(Some(not_before)) => self.slot_retry_at = not_before,
+        let lead = self.lead();
+        match self.tools.budget.take(lead) {
+            Ok(Turn::Taken(moment)) => self.look(moment, now),
+            Ok(Turn::NotBefore(moment)) => self.slot_retry_at = moment.before(lead),
             Err(error) => self.slot_failed(&error),
         }
     }
