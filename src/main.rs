@@ -15,11 +15,7 @@ fn main() -> ExitCode {
             let help = !error.use_stderr();
             // Nothing is left to be done where not even this can be printed.
             let _ = error.print();
-            return if help {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::from(command::UNUSABLE)
-            };
+            return if help { ExitCode::SUCCESS } else { ExitCode::from(command::UNUSABLE) };
         }
     };
     command::log::start(flags.log_level, flags.log_format);

@@ -27,6 +27,8 @@ const IDLE: Duration = Duration::from_secs(15);
 pub const HOLD_CAP: Duration = Duration::from_micros(500);
 /// The longest word of the upstream's texts that is shown; longer ones may be tokens or signatures.
 const WORD_CAP_CHARS: usize = 24;
+/// The shortest piece of our signature that is left out wherever the upstream echoes it.
+const PIECE_CHARS: usize = 6;
 
 /// Whom to ask, and as whom.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,10 +106,7 @@ impl Client {
                 .user_agent(concat!("timpush_exporter/", env!("CARGO_PKG_VERSION")))
         };
         let error = |e: reqwest::Error| ClientError(chain(&e));
-        Ok(Client {
-            tls: base().build().map_err(error)?,
-            plain: base().no_proxy().build().map_err(error)?,
-        })
+        Ok(Client { tls: base().build().map_err(error)?, plain: base().no_proxy().build().map_err(error)? })
     }
 
     /// Asks `question`, signed with `usersig`.
@@ -121,11 +120,21 @@ impl Client {
         usersig: &SecretString,
         departure: Departure,
     ) -> Result<Answer, Failed> {
-        let client = if upstream.endpoint.starts_with("https:") {
-            &self.tls
-        } else {
-            &self.plain
-        };
+        let asked = self.exchange(upstream, question, usersig, departure).await;
+        asked.map_err(|failed| Failed {
+            detail: plain_words(&failed.detail, usersig.expose_secret()),
+            ..failed
+        })
+    }
+
+    async fn exchange(
+        &self,
+        upstream: &Upstream,
+        question: Question<'_>,
+        usersig: &SecretString,
+        departure: Departure,
+    ) -> Result<Answer, Failed> {
+        let client = if upstream.endpoint.starts_with("https:") { &self.tls } else { &self.plain };
         let exchange = async {
             let response = client
                 .post(url(upstream, usersig))
@@ -137,38 +146,25 @@ impl Client {
             let status = response.status().as_u16();
             if status != 200 {
                 let detail = "the upstream answered with that HTTP status".to_owned();
-                return Err(Failed {
-                    failure: classify_http(status),
-                    detail,
-                });
+                return Err(Failed { failure: classify_http(status), detail });
             }
             read_body(response).await
         };
         let body = tokio::time::timeout(upstream.timeout, exchange)
             .await
             .unwrap_or_else(|_| Err(timed_out(upstream.timeout)))?;
-        let answer = Answer::parse(&body).map_err(|malformed| Failed {
-            failure: Failure::MALFORMED,
-            detail: malformed.to_string(),
-        })?;
+        let answer = Answer::parse(&body)
+            .map_err(|malformed| Failed { failure: Failure::MALFORMED, detail: malformed.to_string() })?;
         if answer.success {
             return Ok(answer);
         }
-        Err(Failed {
-            failure: classify(answer.code),
-            detail: plain_words(&answer.error_info),
-        })
+        Err(Failed { failure: classify(answer.code), detail: answer.error_info })
     }
 }
 
 /// The address with the signature in it: made for one request, never kept, never shown.
 fn url(upstream: &Upstream, usersig: &SecretString) -> String {
-    let Upstream {
-        endpoint,
-        sdk_app_id,
-        admin,
-        ..
-    } = upstream;
+    let Upstream { endpoint, sdk_app_id, admin, .. } = upstream;
     let random = fastrand::u32(..);
     let admin = percent_encode(admin);
     let usersig = percent_encode(usersig.expose_secret());
@@ -196,10 +192,7 @@ async fn read_body(mut response: reqwest::Response) -> Result<Vec<u8>, Failed> {
     while let Some(chunk) = response.chunk().await.map_err(|error| of_transport(&error))? {
         if body.len() + chunk.len() > ANSWER_CAP_BYTES {
             let detail = format!("the answer is larger than {ANSWER_CAP_BYTES} bytes");
-            return Err(Failed {
-                failure: Failure::MALFORMED,
-                detail,
-            });
+            return Err(Failed { failure: Failure::MALFORMED, detail });
         }
         body.extend_from_slice(&chunk);
     }
@@ -207,23 +200,13 @@ async fn read_body(mut response: reqwest::Response) -> Result<Vec<u8>, Failed> {
 }
 
 fn timed_out(timeout: Duration) -> Failed {
-    Failed {
-        failure: Failure::TIMEOUT,
-        detail: format!("no answer within {} ms", timeout.as_millis()),
-    }
+    Failed { failure: Failure::TIMEOUT, detail: format!("no answer within {} ms", timeout.as_millis()) }
 }
 
 /// What reqwest says, without the URL, which holds the signature.
 fn of_transport(error: &reqwest::Error) -> Failed {
-    let failure = if error.is_timeout() {
-        Failure::TIMEOUT
-    } else {
-        Failure::CONNECT
-    };
-    Failed {
-        failure,
-        detail: chain(error),
-    }
+    let failure = if error.is_timeout() { Failure::TIMEOUT } else { Failure::CONNECT };
+    Failed { failure, detail: chain(error) }
 }
 
 /// The causes of an error, outermost left out: reqwest's own words name the URL there.
@@ -240,11 +223,12 @@ fn chain(error: &reqwest::Error) -> String {
     if words.is_empty() {
         words.push("the exchange broke off".to_owned());
     }
-    plain_words(&words.join(": "))
+    words.join(": ")
 }
 
-/// A text of the upstream with every run of ASCII left out that is long enough to be a token, a key or a signature.
-fn plain_words(text: &str) -> String {
+/// A text for the log: without every run of ASCII that is long enough to be a token, a key or a signature, and without
+/// every piece of our own `secret`.
+fn plain_words(text: &str, secret: &str) -> String {
     let mut plain = String::new();
     let mut run = String::new();
     for c in text.chars().chain([' ']) {
@@ -252,16 +236,19 @@ fn plain_words(text: &str) -> String {
             run.push(c);
             continue;
         }
-        plain.push_str(if run.len() > WORD_CAP_CHARS {
-            "[left out]"
-        } else {
-            &run
-        });
+        let leaves_out = run.len() > WORD_CAP_CHARS || holds_piece(&run, secret);
+        plain.push_str(if leaves_out { "[left out]" } else { &run });
         run.clear();
         plain.push(c);
     }
     plain.pop(); // The blank that ended the last run.
     plain
+}
+
+/// True if a piece of `secret` as long as [`PIECE_CHARS`] stands in the ASCII text `word`.
+fn holds_piece(word: &str, secret: &str) -> bool {
+    let pieces = word.as_bytes().windows(PIECE_CHARS);
+    pieces.filter_map(|piece| std::str::from_utf8(piece).ok()).any(|piece| secret.contains(piece))
 }
 
 /// The request's body, which tells when the connection takes it: then the head is being written, too.
@@ -273,10 +260,7 @@ struct Leaving {
 impl Leaving {
     fn new(question: Question<'_>, departure: Departure) -> Leaving {
         let text = json!({ "TaskID": question.task, "UserID": question.user }).to_string();
-        Leaving {
-            bytes: Some(text.into()),
-            departure: Some(departure),
-        }
+        Leaving { bytes: Some(text.into()), departure: Some(departure) }
     }
 }
 
@@ -314,9 +298,10 @@ mod tests {
     #[test]
     fn long_words_of_the_upstream_are_left_out() {
         let text = "verify failed for usersig=eJyrVgrxCdYrSy1SslJQMtIzUNJRAItkpqTm of admin";
-        assert_eq!(plain_words(text), "verify failed for [left out] of admin");
+        assert_eq!(plain_words(text, ""), "verify failed for [left out] of admin");
+        assert_eq!(plain_words("cut off at eJyrVgr", "eJyrVgrxCdYrSy1"), "cut off at [left out]");
         assert_eq!(
-            plain_words("签名错误，请检查签名 70003"),
+            plain_words("签名错误，请检查签名 70003", "eJyrVgrxCdYrSy1"),
             "签名错误，请检查签名 70003"
         );
     }
@@ -335,10 +320,6 @@ mod tests {
                       &usersig=eJx*a-b_";
         assert_eq!(start, manual);
         let number: u32 = random.strip_suffix("&contenttype=json").unwrap().parse().unwrap();
-        assert_ne!(
-            address,
-            url(&upstream, &SecretString::from("eJx*a-b_".to_owned())),
-            "{number} is random"
-        );
+        assert_ne!(address, url(&upstream, &SecretString::from("eJx*a-b_".to_owned())), "{number} is random");
     }
 }

@@ -123,11 +123,7 @@ impl Failure {
     pub const MALFORMED: Failure = Failure::without_code(Kind::Malformed);
 
     const fn without_code(kind: Kind) -> Failure {
-        Failure {
-            kind,
-            code: None,
-            action: Action::Retry,
-        }
+        Failure { kind, code: None, action: Action::Retry }
     }
 }
 
@@ -135,18 +131,9 @@ impl Failure {
 pub fn classify(code: i64) -> Failure {
     let (kind, action) = match TABLE.binary_search_by_key(&code, |row| row.0) {
         Ok(at) => (TABLE[at].1, TABLE[at].2),
-        Err(_) => (
-            Kind::Unknown,
-            Action::RetryLate {
-                at_least: UNKNOWN_WAIT,
-            },
-        ),
+        Err(_) => (Kind::Unknown, Action::RetryLate { at_least: UNKNOWN_WAIT }),
     };
-    Failure {
-        kind,
-        code: Some(code),
-        action,
-    }
+    Failure { kind, code: Some(code), action }
 }
 
 /// The failure that an HTTP status other than 200 stands for (domain sheet, section 6.4).
@@ -159,11 +146,7 @@ pub fn classify_http(status: u16) -> Failure {
         408 | 500..=599 => Action::Retry,
         _ => STOP,
     };
-    Failure {
-        kind: Kind::Http,
-        code: Some(i64::from(status)),
-        action,
-    }
+    Failure { kind: Kind::Http, code: Some(i64::from(status)), action }
 }
 
 const STOP: Action = Action::Stop;
@@ -341,11 +324,7 @@ mod tests {
             (403, STOP),
             (600, STOP),
         ] {
-            let expected = Failure {
-                kind: Kind::Http,
-                code: Some(i64::from(status)),
-                action,
-            };
+            let expected = Failure { kind: Kind::Http, code: Some(i64::from(status)), action };
             assert_eq!(classify_http(status), expected);
         }
     }

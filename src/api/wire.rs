@@ -106,9 +106,7 @@ impl Answer {
         };
         let mut reader = Reader::default();
         reader.know(answer, ANSWER_KEYS);
-        let code = reader
-            .number(answer, "ErrorCode")
-            .or_else(|| reader.number(answer, "ResultCode"));
+        let code = reader.number(answer, "ErrorCode").or_else(|| reader.number(answer, "ResultCode"));
         let code = code.ok_or(Malformed::NoCode)?;
         let accepted = match reader.text(answer, "ActionStatus") {
             Some(status) => status.eq_ignore_ascii_case("OK"),
@@ -118,30 +116,15 @@ impl Answer {
             }
         };
         let error_info = reader.info(answer, "ErrorInfo", None);
-        let error_info = if error_info.is_empty() {
-            reader.info(answer, "ResultInfo", None)
-        } else {
-            error_info
-        };
+        let error_info =
+            if error_info.is_empty() { reader.info(answer, "ResultInfo", None) } else { error_info };
         let instances = reader.instances(answer);
-        Ok(Answer {
-            success: accepted && code == 0,
-            code,
-            error_info,
-            instances,
-            drift: reader.drift,
-        })
+        Ok(Answer { success: accepted && code == 0, code, error_info, instances, drift: reader.drift })
     }
 }
 
-const ANSWER_KEYS: &[&str] = &[
-    "ActionStatus",
-    "ErrorCode",
-    "ErrorInfo",
-    "InstanceTrace",
-    "ResultCode",
-    "ResultInfo",
-];
+const ANSWER_KEYS: &[&str] =
+    &["ActionStatus", "ErrorCode", "ErrorInfo", "InstanceTrace", "ResultCode", "ResultInfo"];
 const INSTANCE_KEYS: &[&str] = &[
     "InstanceId",
     "PushTime",
@@ -199,11 +182,7 @@ impl Reader {
         if elements.len() > MAX_INSTANCES {
             self.note(Drift::Cut);
         }
-        elements
-            .iter()
-            .take(MAX_INSTANCES)
-            .filter_map(|element| self.instance(element))
-            .collect()
+        elements.iter().take(MAX_INSTANCES).filter_map(|element| self.instance(element)).collect()
     }
 
     fn instance(&mut self, element: &Value) -> Option<Instance> {
@@ -212,10 +191,7 @@ impl Reader {
             return None;
         };
         self.know(element, INSTANCE_KEYS);
-        let token = element
-            .get("Token")
-            .and_then(Value::as_str)
-            .filter(|token| !token.is_empty());
+        let token = element.get("Token").and_then(Value::as_str).filter(|token| !token.is_empty());
         let im = self.object(element, "IMCommitStat", IM_KEYS);
         let offline = self.object(element, "OfflinePushStat", OFFLINE_KEYS);
         let online = self.object(element, "OnlinePushStat", ONLINE_KEYS);
@@ -321,11 +297,7 @@ fn whole(number: f64) -> Option<i64> {
 /// At most `limit` characters with spaces for control characters, and whether that is all of the text.
 fn clean(text: &str, limit: usize) -> (String, bool) {
     let mut chars = text.chars();
-    let kept = chars
-        .by_ref()
-        .take(limit)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let kept = chars.by_ref().take(limit).map(|c| if c.is_control() { ' ' } else { c }).collect();
     (kept, chars.next().is_none())
 }
 

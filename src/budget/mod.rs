@@ -34,18 +34,12 @@ impl Moment {
 
     /// This moment earlier by `by`.
     pub fn before(self, by: Duration) -> Moment {
-        Moment(
-            self.0
-                .saturating_sub(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)),
-        )
+        Moment(self.0.saturating_sub(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
     }
 
     /// This moment later by `by`.
     pub fn after(self, by: Duration) -> Moment {
-        Moment(
-            self.0
-                .saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)),
-        )
+        Moment(self.0.saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
     }
 }
 
@@ -77,11 +71,7 @@ impl Budget {
     /// The slot file cannot be created or read.
     pub fn open(folder: &Path, app: &str, requests_per_second: f64) -> Result<Budget, SlotError> {
         let slot = Slot::open(folder, app)?;
-        Ok(Budget {
-            pace: Pace::new(requests_per_second),
-            slot,
-            foreign_until: Moment::default(),
-        })
+        Ok(Budget { pace: Pace::new(requests_per_second), slot, foreign_until: Moment::default() })
     }
 
     /// The pace of this process.

@@ -88,13 +88,8 @@ impl Pace {
     /// A pace of `requests_per_second`, which must be positive.
     pub fn new(requests_per_second: f64) -> Pace {
         let base = Duration::from_secs_f64(1.0 / requests_per_second);
-        let mut pace = Pace {
-            base,
-            width: 1.0,
-            last: None,
-            credit_seconds: 0.0,
-            quickest: Quickest::default(),
-        };
+        let mut pace =
+            Pace { base, width: 1.0, last: None, credit_seconds: 0.0, quickest: Quickest::default() };
         pace.credit_seconds = pace.credit_cap();
         pace
     }
@@ -120,8 +115,7 @@ impl Pace {
         let Some(last) = &self.last else {
             return Moment::default();
         };
-        self.without_care(last)
-            .after(Duration::from_secs_f64(self.care_seconds(last)))
+        self.without_care(last).after(Duration::from_secs_f64(self.care_seconds(last)))
     }
 
     /// How long to wait beyond the interval. Small excesses are common and seldom harm, great ones are rare: the less
@@ -150,10 +144,7 @@ impl Pace {
         if let Some(last) = &self.last {
             self.credit_seconds = self.credit_after(last, at);
         }
-        self.last = Some(Start {
-            sent_at: at,
-            answer: None,
-        });
+        self.last = Some(Start { sent_at: at, answer: None });
     }
 
     /// The credit left after a start at `at`, with what the interval has earned.
@@ -163,15 +154,8 @@ impl Pace {
             return self.credit_seconds; // So late for lack of work.
         }
         let waste = at.since(plain).as_secs_f64();
-        let unanswered = last
-            .answer
-            .as_ref()
-            .map_or(waste, |answer| answer.at.since(plain).as_secs_f64());
-        let care = self
-            .care_seconds(last)
-            .max(unanswered)
-            .min(waste)
-            .min(self.credit_seconds);
+        let unanswered = last.answer.as_ref().map_or(waste, |answer| answer.at.since(plain).as_secs_f64());
+        let care = self.care_seconds(last).max(unanswered).min(waste).min(self.credit_seconds);
         let earned = CREDIT_SHARE * interval.as_secs_f64();
         // A machine that wakes us late every time must not use up all that care may cost.
         let late = (waste - care).min(earned / 2.0);
@@ -199,10 +183,7 @@ impl Pace {
     }
 
     fn credit_cap(&self) -> f64 {
-        let cap = self
-            .base
-            .mul_f64(CREDIT_CAP_SHARE)
-            .clamp(LEAST_CREDIT_CAP, MOST_CREDIT_CAP);
+        let cap = self.base.mul_f64(CREDIT_CAP_SHARE).clamp(LEAST_CREDIT_CAP, MOST_CREDIT_CAP);
         cap.as_secs_f64()
     }
 }

@@ -83,26 +83,10 @@ impl Slot {
     pub fn open(folder: &Path, app: &str) -> Result<Slot, SlotError> {
         let path = folder.join(format!("{app}.slot"));
         let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.map_err(|source| SlotError {
-            path: folder.to_owned(),
-            source,
-        })?;
-        let options = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path);
-        let file = options.map_err(|source| SlotError {
-            path: path.clone(),
-            source,
-        })?;
-        Ok(Slot {
-            file,
-            path,
-            boot: boot_id(),
-            writer: fastrand::u64(..),
-        })
+        made.map_err(|source| SlotError { path: folder.to_owned(), source })?;
+        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let file = options.map_err(|source| SlotError { path: path.clone(), source })?;
+        Ok(Slot { file, path, boot: boot_id(), writer: fastrand::u64(..) })
     }
 
     /// True if this process wrote the record.
@@ -140,11 +124,9 @@ impl Slot {
             _ => return Ok(Found::Unreadable),
         };
         match (at.parse(), writer.parse()) {
-            (Ok(at), Ok(writer)) if boot == self.boot => Ok(Found::Record(Record {
-                phase,
-                at: Moment(at),
-                writer,
-            })),
+            (Ok(at), Ok(writer)) if boot == self.boot => {
+                Ok(Found::Record(Record { phase, at: Moment(at), writer }))
+            }
             (Ok(_), Ok(_)) => Ok(Found::OtherBoot),
             _ => Ok(Found::Unreadable),
         }
@@ -162,27 +144,15 @@ impl Slot {
     pub(super) fn read_pause(&self) -> Result<Option<Pause>, SlotError> {
         let line = self.read_line(1)?.unwrap_or_default();
         let mut words = line.split_whitespace();
-        let resume_at = words
-            .next()
-            .and_then(|word| word.parse().ok())
-            .filter(|at| *at > 0);
-        Ok(resume_at.map(|resume_at| Pause {
-            resume_at,
-            fixed: words.next() == Some(FIXED),
-        }))
+        let resume_at = words.next().and_then(|word| word.parse().ok()).filter(|at| *at > 0);
+        Ok(resume_at.map(|resume_at| Pause { resume_at, fixed: words.next() == Some(FIXED) }))
     }
 
     pub(super) fn write_pause(&self, pause: Option<Pause>) -> Result<(), SlotError> {
         let text = match pause {
             None => "0".to_owned(),
-            Some(Pause {
-                resume_at,
-                fixed: true,
-            }) => format!("{resume_at} {FIXED}"),
-            Some(Pause {
-                resume_at,
-                fixed: false,
-            }) => resume_at.to_string(),
+            Some(Pause { resume_at, fixed: true }) => format!("{resume_at} {FIXED}"),
+            Some(Pause { resume_at, fixed: false }) => resume_at.to_string(),
         };
         self.write_line(1, &text)
     }
@@ -193,26 +163,19 @@ impl Slot {
         let read = self.file.read_at(&mut bytes, line * LINE_BYTES as u64);
         match read.map_err(|source| self.error(source))? {
             n if bytes[..n].iter().all(|byte| *byte == 0) => Ok(None),
-            n => Ok(Some(
-                std::str::from_utf8(&bytes[..n]).unwrap_or_default().to_owned(),
-            )),
+            n => Ok(Some(std::str::from_utf8(&bytes[..n]).unwrap_or_default().to_owned())),
         }
     }
 
     fn write_line(&self, line: u64, text: &str) -> Result<(), SlotError> {
         let width = LINE_BYTES - 1;
         let padded = format!("{text:<width$}\n");
-        let written = self
-            .file
-            .write_all_at(padded.as_bytes(), line * LINE_BYTES as u64);
+        let written = self.file.write_all_at(padded.as_bytes(), line * LINE_BYTES as u64);
         written.map_err(|source| self.error(source))
     }
 
     fn error(&self, source: io::Error) -> SlotError {
-        SlotError {
-            path: self.path.clone(),
-            source,
-        }
+        SlotError { path: self.path.clone(), source }
     }
 }
 

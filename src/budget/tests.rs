@@ -42,10 +42,7 @@ fn gaps(rate: f64, latencies: &[f64]) -> Vec<f64> {
 #[test]
 fn at_first_every_answer_is_waited_for() {
     let gaps = gaps(1.0, &[0.020, 0.030]);
-    assert!(
-        (gaps[0] - 1.020).abs() < 1e-6 && (gaps[1] - 1.030).abs() < 1e-6,
-        "{gaps:?}"
-    );
+    assert!((gaps[0] - 1.020).abs() < 1e-6 && (gaps[1] - 1.030).abs() < 1e-6, "{gaps:?}");
 }
 
 #[test]
@@ -53,19 +50,13 @@ fn later_only_what_an_answer_took_beyond_the_quickest_is_waited_for() {
     let mut latencies = vec![0.040; 40];
     latencies.extend([0.080, 0.040]);
     let gaps = gaps(1.0, &latencies);
-    assert!(
-        gaps[39] < 1.014 && (gaps[40] - 1.040).abs() < 1e-6,
-        "{:?}",
-        &gaps[38..]
-    );
+    assert!(gaps[39] < 1.014 && (gaps[40] - 1.040).abs() < 1e-6, "{:?}", &gaps[38..]);
 }
 
 #[test]
 fn a_request_that_arrives_late_does_not_bring_the_next_one_close() {
     // The way there takes 1 ms, now and then 30 ms more: the receiver's clock must not see a short gap.
-    let way: Vec<f64> = (0..400)
-        .map(|i| if i % 50 == 49 { 0.031 } else { 0.001 })
-        .collect();
+    let way: Vec<f64> = (0..400).map(|i| if i % 50 == 49 { 0.031 } else { 0.001 }).collect();
     let latencies: Vec<f64> = way.iter().map(|there| there + 0.001).collect();
     let gaps = gaps(20.0, &latencies);
     for (i, gap) in gaps.iter().enumerate().take(399) {
@@ -184,10 +175,7 @@ fn a_pause_outlives_the_process() {
     let mut first = slow(folder.path());
     assert_eq!(first.kept_pause().unwrap(), None);
     for fixed in [true, false] {
-        let pause = Some(Pause {
-            resume_at: 1_800_000_000,
-            fixed,
-        });
+        let pause = Some(Pause { resume_at: 1_800_000_000, fixed });
         first.keep_pause(pause).unwrap();
         assert_eq!(slow(folder.path()).kept_pause().unwrap(), pause);
     }

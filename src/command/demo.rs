@@ -49,10 +49,7 @@ async fn prepared(flags: &DemoFlags, storage: Option<&Path>) -> Result<ExitCode,
         println!("status page  http://{address}/");
         println!("metrics      http://{address}/metrics");
     }
-    println!(
-        "upstream     {} (simulated; what it handed out: /sim/account)",
-        simulator.url()
-    );
+    println!("upstream     {} (simulated; what it handed out: /sim/account)", simulator.url());
     println!("The first failures show within a minute. Stop with Ctrl-C.");
     let ended = daemon.run(serve::stopped()).await;
     simulator.stop().await;
@@ -97,8 +94,5 @@ fn write_config(
         rate: flags.rate,
         key_file: "demo.key",
     };
-    write(
-        config_file,
-        &format!("apps:\n{}", app_config(&app, &simulator.url(), &pairs)),
-    )
+    write(config_file, &format!("apps:\n{}", app_config(&app, &simulator.url(), &pairs)))
 }

@@ -14,12 +14,7 @@ use timpush_exporter::config::{MAX_REQUESTS_PER_SECOND, MIN_REQUESTS_PER_SECOND}
 #[command(version, name = "timpush_exporter")]
 pub struct Flags {
     /// The apps and their watch lists; see config.example.yaml
-    #[arg(
-        long = "config.file",
-        default_value = "config.yaml",
-        global = true,
-        value_name = "FILE"
-    )]
+    #[arg(long = "config.file", default_value = "config.yaml", global = true, value_name = "FILE")]
     pub config_file: PathBuf,
 
     /// Check the configuration: print every fault, or a summary with the capacity of each app; serve nothing
@@ -39,21 +34,11 @@ pub struct Flags {
     pub lifecycle: bool,
 
     /// Least severe messages to log
-    #[arg(
-        long = "log.level",
-        default_value = "info",
-        global = true,
-        value_name = "LEVEL"
-    )]
+    #[arg(long = "log.level", default_value = "info", global = true, value_name = "LEVEL")]
     pub log_level: LogLevel,
 
     /// Form of the log lines
-    #[arg(
-        long = "log.format",
-        default_value = "logfmt",
-        global = true,
-        value_name = "FORMAT"
-    )]
+    #[arg(long = "log.format", default_value = "logfmt", global = true, value_name = "FORMAT")]
     pub log_format: LogFormat,
 
     #[command(subcommand)]
@@ -172,13 +157,7 @@ fn positive(text: &str) -> Result<f64, String> {
 fn rate(text: &str) -> Result<f64, String> {
     let allowed = MIN_REQUESTS_PER_SECOND..=MAX_REQUESTS_PER_SECOND;
     let number = positive(text).ok().filter(|n| allowed.contains(n));
-    number.ok_or_else(|| {
-        format!(
-            "a number from {} to {} would be right",
-            allowed.start(),
-            allowed.end()
-        )
-    })
+    number.ok_or_else(|| format!("a number from {} to {} would be right", allowed.start(), allowed.end()))
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

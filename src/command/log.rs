@@ -24,10 +24,8 @@ pub fn start(level: LogLevel, format: LogFormat) {
             registry.with(layer).init();
         }
         LogFormat::Json => {
-            let layer = tracing_subscriber::fmt::layer()
-                .json()
-                .flatten_event(true)
-                .with_writer(std::io::stderr);
+            let layer =
+                tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
             registry.with(layer).init();
         }
     }

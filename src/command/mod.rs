@@ -77,30 +77,11 @@ pub fn usersig(name: &str, flags: &Flags) -> ExitCode {
 }
 
 fn signer(app: &App) -> Signer {
-    Signer::new(
-        Identity {
-            sdk_app_id: app.sdk_app_id,
-            admin: app.admin.clone(),
-        },
-        app.credential.clone(),
-    )
+    Signer::new(Identity { sdk_app_id: app.sdk_app_id, admin: app.admin.clone() }, app.credential.clone())
 }
 
 fn app_named<'a>(config: &'a Config, name: &str) -> Result<&'a App, String> {
-    let names = || {
-        config
-            .apps
-            .iter()
-            .map(|app| app.name.as_ref())
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
+    let names = || config.apps.iter().map(|app| app.name.as_ref()).collect::<Vec<_>>().join(", ");
     let found = config.apps.iter().find(|app| *app.name == *name);
-    found.ok_or_else(|| {
-        format!(
-            "--app: {} has no app {name:?}; it has {}",
-            config.file.display(),
-            names()
-        )
-    })
+    found.ok_or_else(|| format!("--app: {} has no app {name:?}; it has {}", config.file.display(), names()))
 }

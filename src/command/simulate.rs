@@ -24,18 +24,11 @@ pub async fn run(flags: &SimulateFlags) -> ExitCode {
     let ids: Vec<u64> = (flags.sdk_app_id..).take(flags.apps as usize).collect();
     let options = Options {
         // Only the pairs are wanted: a simulator may be running there.
-        listen: if flags.print_config {
-            ([127, 0, 0, 1], 0).into()
-        } else {
-            flags.listen
-        },
+        listen: if flags.print_config { ([127, 0, 0, 1], 0).into() } else { flags.listen },
         seed: flags.seed,
         speed: flags.speed,
         requests_per_second: flags.rate,
-        apps: ids
-            .iter()
-            .map(|id| Account::new(*id, &flags.admin, &key))
-            .collect(),
+        apps: ids.iter().map(|id| Account::new(*id, &flags.admin, &key)).collect(),
         town: TownOptions {
             tasks: flags.tasks,
             users_per_task: flags.users,
@@ -49,10 +42,8 @@ pub async fn run(flags: &SimulateFlags) -> ExitCode {
         Err(error) => return failed(&format!("{}: {error}", flags.listen)),
     };
     if flags.print_config {
-        let secret = flags
-            .secret_key_file
-            .as_ref()
-            .map_or("demo.key".into(), |path| path.display().to_string());
+        let secret =
+            flags.secret_key_file.as_ref().map_or("demo.key".into(), |path| path.display().to_string());
         println!("apps:");
         for id in ids {
             let app = AppText {
@@ -62,19 +53,12 @@ pub async fn run(flags: &SimulateFlags) -> ExitCode {
                 rate: flags.rate,
                 key_file: &secret,
             };
-            print!(
-                "{}",
-                app_config(&app, &format!("http://{}", flags.listen), &simulator.pairs(id))
-            );
+            print!("{}", app_config(&app, &format!("http://{}", flags.listen), &simulator.pairs(id)));
         }
         simulator.stop().await;
         return ExitCode::SUCCESS;
     }
-    println!(
-        "upstream {}, its own account at {}/sim/account",
-        simulator.url(),
-        simulator.url()
-    );
+    println!("upstream {}, its own account at {}/sim/account", simulator.url(), simulator.url());
     let stopped = stop_signal().await;
     simulator.stop().await;
     match stopped {
@@ -94,13 +78,7 @@ pub struct AppText<'a> {
 
 /// An entry of `apps` that watches `pairs` of the simulator at `url`.
 pub fn app_config(app: &AppText<'_>, url: &str, pairs: &[Pair]) -> String {
-    let AppText {
-        name,
-        admin,
-        id,
-        rate,
-        key_file,
-    } = app;
+    let AppText { name, admin, id, rate, key_file } = app;
     let mut tasks: BTreeMap<&str, Vec<&Pair>> = BTreeMap::new();
     for pair in pairs {
         tasks.entry(&pair.task).or_default().push(pair);

@@ -47,9 +47,7 @@ async fn ask(app: &App, trace: &TraceFlags, flags: &Flags) -> Result<Trace, Stri
         ));
     }
     let client = Client::new().map_err(|error| text(&error))?;
-    let signed = signer(app)
-        .current(wall_seconds())
-        .map_err(|error| text(&error))?;
+    let signed = signer(app).current(wall_seconds()).map_err(|error| text(&error))?;
     let upstream = Upstream {
         endpoint: app.endpoint.clone(),
         sdk_app_id: app.sdk_app_id,
@@ -59,14 +57,8 @@ async fn ask(app: &App, trace: &TraceFlags, flags: &Flags) -> Result<Trace, Stri
     let (sent, sending) = oneshot::channel();
     tell_wait(app);
     budget.wait_and_take().await.map_err(|error| text(&error))?;
-    let question = Question {
-        task: &trace.task,
-        user: &trace.user,
-    };
-    let departure = Departure {
-        not_before: Moment::now(),
-        sent,
-    };
+    let question = Question { task: &trace.task, user: &trace.user };
+    let departure = Departure { not_before: Moment::now(), sent };
     let answer = client.ask(&upstream, question, &signed.text, departure).await;
     // The slot is held to the end, so that no other start can fall short of this one.
     let sent_at = sending.await.unwrap_or_else(|_| Moment::now());
@@ -87,8 +79,7 @@ fn tell_wait(app: &App) {
 }
 
 fn time(at: Option<i64>) -> Value {
-    at.and_then(|at| jiff::Timestamp::from_second(at).ok())
-        .map_or(Value::Null, |at| at.to_string().into())
+    at.and_then(|at| jiff::Timestamp::from_second(at).ok()).map_or(Value::Null, |at| at.to_string().into())
 }
 
 fn in_json(trace: &Trace) -> Value {
@@ -126,22 +117,13 @@ fn in_table(trace: &Trace) -> String {
                 not in its audience, or it is older than seven days.\n"
             .to_owned();
     }
-    trace
-        .devices
-        .iter()
-        .map(device_table)
-        .collect::<Vec<_>>()
-        .join("\n")
+    trace.devices.iter().map(device_table).collect::<Vec<_>>().join("\n")
 }
 
 fn device_table(device: &Device) -> String {
     let mut text = format!(
         "device {}  platform {}  notifications {}  pushed {}\n",
-        if device.instance.is_empty() {
-            "(no id)"
-        } else {
-            &device.instance
-        },
+        if device.instance.is_empty() { "(no id)" } else { &device.instance },
         device.platform_on(device.route()),
         device.notifications.as_str(),
         time(device.pushed_at).as_str().unwrap_or("at an unknown time"),
@@ -150,10 +132,7 @@ fn device_table(device: &Device) -> String {
     let shown = |route: &Route| *route == device.route() || device.leaves.iter().any(|l| l.route == *route);
     for route in Route::ALL.into_iter().filter(shown) {
         for stage in route.stages() {
-            let leaf = device
-                .leaves
-                .iter()
-                .find(|leaf| leaf.route == route && leaf.stage == *stage);
+            let leaf = device.leaves.iter().find(|leaf| leaf.route == route && leaf.stage == *stage);
             text.push_str(&stage_line(device, route, stage.as_str(), leaf));
         }
     }

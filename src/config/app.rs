@@ -69,10 +69,9 @@ pub(super) fn read_apps(apps: &Place<'_>, around: &Around<'_>) -> Option<Vec<App
             let name = app.required("name", NAME).and_then(|place| read_name(&place));
             if let Some(name) = &name {
                 match names.get(name) {
-                    Some(first) => app.fault(
-                        "name",
-                        format!("is the name of apps[{first}] too; another would be right"),
-                    ),
+                    Some(first) => {
+                        app.fault("name", format!("is the name of apps[{first}] too; another would be right"))
+                    }
                     None => drop(names.insert(name.clone(), index)),
                 }
             }
@@ -84,28 +83,17 @@ pub(super) fn read_apps(apps: &Place<'_>, around: &Around<'_>) -> Option<Vec<App
 }
 
 fn read_app(app: &Table<'_>, name: Option<String>, around: &Around<'_>) -> Option<App> {
-    let sdk_app_id = app
-        .required("sdk_app_id", SDK_APP_ID)
-        .and_then(|place| read_sdk_app_id(&place));
+    let sdk_app_id = app.required("sdk_app_id", SDK_APP_ID).and_then(|place| read_sdk_app_id(&place));
     let endpoint = read_endpoint(app);
-    let admin = or(app.get("admin"), DEFAULT_ADMIN.to_owned(), |place| {
-        line(place, "an administrator account")
-    });
+    let admin =
+        or(app.get("admin"), DEFAULT_ADMIN.to_owned(), |place| line(place, "an administrator account"));
     let credential = secret::read_credential(app, around);
-    let rate = or(
-        app.get("requests_per_second"),
-        DEFAULT_REQUESTS_PER_SECOND,
-        read_rate,
-    );
+    let rate = or(app.get("requests_per_second"), DEFAULT_REQUESTS_PER_SECOND, read_rate);
     let timeout = MIN_REQUEST_TIMEOUT..=MAX_REQUEST_TIMEOUT;
-    let timeout = or(app.get("request_timeout"), DEFAULT_REQUEST_TIMEOUT, |place| {
-        duration(place, timeout)
-    });
+    let timeout = or(app.get("request_timeout"), DEFAULT_REQUEST_TIMEOUT, |place| duration(place, timeout));
     let zone = maybe(app.get("time_zone"), zone);
     let watch_for = MIN_WATCH_FOR..=MAX_WATCH_FOR;
-    let watch_for = or(app.get("watch_for"), MAX_WATCH_FOR, |place| {
-        duration(place, watch_for)
-    });
+    let watch_for = or(app.get("watch_for"), MAX_WATCH_FOR, |place| duration(place, watch_for));
     let max_pairs = or(app.get("max_pairs"), DEFAULT_MAX_PAIRS, read_max_pairs);
     let watch_labels = or(app.get("watch_labels"), Vec::new(), read_watch_labels);
     // Where the labels are wrong, entries are still read; only the names of their labels cannot be judged.
@@ -131,9 +119,7 @@ fn read_app(app: &Table<'_>, name: Option<String>, around: &Around<'_>) -> Optio
 
 fn read_name(place: &Place<'_>) -> Option<String> {
     let name = place.id(NAME)?;
-    let plain = name
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
     if name.is_empty() || name.len() > MAX_NAME_CHARS || !plain {
         place.fault(format!("is {}; {NAME} would be right", shown(&name)));
         return None;
@@ -163,10 +149,8 @@ fn read_endpoint(app: &Table<'_>) -> Option<(Option<&'static str>, String)> {
         let name = place.text(&right)?;
         let region = Region::named(name);
         if region.is_none() {
-            place.fault(format!(
-                "is {}; {right} would be right (endpoint takes any other host)",
-                shown(name)
-            ));
+            place
+                .fault(format!("is {}; {right} would be right (endpoint takes any other host)", shown(name)));
         }
         region
     });
@@ -176,8 +160,7 @@ fn read_endpoint(app: &Table<'_>) -> Option<(Option<&'static str>, String)> {
         return None;
     }
     if region_place.is_none() && endpoint_place.is_none() {
-        app.place()
-            .fault("names neither region nor endpoint; one of the two would be right");
+        app.place().fault("names neither region nor endpoint; one of the two would be right");
     }
     match (region, endpoint) {
         (Some(region), _) => Some((Some(region.name), region.endpoint.to_owned())),
@@ -191,9 +174,7 @@ fn read_base_url(place: &Place<'_>) -> Option<String> {
         place.fault(format!("has a query (?...); {ENDPOINT} would be right"));
         return None;
     }
-    place
-        .text(ENDPOINT)
-        .map(|text| text.trim_end_matches('/').to_owned())
+    place.text(ENDPOINT).map(|text| text.trim_end_matches('/').to_owned())
 }
 
 fn read_rate(place: &Place<'_>) -> Option<f64> {
@@ -221,9 +202,7 @@ fn read_watch_labels(place: &Place<'_>) -> Option<Vec<Box<str>>> {
     let items = place.items("a list of label names such as [campaign]")?;
     let count = items.len();
     if count > MAX_WATCH_LABELS {
-        place.fault(format!(
-            "holds {count} names; at most {MAX_WATCH_LABELS} would be right"
-        ));
+        place.fault(format!("holds {count} names; at most {MAX_WATCH_LABELS} would be right"));
     }
     let mut names: Vec<Box<str>> = Vec::new();
     for item in items.take(MAX_WATCH_LABELS) {
@@ -231,9 +210,7 @@ fn read_watch_labels(place: &Place<'_>) -> Option<Vec<Box<str>>> {
         if !is_label_name(name) {
             item.fault(format!("is {}; {RIGHT} would be right", shown(name)));
         } else if RESERVED_LABELS.contains(&name) {
-            item.fault(format!(
-                "{name} is taken by the exporter or Prometheus; another name would be right"
-            ));
+            item.fault(format!("{name} is taken by the exporter or Prometheus; another name would be right"));
         } else if names.iter().any(|known| **known == *name) {
             item.fault(format!("{name} is listed twice; once would be right"));
         } else {

@@ -43,15 +43,11 @@ struct Around<'a> {
 pub fn load(path: &Path) -> Result<Config, Faults> {
     let whole = |text: String| Faults::one(path.display().to_string(), Fault::whole(text));
     let cannot = |error: std::io::Error| {
-        whole(format!(
-            "cannot be read ({error}); a readable YAML file would be right"
-        ))
+        whole(format!("cannot be read ({error}); a readable YAML file would be right"))
     };
     let file = File::open(path).map_err(cannot)?;
     let mut bytes = Vec::new();
-    file.take(MAX_CONFIG_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(cannot)?;
+    file.take(MAX_CONFIG_BYTES + 1).read_to_end(&mut bytes).map_err(cannot)?;
     if bytes.len() as u64 > MAX_CONFIG_BYTES {
         return Err(whole(format!(
             "is longer than {MAX_CONFIG_BYTES} bytes; put long lists into watch.files"
@@ -80,18 +76,12 @@ fn parse_noting(
     let around = Around { folder, env };
     let root = Place::root(&node, text, notes);
     let apps = root.table("a mapping with the key apps", |table| {
-        table
-            .required("apps", "a list of apps")
-            .and_then(|apps| app::read_apps(&apps, &around))
+        table.required("apps", "a list of apps").and_then(|apps| app::read_apps(&apps, &around))
     });
     match apps.flatten() {
         Some(apps) if notes.is_empty() => {
             let warnings = warnings(&apps);
-            Ok(Config {
-                file: path.to_owned(),
-                apps,
-                warnings,
-            })
+            Ok(Config { file: path.to_owned(), apps, warnings })
         }
         _ => Err(notes.faults(file())),
     }

@@ -12,42 +12,15 @@ pub struct Region {
 /// Every region with a known host, from the upstream's REST pages. The list there has grown before: `endpoint` takes
 /// any other host.
 pub const REGIONS: [Region; 9] = [
-    Region {
-        name: "china",
-        endpoint: "https://console.tim.qq.com",
-    },
-    Region {
-        name: "singapore",
-        endpoint: "https://adminapisgp.im.qcloud.com",
-    },
-    Region {
-        name: "seoul",
-        endpoint: "https://adminapikr.im.qcloud.com",
-    },
-    Region {
-        name: "tokyo",
-        endpoint: "https://adminapijpn.im.qcloud.com",
-    },
-    Region {
-        name: "frankfurt",
-        endpoint: "https://adminapiger.im.qcloud.com",
-    },
-    Region {
-        name: "silicon_valley",
-        endpoint: "https://adminapiusa.im.qcloud.com",
-    },
-    Region {
-        name: "jakarta",
-        endpoint: "https://adminapiidn.im.qcloud.com",
-    },
-    Region {
-        name: "riyadh",
-        endpoint: "https://adminapiksa.im.qcloud.com",
-    },
-    Region {
-        name: "mumbai",
-        endpoint: "https://adminapiind.im.qcloud.com",
-    },
+    Region { name: "china", endpoint: "https://console.tim.qq.com" },
+    Region { name: "singapore", endpoint: "https://adminapisgp.im.qcloud.com" },
+    Region { name: "seoul", endpoint: "https://adminapikr.im.qcloud.com" },
+    Region { name: "tokyo", endpoint: "https://adminapijpn.im.qcloud.com" },
+    Region { name: "frankfurt", endpoint: "https://adminapiger.im.qcloud.com" },
+    Region { name: "silicon_valley", endpoint: "https://adminapiusa.im.qcloud.com" },
+    Region { name: "jakarta", endpoint: "https://adminapiidn.im.qcloud.com" },
+    Region { name: "riyadh", endpoint: "https://adminapiksa.im.qcloud.com" },
+    Region { name: "mumbai", endpoint: "https://adminapiind.im.qcloud.com" },
 ];
 
 impl Region {

@@ -87,9 +87,7 @@ struct TlsShown {
 /// The configuration in force as YAML in the shape of the file. Paths and names of secrets are in it, secrets are not;
 /// users are counted, since their ids are personal; the query of a URL is left out.
 pub fn render(config: &Config) -> String {
-    let file = File {
-        apps: config.apps.iter().map(show_app).collect(),
-    };
+    let file = File { apps: config.apps.iter().map(show_app).collect() };
     let yaml = serde_saphyr::to_string(&file);
     yaml.expect("text, numbers, lists and mappings with text keys can all be written as YAML")
 }
@@ -136,9 +134,7 @@ fn show_entry(entry: &Entry) -> EntryShown {
         1 => "1 user".to_owned(),
         count => format!("{count} users"),
     };
-    let time = entry
-        .pushed_at
-        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    let time = entry.pushed_at.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     EntryShown {
         task: entry.task.clone(),
         users,

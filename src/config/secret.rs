@@ -32,13 +32,11 @@ pub(super) fn read_credential(app: &Table<'_>, around: &Around<'_>) -> Option<Cr
         // The fault of the secret written in the file says what is to be done.
         0 if inline_key || inline_sig => None,
         0 => {
-            app.place()
-                .fault(format!("names no secret; {KEYS} would be right"));
+            app.place().fault(format!("names no secret; {KEYS} would be right"));
             None
         }
         _ => {
-            app.place()
-                .fault(format!("names {given} secrets; {KEYS} would be right"));
+            app.place().fault(format!("names {given} secrets; {KEYS} would be right"));
             None
         }
     }
@@ -109,9 +107,6 @@ fn file_fault(path: &Path) -> Option<String> {
     let read = File::open(path).and_then(|file| file.take(MAX_SECRET_BYTES).read_to_end(&mut bytes));
     match read {
         Err(error) => cannot(error),
-        Ok(_) => bytes
-            .iter()
-            .all(u8::is_ascii_whitespace)
-            .then(|| "is empty".to_owned()),
+        Ok(_) => bytes.iter().all(u8::is_ascii_whitespace).then(|| "is empty".to_owned()),
     }
 }

@@ -41,11 +41,7 @@ pub(super) fn read(
             });
             let files = or(table.get("files"), Vec::new(), |list| read_patterns(list, around));
             let http = or(table.get("http"), Vec::new(), |list| read_http(list, around));
-            Some(Sources {
-                entries: entries?,
-                files: files?,
-                http: http?,
-            })
+            Some(Sources { entries: entries?, files: files?, http: http? })
         });
         read.flatten()
     })
@@ -86,19 +82,14 @@ fn read_pattern(place: &Place<'_>, around: &Around<'_>) -> Option<PathBuf> {
     }
     let path = Path::new(&text);
     let has_wildcard = |part: &str| part.contains(['*', '?', '[']);
-    let name = path
-        .file_name()
-        .map(|name| name.to_string_lossy())
-        .unwrap_or_default();
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let extension = path.extension().map(|extension| extension.to_string_lossy());
     let readable = match extension {
         Some(extension) => has_wildcard(&extension) || ListFormat::of(path).is_some(),
         None => has_wildcard(&name),
     };
     if text.ends_with('/') || !readable {
-        place.fault(format!(
-            "names no file that can be read; {PATTERN} would be right"
-        ));
+        place.fault(format!("names no file that can be read; {PATTERN} would be right"));
         return None;
     }
     if path.is_absolute() {
@@ -117,9 +108,7 @@ fn read_http(list: &Place<'_>, around: &Around<'_>) -> Option<Vec<HttpSource>> {
     }
     let mut seen = HashSet::new();
     let sources = items.filter_map(|item| {
-        let source = item
-            .table("a mapping with url", |table| read_source(table, around))
-            .flatten()?;
+        let source = item.table("a mapping with url", |table| read_source(table, around)).flatten()?;
         if !seen.insert(source.url.clone()) {
             item.fault("has the url of an earlier item; each url once would be right");
             return None;
@@ -133,37 +122,20 @@ fn read_http(list: &Place<'_>, around: &Around<'_>) -> Option<Vec<HttpSource>> {
 fn read_source(table: &Table<'_>, around: &Around<'_>) -> Option<HttpSource> {
     let url = table.required("url", URL).and_then(|place| url(&place, URL));
     let range = MIN_REFRESH..=MAX_REFRESH;
-    let refresh = or(table.get("refresh"), DEFAULT_REFRESH, |place| {
-        duration(place, range)
-    });
+    let refresh = or(table.get("refresh"), DEFAULT_REFRESH, |place| duration(place, range));
     let basic = table.get("basic_auth");
     let bearer = table.get("authorization");
     if basic.is_some() && bearer.is_some() {
-        table.fault(
-            "authorization",
-            "stands beside basic_auth; one of the two would be right",
-        );
+        table.fault("authorization", "stands beside basic_auth; one of the two would be right");
     }
     for key in ["bearer_token", "bearer_token_file"] {
-        table.refuse(
-            key,
-            "is no key here; authorization with credentials_file would be right",
-        );
+        table.refuse(key, "is no key here; authorization with credentials_file would be right");
     }
-    let basic = maybe(basic, |place| {
-        place
-            .table("a mapping", |table| read_basic(table, around))
-            .flatten()
-    });
-    let bearer = maybe(bearer, |place| {
-        place
-            .table("a mapping", |table| read_bearer(table, around))
-            .flatten()
-    });
+    let basic = maybe(basic, |place| place.table("a mapping", |table| read_basic(table, around)).flatten());
+    let bearer =
+        maybe(bearer, |place| place.table("a mapping", |table| read_bearer(table, around)).flatten());
     let tls = or(table.get("tls_config"), TlsSettings::default(), |place| {
-        place
-            .table("a mapping", |table| read_tls(table, around))
-            .flatten()
+        place.table("a mapping", |table| read_tls(table, around)).flatten()
     });
     Some(HttpSource {
         url: url?.into(),
@@ -176,24 +148,15 @@ fn read_source(table: &Table<'_>, around: &Around<'_>) -> Option<HttpSource> {
 
 fn read_basic(table: &Table<'_>, around: &Around<'_>) -> Option<BasicAuth> {
     let inline = table.refuse("password", &format!("{INLINE_PASSWORD} password_file"));
-    let username = table
-        .required("username", "a user name")
-        .and_then(|place| line(&place, "a user name"));
+    let username = table.required("username", "a user name").and_then(|place| line(&place, "a user name"));
     let password_file = secret_place(table, "password_file", inline);
     let password_file = password_file.and_then(|place| read_file(&place, around));
-    Some(BasicAuth {
-        username: username?,
-        password_file: password_file?,
-    })
+    Some(BasicAuth { username: username?, password_file: password_file? })
 }
 
 /// The key that names a secret's file; that it is missing is told once, also where the secret itself was written.
 fn secret_place<'t>(table: &Table<'t>, key: &'static str, inline: bool) -> Option<Place<'t>> {
-    if inline {
-        table.get(key)
-    } else {
-        table.required(key, "the path of a file with the secret")
-    }
+    if inline { table.get(key) } else { table.required(key, "the path of a file with the secret") }
 }
 
 fn read_bearer(table: &Table<'_>, around: &Around<'_>) -> Option<Authorization> {
@@ -201,9 +164,7 @@ fn read_bearer(table: &Table<'_>, around: &Around<'_>) -> Option<Authorization> 
     let inline = table.refuse("credentials", &format!("{INLINE_PASSWORD} credentials_file"));
     let scheme = or(table.get("type"), "Bearer".to_owned(), |place| {
         let scheme = line(place, SCHEME)?;
-        let token = scheme
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.+".contains(&byte));
+        let token = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.+".contains(&byte));
         if !token || scheme.eq_ignore_ascii_case("basic") {
             place.fault(format!("is no scheme for this key; {SCHEME} would be right"));
             return None;
@@ -212,29 +173,18 @@ fn read_bearer(table: &Table<'_>, around: &Around<'_>) -> Option<Authorization> 
     });
     let file = secret_place(table, "credentials_file", inline);
     let file = file.and_then(|place| read_file(&place, around));
-    Some(Authorization {
-        scheme: scheme?,
-        credentials_file: file?,
-    })
+    Some(Authorization { scheme: scheme?, credentials_file: file? })
 }
 
 fn read_tls(table: &Table<'_>, around: &Around<'_>) -> Option<TlsSettings> {
-    table.refuse(
-        "ca",
-        "is no key here; ca_file with the path of the certificates would be right",
-    );
-    table.refuse(
-        "cert",
-        "is no key here; cert_file with the path of the certificate would be right",
-    );
+    table.refuse("ca", "is no key here; ca_file with the path of the certificates would be right");
+    table.refuse("cert", "is no key here; cert_file with the path of the certificate would be right");
     table.refuse("key", &format!("{INLINE_PASSWORD} key_file"));
     let ca_file = maybe(table.get("ca_file"), |place| read_file(place, around));
     let cert = table.get("cert_file");
     let key = table.get("key_file");
     if cert.is_some() != key.is_some() {
-        table
-            .place()
-            .fault("has one of cert_file and key_file; both or none would be right");
+        table.place().fault("has one of cert_file and key_file; both or none would be right");
     }
     let cert_file = maybe(cert, |place| read_file(place, around));
     let key_file = maybe(key, |place| read_file(place, around));

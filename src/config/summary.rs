@@ -16,28 +16,13 @@ const MAX_APPS_SHOWN: usize = 8;
 const MAX_LINES_SHOWN: usize = 3;
 /// Fewer looks than this at a pair within `watch_for` show little of its way.
 const MIN_LOOKS: f64 = 2.0;
-const HEADER: [&str; 10] = [
-    "APP",
-    "ENDPOINT",
-    "SDK_APP_ID",
-    "REQ/S",
-    "PAIRS",
-    "FILES",
-    "HTTP",
-    "LOOKS/PAIR",
-    "ROUND",
-    "CAPACITY",
-];
+const HEADER: [&str; 10] =
+    ["APP", "ENDPOINT", "SDK_APP_ID", "REQ/S", "PAIRS", "FILES", "HTTP", "LOOKS/PAIR", "ROUND", "CAPACITY"];
 
 /// Pairs of task and user that the config file itself lists, each counted once.
 pub(super) fn static_pairs(app: &App) -> usize {
     let entries = app.watch.entries.iter();
-    let pairs = entries.flat_map(|entry| {
-        entry
-            .users
-            .iter()
-            .map(|user| (entry.task.as_str(), user.as_str()))
-    });
+    let pairs = entries.flat_map(|entry| entry.users.iter().map(|user| (entry.task.as_str(), user.as_str())));
     pairs.collect::<HashSet<_>>().len()
 }
 
@@ -52,11 +37,7 @@ struct Load<'c> {
 impl<'c> Load<'c> {
     fn of(app: &'c App) -> Self {
         let requests = app.requests_per_second * app.watch_for.as_secs_f64();
-        Self {
-            app,
-            pairs: static_pairs(app),
-            requests,
-        }
+        Self { app, pairs: static_pairs(app), requests }
     }
 
     /// Looks at each pair within `watch_for`; nothing where no pair is known yet.
@@ -78,10 +59,7 @@ impl<'c> Load<'c> {
             app.watch.http.len().to_string(),
             self.looks().map_or_else(|| "-".to_owned(), few_digits),
             known(format_duration(round)),
-            format!(
-                "{:.0}",
-                (self.requests / MIN_LOOKS).floor().min(app.max_pairs as f64)
-            ),
+            format!("{:.0}", (self.requests / MIN_LOOKS).floor().min(app.max_pairs as f64)),
         ]
     }
 
@@ -93,10 +71,8 @@ impl<'c> Load<'c> {
         // Upwards, so that the number told is enough.
         let needed = (needed * 1000.0).ceil() / 1000.0;
         let most = (self.requests / MIN_LOOKS).floor();
-        let raise = format!(
-            "raise requests_per_second from {} to at least {needed}",
-            app.requests_per_second
-        );
+        let raise =
+            format!("raise requests_per_second from {} to at least {needed}", app.requests_per_second);
         let fewer = format!("watch at most {most:.0} pairs instead of {}", self.pairs);
         let change = match (needed <= MAX_REQUESTS_PER_SECOND, most >= 1.0) {
             (true, true) => format!("{raise}, or {fewer}"),
@@ -107,10 +83,7 @@ impl<'c> Load<'c> {
         };
         let watch_for = format_duration(app.watch_for);
         let looks = few_digits(looks);
-        Some(format!(
-            "{}: only {looks} looks per pair fit into watch_for {watch_for}: {change}.",
-            app.name
-        ))
+        Some(format!("{}: only {looks} looks per pair fit into watch_for {watch_for}: {change}.", app.name))
     }
 }
 
@@ -178,9 +151,7 @@ fn write_table(text: &mut String, rows: &[[String; 10]]) {
 /// Host and port of a base URL.
 fn host(endpoint: &str) -> String {
     let url = Url::parse(endpoint).ok();
-    let host = url
-        .as_ref()
-        .and_then(|url| url.host_str().map(|host| (host, url.port())));
+    let host = url.as_ref().and_then(|url| url.host_str().map(|host| (host, url.port())));
     match host {
         Some((host, Some(port))) => format!("{host}:{port}"),
         Some((host, None)) => host.to_owned(),

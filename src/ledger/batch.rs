@@ -18,10 +18,7 @@ pub(super) struct Batch {
 impl Batch {
     /// A batch that changes nothing yet.
     pub(super) fn new(sums: Snapshot) -> Batch {
-        Batch {
-            sums,
-            touched: BTreeMap::new(),
-        }
+        Batch { sums, touched: BTreeMap::new() }
     }
 
     pub(super) fn work(&mut self, store: &mut Store, job: &Job) -> Result<Answer, StoreError> {
@@ -94,11 +91,7 @@ impl Batch {
                 row = sighting.row,
                 "ledger: the row of a watched pair is gone; its answer is not counted"
             );
-            return Ok(Verdict {
-                settled: false,
-                news: Vec::new(),
-                record: Record::default(),
-            });
+            return Ok(Verdict { settled: false, news: Vec::new(), record: Record::default() });
         };
         let before: Record = row.record.clone();
         let news = fold(&mut row.record, &sighting.trace, sighting.polled_at);
@@ -115,11 +108,7 @@ impl Batch {
         }
         row.polled_at = Some(sighting.polled_at);
         store.set_record(&row)?;
-        Ok(Verdict {
-            settled,
-            news,
-            record: row.record,
-        })
+        Ok(Verdict { settled, news, record: row.record })
     }
 
     fn leave(&mut self, store: &Store, app: &Arc<str>, pair: &Leave) -> Result<(), StoreError> {

@@ -52,11 +52,7 @@ impl AppTally {
             (Some(reason), _) => {
                 let known = stage.failures.contains_key(&(reason, CodeLabel::Code(news.code)));
                 overflowed = !known && stage.failures.len() >= CODES_CAP;
-                let code = if overflowed {
-                    CodeLabel::Other
-                } else {
-                    CodeLabel::Code(news.code)
-                };
+                let code = if overflowed { CodeLabel::Other } else { CodeLabel::Code(news.code) };
                 *stage.failures.entry((reason, code)).or_default() += 1;
             }
             (None, Some(seconds)) => stage.delay.observe(STAGE_DELAY_BOUNDS_SECONDS, seconds),
@@ -108,21 +104,14 @@ impl AppTally {
 
     /// The set for these values, born now if it is new; beyond a cap the one of `other`.
     fn key(&mut self, labels: &LabelSet, route: Route, platform: Platform, metric: &'static str) -> SetKey {
-        let mut key = SetKey {
-            labels: labels.clone(),
-            route,
-            platform: PlatformLabel::Of(platform),
-        };
+        let mut key = SetKey { labels: labels.clone(), route, platform: PlatformLabel::Of(platform) };
         if self.sets.contains_key(&key) {
             return key;
         }
         let mut overflowed = false;
         if !labels.is_empty() && !self.has_labels(labels) && self.label_sets() >= LABEL_SETS_CAP {
             overflowed = true;
-            key.labels = labels
-                .iter()
-                .map(|(name, _)| (name.clone(), OTHER.into()))
-                .collect();
+            key.labels = labels.iter().map(|(name, _)| (name.clone(), OTHER.into())).collect();
         }
         let undocumented = route == Route::Offline && !platform.is_documented();
         if undocumented && !self.sets.contains_key(&key) && self.platforms(&key.labels) >= PLATFORMS_CAP {
@@ -145,9 +134,7 @@ impl AppTally {
     }
 
     fn platforms(&self, labels: &LabelSet) -> usize {
-        self.sets_of(labels)
-            .filter(|key| key.route == Route::Offline)
-            .count()
+        self.sets_of(labels).filter(|key| key.route == Route::Offline).count()
     }
 
     fn sets_of<'a>(&'a self, labels: &'a LabelSet) -> impl Iterator<Item = &'a SetKey> {
@@ -156,10 +143,7 @@ impl AppTally {
             route: Route::Offline,
             platform: PlatformLabel::Of(Platform::Im),
         };
-        self.sets
-            .range(from..)
-            .map(|(key, _)| key)
-            .take_while(move |key| key.labels == *labels)
+        self.sets.range(from..).map(|(key, _)| key).take_while(move |key| key.labels == *labels)
     }
 
     /// How many sets of watch labels there are.

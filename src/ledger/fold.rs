@@ -138,10 +138,7 @@ fn fold_leaf(known: &mut KnownDevice, leaf: &Leaf, polled_at: i64) -> Option<New
         Some(result) if result.outcome == leaf.outcome => return None,
         Some(result) => {
             let counted = result.both;
-            *result = KnownResult {
-                both: true,
-                ..known_result(leaf, polled_at)
-            };
+            *result = KnownResult { both: true, ..known_result(leaf, polled_at) };
             if counted {
                 return None;
             }
@@ -158,11 +155,7 @@ fn fold_leaf(known: &mut KnownDevice, leaf: &Leaf, polled_at: i64) -> Option<New
         code: leaf.code,
         reason: leaf.reason,
         delay_seconds: delay_seconds(known.pushed_at, leaf.at),
-        detection_seconds: leaf
-            .at
-            .map(behind)
-            .filter(|s| *s >= -CLOCK_SKEW_SECONDS)
-            .map(|s| s.max(0)),
+        detection_seconds: leaf.at.map(behind).filter(|s| *s >= -CLOCK_SKEW_SECONDS).map(|s| s.max(0)),
     })
 }
 
@@ -226,8 +219,7 @@ impl KnownDevice {
     fn reported_after(&self, route: Route, failed: Stage) -> impl Iterator<Item = (Stage, Standing)> + '_ {
         let later = route.stages().iter().filter(move |stage| **stage > failed);
         later.filter_map(move |stage| {
-            self.result(route, *stage)
-                .map(|r| (*stage, Standing::Reported(r.outcome)))
+            self.result(route, *stage).map(|r| (*stage, Standing::Reported(r.outcome)))
         })
     }
 

@@ -89,27 +89,10 @@ pub struct Commit {
 pub struct LedgerClosed;
 
 pub(super) enum Job {
-    Enrol {
-        app: Arc<str>,
-        pairs: Vec<Enrol>,
-        now: i64,
-        reply: oneshot::Sender<Vec<Option<Known>>>,
-    },
-    Record {
-        app: Arc<str>,
-        sighting: Sighting,
-        reply: oneshot::Sender<Verdict>,
-    },
-    Leave {
-        app: Arc<str>,
-        pairs: Vec<Leave>,
-        reply: oneshot::Sender<()>,
-    },
-    Dismiss {
-        app: Arc<str>,
-        removed: u64,
-        reply: oneshot::Sender<()>,
-    },
+    Enrol { app: Arc<str>, pairs: Vec<Enrol>, now: i64, reply: oneshot::Sender<Vec<Option<Known>>> },
+    Record { app: Arc<str>, sighting: Sighting, reply: oneshot::Sender<Verdict> },
+    Leave { app: Arc<str>, pairs: Vec<Leave>, reply: oneshot::Sender<()> },
+    Dismiss { app: Arc<str>, removed: u64, reply: oneshot::Sender<()> },
 }
 
 /// What a job came to; told once it is on disk.
@@ -149,18 +132,9 @@ impl Ledger {
         let snapshot = Arc::new(ArcSwap::from_pointee(sums));
         let (jobs, queue) = mpsc::channel(JOBS_CAP);
         let keeper = Keeper::new(store, snapshot.clone(), queue, Box::new(on_commit));
-        let spawned = std::thread::Builder::new()
-            .name("ledger".into())
-            .spawn(move || keeper.run());
-        let keeper = spawned.map_err(|source| OpenError::Io {
-            path: folder.to_owned(),
-            source,
-        })?;
-        Ok(Opened {
-            ledger: Ledger { jobs, snapshot },
-            keeper,
-            quarantined,
-        })
+        let spawned = std::thread::Builder::new().name("ledger".into()).spawn(move || keeper.run());
+        let keeper = spawned.map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
+        Ok(Opened { ledger: Ledger { jobs, snapshot }, keeper, quarantined })
     }
 
     /// What is on disk, for readers.
@@ -183,13 +157,7 @@ impl Ledger {
         pairs: Vec<Enrol>,
         now: i64,
     ) -> Result<Vec<Option<Known>>, LedgerClosed> {
-        self.ask(|reply| Job::Enrol {
-            app: app.clone(),
-            pairs,
-            now,
-            reply,
-        })
-        .await
+        self.ask(|reply| Job::Enrol { app: app.clone(), pairs, now, reply }).await
     }
 
     /// Folds an answer; done when it is on disk.
@@ -197,12 +165,7 @@ impl Ledger {
     /// # Errors
     /// The ledger is closed.
     pub async fn record(&self, app: &Arc<str>, sighting: Sighting) -> Result<Verdict, LedgerClosed> {
-        self.ask(|reply| Job::Record {
-            app: app.clone(),
-            sighting,
-            reply,
-        })
-        .await
+        self.ask(|reply| Job::Record { app: app.clone(), sighting, reply }).await
     }
 
     /// Pairs are no longer watched.
@@ -210,12 +173,7 @@ impl Ledger {
     /// # Errors
     /// The ledger is closed.
     pub async fn leave(&self, app: &Arc<str>, pairs: Vec<Leave>) -> Result<(), LedgerClosed> {
-        self.ask(|reply| Job::Leave {
-            app: app.clone(),
-            pairs,
-            reply,
-        })
-        .await
+        self.ask(|reply| Job::Leave { app: app.clone(), pairs, reply }).await
     }
 
     /// An app with `removed` pairs still polled is no longer watched.
@@ -223,12 +181,7 @@ impl Ledger {
     /// # Errors
     /// The ledger is closed.
     pub async fn dismiss(&self, app: &Arc<str>, removed: u64) -> Result<(), LedgerClosed> {
-        self.ask(|reply| Job::Dismiss {
-            app: app.clone(),
-            removed,
-            reply,
-        })
-        .await
+        self.ask(|reply| Job::Dismiss { app: app.clone(), removed, reply }).await
     }
 
     async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, LedgerClosed> {

@@ -38,13 +38,7 @@ impl Keeper {
         queue: mpsc::Receiver<Job>,
         on_commit: Box<dyn Fn(Commit) + Send>,
     ) -> Keeper {
-        Keeper {
-            store,
-            snapshot,
-            queue,
-            on_commit,
-            purged: Instant::now(),
-        }
+        Keeper { store, snapshot, queue, on_commit, purged: Instant::now() }
     }
 
     /// Works until the last way to it is dropped and the queue is empty.
@@ -72,11 +66,7 @@ impl Keeper {
                 Ok((answers, sums)) => {
                     let (at, size_bytes) = (sums.committed_at, sums.size_bytes);
                     self.snapshot.store(Arc::new(sums));
-                    (self.on_commit)(Commit {
-                        took: began.elapsed(),
-                        at,
-                        size_bytes,
-                    });
+                    (self.on_commit)(Commit { took: began.elapsed(), at, size_bytes });
                     return answers;
                 }
                 Err(error) => {

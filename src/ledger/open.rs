@@ -73,38 +73,25 @@ enum Refusal {
 fn connect(path: &Path) -> Result<(Connection, Snapshot), Refusal> {
     let judge = |source: rusqlite::Error| match source.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Refusal::Damaged(source.to_string()),
-        _ => Refusal::Stop(OpenError::Sqlite {
-            path: path.to_owned(),
-            source,
-        }),
+        _ => Refusal::Stop(OpenError::Sqlite { path: path.to_owned(), source }),
     };
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags).map_err(judge)?;
-    db.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))
-        .map_err(judge)?;
-    let pragma = |name: &str| {
-        db.pragma_query_value(None, name, |row| row.get::<_, i64>(0))
-            .map_err(judge)
-    };
+    db.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS)).map_err(judge)?;
+    let pragma = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(judge);
     let (application, version) = (pragma("application_id")?, pragma("user_version")?);
-    let empty: bool = db
-        .query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(judge)?;
+    let empty: bool =
+        db.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0)).map_err(judge)?;
     match (application, version) {
         (APPLICATION_ID, SCHEMA_VERSION) => verify(&db).map_err(judge)?.map_err(Refusal::Damaged)?,
         (APPLICATION_ID, found) if found > SCHEMA_VERSION => {
-            return Err(Refusal::Stop(OpenError::Newer {
-                path: path.to_owned(),
-                found,
-            }));
+            return Err(Refusal::Stop(OpenError::Newer { path: path.to_owned(), found }));
         }
         (0, 0) if empty => create(&db).map_err(judge)?,
         (APPLICATION_ID, found) => return Err(Refusal::Damaged(format!("schema version {found}"))),
         _ => {
-            return Err(Refusal::Stop(OpenError::Foreign {
-                path: path.to_owned(),
-            }));
+            return Err(Refusal::Stop(OpenError::Foreign { path: path.to_owned() }));
         }
     }
     db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -4096;")
@@ -134,11 +121,7 @@ fn verify(db: &Connection) -> Result<Result<(), String>, rusqlite::Error> {
     let mut statement = db.prepare("SELECT id, record FROM pair WHERE record IS NOT NULL")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        if !row
-            .get_ref(1)?
-            .as_blob()
-            .is_ok_and(|bytes| decode(bytes).is_some())
-        {
+        if !row.get_ref(1)?.as_blob().is_ok_and(|bytes| decode(bytes).is_some()) {
             return Ok(Err(StoreError::Damaged(row.get(0)?).to_string()));
         }
     }
@@ -148,29 +131,16 @@ fn verify(db: &Connection) -> Result<Result<(), String>, rusqlite::Error> {
 fn create_folder(folder: &Path) -> Result<(), OpenError> {
     use std::os::unix::fs::DirBuilderExt;
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|source| OpenError::Io {
-        path: folder.to_owned(),
-        source,
-    })
+    made.map_err(|source| OpenError::Io { path: folder.to_owned(), source })
 }
 
 fn lock_folder(folder: &Path) -> Result<File, OpenError> {
     let path = folder.join("lock");
-    let io = |source: io::Error| OpenError::Io {
-        path: path.clone(),
-        source,
-    };
-    let file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(io)?;
+    let io = |source: io::Error| OpenError::Io { path: path.clone(), source };
+    let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(io)?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse {
-            path: folder.to_owned(),
-        }),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse { path: folder.to_owned() }),
         Err(errno) => Err(io(errno.into())),
     }
 }
@@ -186,10 +156,7 @@ fn move_aside(path: &Path, now: i64) -> Result<PathBuf, OpenError> {
     for suffix in ["", "-wal", "-shm"] {
         match fs::rename(suffixed(path, suffix), suffixed(&aside, suffix)) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(OpenError::Io {
-                    path: path.to_owned(),
-                    source,
-                });
+                return Err(OpenError::Io { path: path.to_owned(), source });
             }
             _ => {}
         }

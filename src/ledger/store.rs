@@ -50,13 +50,7 @@ pub struct PairRow {
 impl Store {
     /// A store on an open connection to the file at `path`, under the `lock` of its folder.
     pub(super) fn new(db: Connection, path: PathBuf, lock: File) -> Store {
-        Store {
-            db,
-            path,
-            apps: HashMap::new(),
-            tasks: HashMap::new(),
-            _lock: lock,
-        }
+        Store { db, path, apps: HashMap::new(), tasks: HashMap::new(), _lock: lock }
     }
 
     /// Size of the file and its write-ahead log.
@@ -170,9 +164,7 @@ impl Store {
 
     /// Adds a pair that [`Store::find_pair`] did not find.
     pub fn add_pair(&mut self, app: i64, pair: &super::Enrol, now: i64) -> Result<i64, StoreError> {
-        let task = self
-            .task(app, &pair.task, true)?
-            .ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        let task = self.task(app, &pair.task, true)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
         self.db
             .prepare_cached("INSERT INTO pair (task, user, added_at, pushed_at) VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![task, pair.user, now, pair.pushed_at])?;

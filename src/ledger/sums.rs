@@ -70,14 +70,7 @@ impl Store {
         if sums.delay.count() > 0 {
             self.db
                 .prepare_cached("INSERT OR REPLACE INTO delay VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-                .execute(params![
-                    app,
-                    labels,
-                    route,
-                    platform,
-                    stage,
-                    histogram_text(&sums.delay)
-                ])?;
+                .execute(params![app, labels, route, platform, stage, histogram_text(&sums.delay)])?;
         }
         Ok(())
     }
@@ -96,27 +89,16 @@ pub fn load(db: &Connection) -> Result<Snapshot, StoreError> {
         };
         apps.insert(row.get(0)?, (row.get(1)?, tally));
     }
-    load_stages(
-        db,
-        "SELECT *, '' FROM result",
-        &mut apps,
-        |stage, word, _, count| {
-            let outcome = Outcome::ALL.into_iter().find(|o| o.as_str() == word)?;
-            stage.results[outcome as usize] = u64::try_from(count.as_i64().ok()?).ok()?;
-            Some(())
-        },
-    )?;
+    load_stages(db, "SELECT *, '' FROM result", &mut apps, |stage, word, _, count| {
+        let outcome = Outcome::ALL.into_iter().find(|o| o.as_str() == word)?;
+        stage.results[outcome as usize] = u64::try_from(count.as_i64().ok()?).ok()?;
+        Some(())
+    })?;
     let failures = "SELECT app, labels, route, platform, stage, reason, count, code FROM failure";
     load_stages(db, failures, &mut apps, |stage, word, code, count| {
         let reason = Reason::ALL.into_iter().find(|r| r.as_str() == word)?;
-        let code = if code == OTHER {
-            CodeLabel::Other
-        } else {
-            CodeLabel::Code(code.parse().ok()?)
-        };
-        stage
-            .failures
-            .insert((reason, code), u64::try_from(count.as_i64().ok()?).ok()?);
+        let code = if code == OTHER { CodeLabel::Other } else { CodeLabel::Code(code.parse().ok()?) };
+        stage.failures.insert((reason, code), u64::try_from(count.as_i64().ok()?).ok()?);
         Some(())
     })?;
     let delays = "SELECT app, labels, route, platform, stage, '', histogram, '' FROM delay";
@@ -124,15 +106,8 @@ pub fn load(db: &Connection) -> Result<Snapshot, StoreError> {
         stage.delay = histogram_of(text.as_str().ok()?).ok()?;
         Some(())
     })?;
-    let apps = apps
-        .into_values()
-        .map(|(name, tally)| (Arc::from(name), Arc::new(tally)))
-        .collect();
-    Ok(Snapshot {
-        apps,
-        committed_at: 0,
-        size_bytes: 0,
-    })
+    let apps = apps.into_values().map(|(name, tally)| (Arc::from(name), Arc::new(tally))).collect();
+    Ok(Snapshot { apps, committed_at: 0, size_bytes: 0 })
 }
 
 /// Hands each row of `sql` (app, labels, route, platform, stage, word, value, code) to `put`.
@@ -167,10 +142,8 @@ fn load_stages(
 }
 
 fn labels_text(labels: &LabelSet) -> String {
-    let map: Map<String, Value> = labels
-        .iter()
-        .map(|(name, value)| (name.to_string(), Value::from(value.as_ref())))
-        .collect();
+    let map: Map<String, Value> =
+        labels.iter().map(|(name, value)| (name.to_string(), Value::from(value.as_ref()))).collect();
     Value::Object(map).to_string()
 }
 
@@ -200,15 +173,8 @@ fn histogram_of(text: &str) -> Result<Histogram, StoreError> {
         if value.as_object()?.is_empty() {
             return Some(Histogram::default());
         }
-        let counts = value["counts"]
-            .as_array()?
-            .iter()
-            .map(Value::as_u64)
-            .collect::<Option<Vec<_>>>()?;
-        Some(Histogram {
-            counts,
-            sum: value["sum"].as_i64()?,
-        })
+        let counts = value["counts"].as_array()?.iter().map(Value::as_u64).collect::<Option<Vec<_>>>()?;
+        Some(Histogram { counts, sum: value["sum"].as_i64()? })
     };
     read().ok_or_else(|| StoreError::Text(text.to_owned()))
 }

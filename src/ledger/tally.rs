@@ -8,14 +8,12 @@ use crate::trace::{Notifications, Outcome, Platform, Reason, Route, Stage};
 use crate::watch::LabelSet;
 
 /// Upper bounds of the buckets of `timpush_stage_delay_seconds`. Event times have whole seconds.
-pub const STAGE_DELAY_BOUNDS_SECONDS: &[i64] = &[
-    1, 2, 5, 10, 30, 60, 120, 300, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400, 259_200,
-];
+pub const STAGE_DELAY_BOUNDS_SECONDS: &[i64] =
+    &[1, 2, 5, 10, 30, 60, 120, 300, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400, 259_200];
 
 /// Upper bounds of the buckets of `timpush_detection_delay_seconds`.
-pub const DETECTION_BOUNDS_SECONDS: &[i64] = &[
-    1, 2, 5, 15, 60, 300, 900, 3600, 14_400, 43_200, 86_400, 172_800, 345_600, 604_800,
-];
+pub const DETECTION_BOUNDS_SECONDS: &[i64] =
+    &[1, 2, 5, 15, 60, 300, 900, 3600, 14_400, 43_200, 86_400, 172_800, 345_600, 604_800];
 
 /// All that metrics and pages may show: it is on disk already. Cheap to clone, never changed in place.
 #[derive(Clone, Debug, Default)]
@@ -174,10 +172,7 @@ impl StageTally {
     /// Those among them whose time is over at `now`, Unix seconds.
     pub fn overdue(&self, now: i64) -> u64 {
         let minute = u32::try_from(now.max(0) / 60).unwrap_or(NEVER_DUE - 1);
-        self.unreported
-            .range(..=minute.min(NEVER_DUE - 1))
-            .map(|(_, n)| n)
-            .sum()
+        self.unreported.range(..=minute.min(NEVER_DUE - 1)).map(|(_, n)| n).sum()
     }
 
     /// The results of that outcome ever seen.

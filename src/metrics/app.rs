@@ -84,14 +84,8 @@ impl AppMetrics {
         *lock(&inner.info) = (sdk_app_id.to_string(), region.unwrap_or_default().to_owned());
         registry
             .register(Box::new(Shared(Arc::clone(&inner))))
-            .map_err(|source| MetricsError::App {
-                app: app.to_owned(),
-                source,
-            })?;
-        Ok(AppMetrics {
-            inner,
-            registry: registry.clone(),
-        })
+            .map_err(|source| MetricsError::App { app: app.to_owned(), source })?;
+        Ok(AppMetrics { inner, registry: registry.clone() })
     }
 
     /// Takes the metrics out of the registry, as a drop does.
@@ -112,10 +106,7 @@ impl AppMetrics {
 
     /// Pairs that did not enter the watch list.
     pub fn pairs_refused(&self, reason: Refused, pairs: u64) {
-        self.inner
-            .pairs_refused
-            .with_label_values(&[reason.as_str()])
-            .inc_by(pairs);
+        self.inner.pairs_refused.with_label_values(&[reason.as_str()]).inc_by(pairs);
     }
 
     /// Time the budget needs for all that is due now.
@@ -162,10 +153,7 @@ impl AppMetrics {
         let mut failures = lock(&self.inner.failures);
         let codes = failures.by_kind.entry(kind).or_default();
         let mut code = code.map_or(Code::None, Code::Number);
-        let numbers = codes
-            .keys()
-            .filter(|code| matches!(code, Code::Number(_)))
-            .count();
+        let numbers = codes.keys().filter(|code| matches!(code, Code::Number(_))).count();
         let folds =
             matches!(code, Code::Number(_)) && !codes.contains_key(&code) && numbers >= MAX_CODES_PER_KIND;
         if folds {
@@ -177,10 +165,7 @@ impl AppMetrics {
 
     /// Places where an answer left the documented contract.
     pub fn drift(&self, kind: Drift, places: u64) {
-        self.inner
-            .drift
-            .with_label_values(&[kind.as_str()])
-            .inc_by(places);
+        self.inner.drift.with_label_values(&[kind.as_str()]).inc_by(places);
     }
 
     /// The request rate in force now.
@@ -203,10 +188,7 @@ impl AppMetrics {
 
     /// What is known of one watch source. `source` is a name such as `static` or `http[0]`, never a path or URL.
     pub fn set_source(&self, source: &str, entries: u64, last_success_at: Option<i64>) {
-        let known = Source {
-            entries,
-            last_success_at,
-        };
+        let known = Source { entries, last_success_at };
         lock(&self.inner.sources).insert(source.to_owned(), known);
     }
 
@@ -219,10 +201,7 @@ impl AppMetrics {
 impl Drop for AppMetrics {
     fn drop(&mut self) {
         // Cannot fail: it was registered at birth, and nobody else holds the collector.
-        if let Err(error) = self
-            .registry
-            .unregister(Box::new(Shared(Arc::clone(&self.inner))))
-        {
+        if let Err(error) = self.registry.unregister(Box::new(Shared(Arc::clone(&self.inner)))) {
             tracing::error!(app = self.inner.app, %error, "metrics of the app were not in the registry");
         }
     }
@@ -295,11 +274,7 @@ impl Inner {
                     Code::Number(number) => number.to_string(),
                     Code::Other => "other".to_owned(),
                 };
-                rows.push(families::sample(
-                    &names::API_FAILURES,
-                    &[&self.app, kind, &code],
-                    *n as f64,
-                ));
+                rows.push(families::sample(&names::API_FAILURES, &[&self.app, kind, &code], *n as f64));
             }
         }
         let labels = [self.app.as_str(), names::API_FAILURES.name];
@@ -316,11 +291,7 @@ impl Inner {
         let mut entries = Vec::new();
         for (name, source) in &*sources {
             let labels = [self.app.as_str(), name.as_str()];
-            entries.push(families::sample(
-                &names::SOURCE_ENTRIES,
-                &labels,
-                source.entries as f64,
-            ));
+            entries.push(families::sample(&names::SOURCE_ENTRIES, &labels, source.entries as f64));
             if let Some(at) = source.last_success_at {
                 read.push(families::sample(&names::SOURCE_LAST_SUCCESS, &labels, at as f64));
             }
@@ -342,12 +313,7 @@ impl Collector for Shared {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let mut families: Vec<_> = self
-            .0
-            .ready_made()
-            .iter()
-            .flat_map(|metric| metric.collect())
-            .collect();
+        let mut families: Vec<_> = self.0.ready_made().iter().flat_map(|metric| metric.collect()).collect();
         families.push(self.0.info());
         families.extend(self.0.failures());
         families.extend(self.0.sources());

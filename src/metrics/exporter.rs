@@ -12,9 +12,8 @@ use super::families::{self, LateGauge, MetricsError, VALID};
 use super::names;
 
 /// Upper bounds of the buckets of `timpush_ledger_commit_duration_seconds`.
-const COMMIT_BOUNDS_SECONDS: &[f64] = &[
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
-];
+const COMMIT_BOUNDS_SECONDS: &[f64] =
+    &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
 /// What the program was built from.
 #[derive(Clone, Copy, Debug)]
@@ -52,12 +51,8 @@ impl ExporterMetrics {
     pub fn register(registry: &Registry, build: BuildInfo<'_>) -> Result<ExporterMetrics, MetricsError> {
         let inner = Arc::new(Inner::new(build));
         let exporter = |source| MetricsError::Exporter { source };
-        registry
-            .register(Box::new(Shared(Arc::clone(&inner))))
-            .map_err(exporter)?;
-        registry
-            .register(Box::new(ProcessCollector::for_self()))
-            .map_err(exporter)?;
+        registry.register(Box::new(Shared(Arc::clone(&inner)))).map_err(exporter)?;
+        registry.register(Box::new(ProcessCollector::for_self())).map_err(exporter)?;
         Ok(ExporterMetrics { inner })
     }
 
@@ -144,18 +139,10 @@ struct Shared(Arc<Inner>);
 
 impl Collector for Shared {
     fn desc(&self) -> Vec<&Desc> {
-        self.0
-            .ready_made()
-            .into_iter()
-            .flat_map(|metric| metric.desc())
-            .collect()
+        self.0.ready_made().into_iter().flat_map(|metric| metric.desc()).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        self.0
-            .ready_made()
-            .iter()
-            .flat_map(|metric| metric.collect())
-            .collect()
+        self.0.ready_made().iter().flat_map(|metric| metric.collect()).collect()
     }
 }

@@ -59,19 +59,12 @@ fn overflow_of(sample: &Sample) -> Overflow {
 
 /// The label `app`, or none for metrics of the whole process.
 pub(super) fn app_labels(app: Option<&str>) -> HashMap<String, String> {
-    app.iter()
-        .map(|app| ("app".to_owned(), (*app).to_owned()))
-        .collect()
+    app.iter().map(|app| ("app".to_owned(), (*app).to_owned())).collect()
 }
 
 /// Labels of `metric` other than `app`.
 fn own_labels(metric: &Metric) -> Vec<&'static str> {
-    metric
-        .labels
-        .iter()
-        .copied()
-        .filter(|label| *label != "app")
-        .collect()
+    metric.labels.iter().copied().filter(|label| *label != "app").collect()
 }
 
 fn opts(metric: &Metric, app: Option<&str>) -> Opts {
@@ -105,9 +98,8 @@ pub(super) fn gauge(metric: &Metric, app: Option<&str>) -> Gauge {
 }
 
 pub(super) fn histogram(metric: &Metric, app: Option<&str>, buckets: &[f64]) -> Histogram {
-    let opts = HistogramOpts::new(metric.name, metric.help)
-        .const_labels(app_labels(app))
-        .buckets(buckets.to_vec());
+    let opts =
+        HistogramOpts::new(metric.name, metric.help).const_labels(app_labels(app)).buckets(buckets.to_vec());
     Histogram::with_opts(opts).expect(VALID)
 }
 
@@ -120,10 +112,7 @@ pub(super) struct LateGauge {
 
 impl LateGauge {
     pub(super) fn new(metric: &Metric, app: Option<&str>) -> LateGauge {
-        LateGauge {
-            gauge: gauge(metric, app),
-            is_born: AtomicBool::new(false),
-        }
+        LateGauge { gauge: gauge(metric, app), is_born: AtomicBool::new(false) }
     }
 
     pub(super) fn set(&self, value: f64) {
@@ -143,11 +132,7 @@ impl Collector for LateGauge {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        if self.is_born.load(Ordering::Acquire) {
-            self.gauge.collect()
-        } else {
-            Vec::new()
-        }
+        if self.is_born.load(Ordering::Acquire) { self.gauge.collect() } else { Vec::new() }
     }
 }
 
@@ -157,13 +142,7 @@ impl Collector for LateGauge {
 /// ("12", "3") are one series to them. A family with two labels of open values must not be such a vector.
 pub(super) fn desc(metric: &Metric, app: Option<&str>) -> Desc {
     let labels = own_labels(metric).into_iter().map(str::to_owned).collect();
-    Desc::new(
-        metric.name.to_owned(),
-        metric.help.to_owned(),
-        labels,
-        app_labels(app),
-    )
-    .expect(VALID)
+    Desc::new(metric.name.to_owned(), metric.help.to_owned(), labels, app_labels(app)).expect(VALID)
 }
 
 /// A family from samples of [`sample`].

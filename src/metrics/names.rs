@@ -59,14 +59,7 @@ const fn metric(
     labels: &'static [&'static str],
     help: &'static str,
 ) -> Metric {
-    Metric {
-        name,
-        kind,
-        labels,
-        carries_watch_labels: false,
-        trailing: &[],
-        help,
-    }
+    Metric { name, kind, labels, carries_watch_labels: false, trailing: &[], help }
 }
 
 const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
@@ -247,17 +240,11 @@ pub const LEDGER_LAST_COMMIT: Metric = gauge(
     "When results were last made durable; absent until the first time.",
 );
 
-pub const LEDGER_SIZE: Metric = gauge(
-    "timpush_ledger_size_bytes",
-    &[],
-    "Size of the ledger's files; absent until measured.",
-);
+pub const LEDGER_SIZE: Metric =
+    gauge("timpush_ledger_size_bytes", &[], "Size of the ledger's files; absent until measured.");
 
-pub const LEDGER_COMMIT_DURATION: Metric = histogram(
-    "timpush_ledger_commit_duration_seconds",
-    &[],
-    "Time to make one group of results durable.",
-);
+pub const LEDGER_COMMIT_DURATION: Metric =
+    histogram("timpush_ledger_commit_duration_seconds", &[], "Time to make one group of results durable.");
 
 pub const LEDGER_QUARANTINED: Metric = gauge(
     "timpush_ledger_quarantined_files",

@@ -12,22 +12,13 @@ use crate::trace::Drift;
 fn full_registry() -> (Registry, AppMetrics, ExporterMetrics) {
     let registry = Registry::new();
     let app = AppMetrics::register(&registry, "shop", 1_400_000_001, Some("singapore")).unwrap();
-    let build = BuildInfo {
-        version: "1.2.3",
-        revision: Some("abcdef"),
-        rustversion: None,
-    };
+    let build = BuildInfo { version: "1.2.3", revision: Some("abcdef"), rustversion: None };
     let exporter = ExporterMetrics::register(&registry, build).unwrap();
     (registry, app, exporter)
 }
 
 fn fill(app: &AppMetrics, exporter: &ExporterMetrics) {
-    app.set_watched_pairs(PairStates {
-        new: 1,
-        active: 2,
-        settled: 3,
-        failing: 4,
-    });
+    app.set_watched_pairs(PairStates { new: 1, active: 2, settled: 3, failing: 4 });
     app.pairs_refused(Refused::OverLimit, 6);
     app.set_backlog_seconds(1.5);
     app.request_sent();
@@ -49,17 +40,11 @@ fn a_full_scrape_shows_the_catalogue_and_each_family_once() {
     let (registry, app, exporter) = full_registry();
     fill(&app, &exporter);
     let text = text(&golden_snapshot(), &[view("shop", &["campaign"])], &registry);
-    let shown: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
-        .collect();
+    let shown: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     let distinct: BTreeSet<&str> = shown.iter().copied().collect();
     assert_eq!(shown.len(), distinct.len(), "a family is written twice");
-    let own: BTreeSet<&str> = distinct
-        .iter()
-        .copied()
-        .filter(|name| !name.starts_with("process_"))
-        .collect();
+    let own: BTreeSet<&str> = distinct.iter().copied().filter(|name| !name.starts_with("process_")).collect();
     let wanted: BTreeSet<&str> = catalogue().iter().map(|metric| metric.name).collect();
     assert_eq!(own, wanted);
     for metric in catalogue() {
@@ -87,20 +72,13 @@ fn samples_have_the_labels_of_the_catalogue_and_no_series_twice() {
         let series = line.rsplit_once(' ').unwrap().0;
         assert!(seen.insert(series), "{series} is there twice");
         let (name, labels) = series.split_once('{').unwrap_or((series, ""));
-        let base = ["_bucket", "_sum", "_count"]
-            .iter()
-            .find_map(|end| name.strip_suffix(end))
-            .unwrap_or(name);
+        let base =
+            ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
         let is_it = |metric: &&Metric| metric.name == name || metric.name == base;
-        let metric = catalogue()
-            .iter()
-            .find(is_it)
-            .unwrap_or_else(|| panic!("{name} is not in the catalogue"));
-        let mut names: Vec<&str> = labels
-            .split("\",")
-            .filter_map(|pair| pair.split_once("=\""))
-            .map(|(name, _)| name)
-            .collect();
+        let metric =
+            catalogue().iter().find(is_it).unwrap_or_else(|| panic!("{name} is not in the catalogue"));
+        let mut names: Vec<&str> =
+            labels.split("\",").filter_map(|pair| pair.split_once("=\"")).map(|(name, _)| name).collect();
         names.retain(|name| *name != "le");
         let mut wanted: Vec<&str> = metric.labels.to_vec();
         if metric.carries_watch_labels {
@@ -122,24 +100,11 @@ fn names_follow_the_conventions() {
     let mut seen = BTreeSet::new();
     for metric in catalogue() {
         assert!(seen.insert(metric.name), "{} is there twice", metric.name);
-        assert_eq!(
-            metric.kind == Kind::Counter,
-            metric.name.ends_with("_total"),
-            "{}",
-            metric.name
-        );
-        assert!(
-            !metric.help.contains(['\\', '\n']) && metric.help.ends_with('.'),
-            "{}",
-            metric.name
-        );
+        assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
+        assert!(!metric.help.contains(['\\', '\n']) && metric.help.ends_with('.'), "{}", metric.name);
         let labels = metric.labels.iter().chain(metric.trailing);
         let reserved = |label: &&str| names::RESERVED_LABELS.contains(label);
-        assert!(
-            !metric.carries_watch_labels || { labels }.all(reserved),
-            "{}",
-            metric.name
-        );
+        assert!(!metric.carries_watch_labels || { labels }.all(reserved), "{}", metric.name);
     }
 }
 
@@ -155,10 +120,7 @@ fn what_is_not_known_yet_is_absent_and_closed_sets_are_born_at_0() {
         "timpush_ledger_last_commit_timestamp_seconds",
         "timpush_exporter_config_last_reload_successful",
     ] {
-        assert!(
-            !young.contains(&format!("{name}{{")) && !young.contains(&format!("{name} ")),
-            "{name}"
-        );
+        assert!(!young.contains(&format!("{name}{{")) && !young.contains(&format!("{name} ")), "{name}");
     }
     for series in [
         r#"timpush_watched_pairs{app="shop",state="failing"}"#,
@@ -215,10 +177,7 @@ fn codes_beyond_the_cap_are_folded_and_counted() {
     assert_eq!(value("internal", ""), Some("1"));
     assert_eq!(value("quota", &(cap + 1).to_string()), Some("1"));
     let folded = |metric: &str| {
-        sample_of(
-            &text,
-            &format!("timpush_series_overflow_total{{app=\"shop\",metric=\"{metric}\"}}"),
-        )
+        sample_of(&text, &format!("timpush_series_overflow_total{{app=\"shop\",metric=\"{metric}\"}}"))
     };
     assert_eq!(folded("timpush_api_failures_total"), Some("3"));
     assert_eq!(folded("timpush_stage_failures_total"), Some("2"));
@@ -227,22 +186,14 @@ fn codes_beyond_the_cap_are_folded_and_counted() {
 #[test]
 fn apps_come_and_go() {
     let (registry, app, _exporter) = full_registry();
-    let twice = AppMetrics::register(&registry, "shop", 1, None)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        twice.contains("app \"shop\"") && twice.contains("unregister it first"),
-        "{twice}"
-    );
+    let twice = AppMetrics::register(&registry, "shop", 1, None).unwrap_err().to_string();
+    assert!(twice.contains("app \"shop\"") && twice.contains("unregister it first"), "{twice}");
     app.set_source("static", 1, None);
     app.retain_sources(&[]);
     app.set_info(7, None);
     let other = AppMetrics::register(&registry, "news", 2, None).unwrap();
     let both = text(&Snapshot::default(), &[], &registry);
-    assert_eq!(
-        sample_of(&both, r#"timpush_app_info{app="shop",sdk_app_id="7",region=""}"#),
-        Some("1")
-    );
+    assert_eq!(sample_of(&both, r#"timpush_app_info{app="shop",sdk_app_id="7",region=""}"#), Some("1"));
     assert!(!both.contains("timpush_source_entries") && both.contains("app=\"news\""));
     app.unregister();
     let one = text(&Snapshot::default(), &[], &registry);

@@ -43,11 +43,7 @@ struct Shown<'a> {
 
 impl<'a> Page<'a> {
     pub(super) fn new(snapshot: &'a Snapshot, views: &'a [PushView], now: i64) -> Page<'a> {
-        let mut page = Page {
-            apps: Vec::with_capacity(views.len()),
-            sets: Vec::new(),
-            now,
-        };
+        let mut page = Page { apps: Vec::with_capacity(views.len()), sets: Vec::new(), now };
         for view in views {
             let tally = snapshot.apps.get(&view.app).map(Arc::as_ref);
             page.apps.push((&view.app, tally));
@@ -69,9 +65,7 @@ impl<'a> Page<'a> {
         family(out, &names::DETECTION_DELAY, |out| self.detection(out));
         family(out, &names::DEVICES, |out| self.devices(out));
         family(out, &names::PAIRS_ENDED, |out| self.ended(out));
-        family(out, &names::SERIES_OVERFLOW, |out| {
-            self.overflow(out, own_overflow)
-        });
+        family(out, &names::SERIES_OVERFLOW, |out| self.overflow(out, own_overflow));
     }
 
     fn stages(&self) -> impl Iterator<Item = (&Shown<'a>, Stage, &StageTally)> {
@@ -123,12 +117,7 @@ impl<'a> Page<'a> {
     fn delays(&self, out: &mut String) {
         for (set, stage, tally) in self.stages() {
             let labels = |out: &mut String| set.labels(out, stage);
-            histogram(
-                out,
-                (names::STAGE_DELAY.name, STAGE_DELAY_BOUNDS_SECONDS),
-                labels,
-                &tally.delay,
-            );
+            histogram(out, (names::STAGE_DELAY.name, STAGE_DELAY_BOUNDS_SECONDS), labels, &tally.delay);
         }
     }
 
@@ -136,12 +125,7 @@ impl<'a> Page<'a> {
         for (app, tally) in &self.apps {
             let Some(tally) = tally else { continue };
             let labels = |out: &mut String| app_label(out, app);
-            histogram(
-                out,
-                (names::DETECTION_DELAY.name, DETECTION_BOUNDS_SECONDS),
-                labels,
-                &tally.detection,
-            );
+            histogram(out, (names::DETECTION_DELAY.name, DETECTION_BOUNDS_SECONDS), labels, &tally.detection);
         }
     }
 
@@ -159,12 +143,7 @@ impl<'a> Page<'a> {
                 open(out, names::DEVICES.name);
                 app_label(out, app);
                 out.push_str(tail);
-                close_with(
-                    out,
-                    "notifications",
-                    notifications.as_str(),
-                    sum[notifications as usize],
-                );
+                close_with(out, "notifications", notifications.as_str(), sum[notifications as usize]);
             }
         }
     }
@@ -174,12 +153,7 @@ impl<'a> Page<'a> {
             for reason in Ended::ALL {
                 open(out, names::PAIRS_ENDED.name);
                 app_label(out, app);
-                close_with(
-                    out,
-                    "reason",
-                    reason.as_str(),
-                    tally.map_or(0, |t| t.ended[reason as usize]),
-                );
+                close_with(out, "reason", reason.as_str(), tally.map_or(0, |t| t.ended[reason as usize]));
             }
         }
     }
@@ -230,13 +204,7 @@ fn project<'a>(shown: &mut Vec<Shown<'a>>, view: &'a PushView, tally: &'a AppTal
             escape(&mut tail, value);
             tail.push('"');
         }
-        shown.push(Shown {
-            app: &view.app,
-            route,
-            head,
-            tail,
-            tally,
-        });
+        shown.push(Shown { app: &view.app, route, head, tail, tally });
     }
 }
 

@@ -17,20 +17,13 @@ pub(super) const NOW: i64 = 1_795_000_000;
 
 fn key(route: Route, platform: PlatformLabel, labels: &[(&str, &str)]) -> SetKey {
     let labels: Vec<(Box<str>, Box<str>)> = labels.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
-    SetKey {
-        labels: LabelSet::from(labels),
-        route,
-        platform,
-    }
+    SetKey { labels: LabelSet::from(labels), route, platform }
 }
 
 const APNS: PlatformLabel = PlatformLabel::Of(Platform::Vendor(1));
 
 pub(super) fn view(app: &str, watch_labels: &[&str]) -> PushView {
-    PushView {
-        app: app.into(),
-        watch_labels: watch_labels.iter().map(|name| Box::from(*name)).collect(),
-    }
+    PushView { app: app.into(), watch_labels: watch_labels.iter().map(|name| Box::from(*name)).collect() }
 }
 
 fn snapshot(app: &str, sets: Vec<(SetKey, SetTally)>) -> Snapshot {
@@ -38,25 +31,16 @@ fn snapshot(app: &str, sets: Vec<(SetKey, SetTally)>) -> Snapshot {
         sets: sets.into_iter().map(|(key, set)| (key, Arc::new(set))).collect(),
         ..AppTally::default()
     };
-    Snapshot {
-        size_bytes: 0,
-        apps: BTreeMap::from([(app.into(), Arc::new(tally))]),
-        committed_at: NOW,
-    }
+    Snapshot { size_bytes: 0, apps: BTreeMap::from([(app.into(), Arc::new(tally))]), committed_at: NOW }
 }
 
 /// One device on each outcome of the channel, with a failure, silence and a success behind it.
 fn busy_set() -> SetTally {
-    let mut set = SetTally {
-        devices: [2, 0, 1],
-        ..SetTally::default()
-    };
+    let mut set = SetTally { devices: [2, 0, 1], ..SetTally::default() };
     let channel = &mut set.stages[Stage::Channel as usize];
     channel.results = [7, 3];
     channel.devices = [1, 2];
-    channel
-        .failures
-        .insert((Reason::InvalidToken, CodeLabel::Code(-10)), 1);
+    channel.failures.insert((Reason::InvalidToken, CodeLabel::Code(-10)), 1);
     channel.failures.insert((Reason::Unknown, CodeLabel::Other), 2);
     channel.delay.observe(STAGE_DELAY_BOUNDS_SECONDS, 2);
     channel.delay.observe(STAGE_DELAY_BOUNDS_SECONDS, 3);
@@ -76,9 +60,7 @@ fn push_text(snapshot: &Snapshot, views: &[PushView]) -> String {
 }
 
 pub(super) fn sample_of<'a>(text: &'a str, series: &str) -> Option<&'a str> {
-    let mut found = text
-        .lines()
-        .filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    let mut found = text.lines().filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     let value = found.next();
     assert!(found.next().is_none(), "{series} is there twice");
     value
@@ -89,18 +71,9 @@ pub(super) fn golden_snapshot() -> Snapshot {
         "shop",
         vec![
             (key(Route::Offline, APNS, &[("campaign", "spring")]), busy_set()),
-            (
-                key(Route::Online, PlatformLabel::Of(Platform::Im), &[]),
-                SetTally::default(),
-            ),
-            (
-                key(Route::Offline, PlatformLabel::Of(Platform::Vendor(12)), &[]),
-                SetTally::default(),
-            ),
-            (
-                key(Route::Offline, PlatformLabel::Other, &[("campaign", "other")]),
-                SetTally::default(),
-            ),
+            (key(Route::Online, PlatformLabel::Of(Platform::Im), &[]), SetTally::default()),
+            (key(Route::Offline, PlatformLabel::Of(Platform::Vendor(12)), &[]), SetTally::default()),
+            (key(Route::Offline, PlatformLabel::Other, &[("campaign", "other")]), SetTally::default()),
         ],
     );
     let mut shop = AppTally::clone(&snapshot.apps["shop"]);
@@ -133,16 +106,10 @@ fn nothing_known_writes_nothing() {
 #[test]
 fn label_values_are_escaped() {
     let set = key(Route::Online, APNS, &[("campaign", "a\\b\"c\nd é")]);
-    let text = push_text(
-        &snapshot("shop", vec![(set, SetTally::default())]),
-        &[view("shop", &["campaign"])],
-    );
+    let text = push_text(&snapshot("shop", vec![(set, SetTally::default())]), &[view("shop", &["campaign"])]);
     let series = r#"timpush_devices{app="shop",platform="apns",campaign="a\\b\"c\nd é",notifications="on"}"#;
     assert_eq!(sample_of(&text, series), Some("0"));
-    assert!(
-        text.lines()
-            .all(|line| line.starts_with('#') || line.starts_with("timpush_"))
-    );
+    assert!(text.lines().all(|line| line.starts_with('#') || line.starts_with("timpush_")));
 }
 
 #[test]
@@ -163,69 +130,33 @@ fn a_set_is_born_whole() {
                 assert_eq!(value("timpush_stage_results_total", &rest), wanted);
             }
             for state in ["success", "failure", "unreported"] {
-                assert_eq!(
-                    value("timpush_stage_devices", &format!(",state=\"{state}\"")),
-                    wanted
-                );
+                assert_eq!(value("timpush_stage_devices", &format!(",state=\"{state}\"")), wanted);
             }
             assert_eq!(value("timpush_stage_overdue_devices", ""), wanted);
         }
-        assert!(
-            !text.contains("timpush_stage_failures_total"),
-            "failures are born at their first value"
-        );
-        assert!(
-            !text.contains("timpush_stage_delay_seconds"),
-            "histograms are born with their first value"
-        );
+        assert!(!text.contains("timpush_stage_failures_total"), "failures are born at their first value");
+        assert!(!text.contains("timpush_stage_delay_seconds"), "histograms are born with their first value");
     }
 }
 
 #[test]
 fn sets_that_become_equal_are_added_up() {
     let sets = vec![
-        (
-            key(Route::Offline, APNS, &[("campaign", "a"), ("team", "x")]),
-            busy_set(),
-        ),
-        (
-            key(Route::Offline, APNS, &[("campaign", "b"), ("team", "x")]),
-            busy_set(),
-        ),
-        (
-            key(Route::Offline, APNS, &[("campaign", "b")]),
-            SetTally::default(),
-        ),
+        (key(Route::Offline, APNS, &[("campaign", "a"), ("team", "x")]), busy_set()),
+        (key(Route::Offline, APNS, &[("campaign", "b"), ("team", "x")]), busy_set()),
+        (key(Route::Offline, APNS, &[("campaign", "b")]), SetTally::default()),
     ];
     let text = push_text(&snapshot("shop", sets), &[view("shop", &["team", "region"])]);
     let set = r#"app="shop",route="offline",stage="channel",platform="apns",team="x",region="""#;
     let value = |name: &str, rest: &str| sample_of(&text, &format!("{name}{{{set}{rest}}}"));
-    assert_eq!(
-        value("timpush_stage_results_total", ",outcome=\"success\""),
-        Some("14")
-    );
-    assert_eq!(
-        value(
-            "timpush_stage_failures_total",
-            ",reason=\"unknown\",code=\"other\""
-        ),
-        Some("4")
-    );
+    assert_eq!(value("timpush_stage_results_total", ",outcome=\"success\""), Some("14"));
+    assert_eq!(value("timpush_stage_failures_total", ",reason=\"unknown\",code=\"other\""), Some("4"));
     assert_eq!(value("timpush_stage_devices", ",state=\"failure\""), Some("4"));
-    assert_eq!(
-        value("timpush_stage_delay_seconds_bucket", ",le=\"2\""),
-        Some("2")
-    );
-    assert_eq!(
-        value("timpush_stage_delay_seconds_bucket", ",le=\"+Inf\""),
-        Some("6")
-    );
+    assert_eq!(value("timpush_stage_delay_seconds_bucket", ",le=\"2\""), Some("2"));
+    assert_eq!(value("timpush_stage_delay_seconds_bucket", ",le=\"+Inf\""), Some("6"));
     assert_eq!(value("timpush_stage_delay_seconds_sum", ""), Some("2000010"));
     let device = set.replace("channel", "device");
-    assert_eq!(
-        sample_of(&text, &format!("timpush_stage_overdue_devices{{{device}}}")),
-        Some("8")
-    );
+    assert_eq!(sample_of(&text, &format!("timpush_stage_overdue_devices{{{device}}}")), Some("8"));
     let devices = r#"timpush_devices{app="shop",platform="apns",team="x",region="",notifications="on"}"#;
     assert_eq!(sample_of(&text, devices), Some("4"));
     let without = r#"timpush_devices{app="shop",platform="apns",team="",region="",notifications="on"}"#;
@@ -235,10 +166,7 @@ fn sets_that_become_equal_are_added_up() {
 
 #[test]
 fn devices_of_one_platform_on_both_routes_are_one_series() {
-    let on = |n| SetTally {
-        devices: [n, 0, 0],
-        ..SetTally::default()
-    };
+    let on = |n| SetTally { devices: [n, 0, 0], ..SetTally::default() };
     let sets = Route::ALL.map(|route| (key(route, PlatformLabel::Other, &[]), on(3)));
     let text = push_text(&snapshot("shop", sets.into()), &[view("shop", &[])]);
     let series = r#"timpush_devices{app="shop",platform="other",notifications="on"}"#;

@@ -18,12 +18,7 @@ impl PairStates {
     /// Each state by the value of its label.
     pub fn by_name(&self) -> [(&'static str, u64); 4] {
         let [new, active, settled, failing] = Self::NAMES;
-        [
-            (new, self.new),
-            (active, self.active),
-            (settled, self.settled),
-            (failing, self.failing),
-        ]
+        [(new, self.new), (active, self.active), (settled, self.settled), (failing, self.failing)]
     }
 
     /// All pairs of the watch list.

@@ -69,12 +69,7 @@ pub struct Prepared {
 impl Apps {
     /// No apps yet; all of them stop when `cancel` says so.
     pub fn new(shared: Shared, cancel: CancellationToken) -> Apps {
-        Apps {
-            shared,
-            cancel,
-            members: BTreeMap::new(),
-            feeds: JoinSet::new(),
-        }
+        Apps { shared, cancel, members: BTreeMap::new(), feeds: JoinSet::new() }
     }
 
     /// Does all that can fail of putting `apps` into force, and changes nothing.
@@ -87,17 +82,10 @@ impl Apps {
         for app in apps {
             match self.prepare_one(app) {
                 Ok(one) => prepared.push(one),
-                Err(why) => errors.push(StartError {
-                    app: app.name.clone(),
-                    why,
-                }),
+                Err(why) => errors.push(StartError { app: app.name.clone(), why }),
             }
         }
-        if errors.is_empty() {
-            Ok(prepared)
-        } else {
-            Err(errors)
-        }
+        if errors.is_empty() { Ok(prepared) } else { Err(errors) }
     }
 
     fn prepare_one(&self, app: &App) -> Result<Prepared, String> {
@@ -111,11 +99,7 @@ impl Apps {
                     .map_err(|error| error.to_string())?,
             )
         };
-        Ok(Prepared {
-            app: app.clone(),
-            feed,
-            budget,
-        })
+        Ok(Prepared { app: app.clone(), feed, budget })
     }
 
     /// Puts what was prepared into force: apps that stay go on, others end, new ones begin. Gives a receiver for each
@@ -159,24 +143,10 @@ impl Apps {
         let (commands, inbox) = mpsc::channel(COMMANDS_CAP);
         let poller = Poller::new(app.clone(), tools);
         let poller = tokio::spawn(poller.run(inbox, self.cancel.clone()));
-        let feeder = Feeder {
-            app: app.name.clone(),
-            feed,
-            commands: commands.clone(),
-            metrics: metrics.clone(),
-        };
+        let feeder =
+            Feeder { app: app.name.clone(), feed, commands: commands.clone(), metrics: metrics.clone() };
         let (feed, first) = self.start_feeder(feeder);
-        self.members.insert(
-            app.name.clone(),
-            Member {
-                app,
-                commands,
-                metrics,
-                status,
-                poller,
-                feed,
-            },
-        );
+        self.members.insert(app.name.clone(), Member { app, commands, metrics, status, poller, feed });
         Ok(first)
     }
 
@@ -193,21 +163,11 @@ impl Apps {
         }
         member.feed.abort();
         let sources = feed.source_names();
-        member
-            .metrics
-            .retain_sources(&sources.iter().map(String::as_str).collect::<Vec<_>>());
+        member.metrics.retain_sources(&sources.iter().map(String::as_str).collect::<Vec<_>>());
         // A poller that is gone is noticed by `failed`.
-        let _ = member
-            .commands
-            .send(Command::Configure(Box::new(app.clone())))
-            .await;
+        let _ = member.commands.send(Command::Configure(Box::new(app.clone()))).await;
         let (commands, metrics) = (member.commands.clone(), member.metrics.clone());
-        let feeder = Feeder {
-            app: app.name.clone(),
-            feed,
-            commands,
-            metrics,
-        };
+        let feeder = Feeder { app: app.name.clone(), feed, commands, metrics };
         let (feed, first) = self.start_feeder(feeder);
         let member = self.members.get_mut(&app.name)?;
         member.feed = feed;
@@ -229,27 +189,19 @@ impl Apps {
 
     /// The label views of all apps.
     pub fn views(&self) -> Vec<PushView> {
-        let view = |m: &Member| PushView {
-            app: m.app.name.clone(),
-            watch_labels: m.app.watch_labels.clone(),
-        };
+        let view =
+            |m: &Member| PushView { app: m.app.name.clone(), watch_labels: m.app.watch_labels.clone() };
         self.members.values().map(view).collect()
     }
 
     /// What the status page tells of all apps.
     pub fn statuses(&self) -> Vec<AppStatus> {
-        self.members
-            .values()
-            .map(|m| m.status.load().as_ref().clone())
-            .collect()
+        self.members.values().map(|m| m.status.load().as_ref().clone()).collect()
     }
 
     /// The name of an app whose poller ended although nobody asked it to.
     pub fn failed(&self) -> Option<Arc<str>> {
-        self.members
-            .values()
-            .find(|m| m.poller.is_finished())
-            .map(|m| m.app.name.clone())
+        self.members.values().find(|m| m.poller.is_finished()).map(|m| m.app.name.clone())
     }
 
     /// Waits for all pollers, which the cancellation has told to end.

@@ -48,10 +48,7 @@ pub struct StepWatch {
 impl Default for StepWatch {
     /// Watches from now on.
     fn default() -> StepWatch {
-        StepWatch {
-            wall: wall_millis(),
-            steady: Moment::now(),
-        }
+        StepWatch { wall: wall_millis(), steady: Moment::now() }
     }
 }
 

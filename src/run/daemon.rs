@@ -103,11 +103,7 @@ impl Daemon {
         let start = |why: String| Failure::Start(why);
         let mut listeners = Vec::new();
         for address in &options.listen {
-            listeners.push(
-                web::bind(address)
-                    .await
-                    .map_err(|error| start(error.to_string()))?,
-            );
+            listeners.push(web::bind(address).await.map_err(|error| start(error.to_string()))?);
         }
         let registry = Registry::new();
         let exporter = exporter_metrics(&registry).map_err(start)?;
@@ -118,12 +114,7 @@ impl Daemon {
         let cancel = CancellationToken::new();
         let client = Client::new().map_err(|error| start(error.to_string()))?;
         let storage = options.storage.clone();
-        let shared = Shared {
-            storage,
-            ledger: opened.ledger.clone(),
-            client,
-            registry,
-        };
+        let shared = Shared { storage, ledger: opened.ledger.clone(), client, registry };
         let mut addresses = Vec::new();
         let mut web = JoinSet::new();
         for listener in listeners {
@@ -210,22 +201,13 @@ impl Daemon {
 
     async fn put_in_force(&mut self, config: &Config) -> Result<(), String> {
         let lines = |errors: Vec<super::apps::StartError>| {
-            errors
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join("\n")
+            errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         };
         let prepared = self.apps.prepare(&config.apps).map_err(lines)?;
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
-        for list in self
-            .apps
-            .apply(prepared)
-            .await
-            .map_err(|error| error.to_string())?
-        {
+        for list in self.apps.apply(prepared).await.map_err(|error| error.to_string())? {
             self.first_lists.spawn(async move {
                 let _ = list.await; // A poller that died is noticed by the tick.
             });
@@ -240,8 +222,7 @@ impl Daemon {
 
     fn publish_status(&self) {
         let quarantined = quarantined(&self.options.storage);
-        self.exporter
-            .set_ledger_quarantined_files(quarantined.len() as u64);
+        self.exporter.set_ledger_quarantined_files(quarantined.len() as u64);
         let ledger_note = (!quarantined.is_empty()).then(|| {
             format!(
                 "The store was damaged and moved aside; counting started anew. Kept in {}: {}",
@@ -249,10 +230,7 @@ impl Daemon {
                 quarantined.join(", ")
             )
         });
-        self.house.publish_status(Status {
-            apps: self.apps.statuses(),
-            ledger_note,
-        });
+        self.house.publish_status(Status { apps: self.apps.statuses(), ledger_note });
     }
 
     /// Stops asking, commits what was read, closes.
@@ -262,10 +240,9 @@ impl Daemon {
         self.cancel.cancel();
         let deadline = tokio::time::Instant::now() + END_DEADLINE;
         let apps = tokio::time::timeout_at(deadline, self.apps.end()).await;
-        while tokio::time::timeout_at(deadline, self.web.join_next())
-            .await
-            .is_ok_and(|ended| ended.is_some())
-        {}
+        while tokio::time::timeout_at(deadline, self.web.join_next()).await.is_ok_and(|ended| ended.is_some())
+        {
+        }
         let Opened { ledger, keeper, .. } = self.opened;
         drop((ledger, self.house));
         let closed = tokio::task::spawn_blocking(move || keeper.join());
@@ -319,9 +296,8 @@ fn quarantined(storage: &Path) -> Vec<String> {
     };
     let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
     let companion = |name: &str| name.ends_with("-wal") || name.ends_with("-shm");
-    let mut names: Vec<String> = names
-        .filter(|name| name.starts_with(QUARANTINE_PREFIX) && !companion(name))
-        .collect();
+    let mut names: Vec<String> =
+        names.filter(|name| name.starts_with(QUARANTINE_PREFIX) && !companion(name)).collect();
     names.sort();
     names
 }

@@ -35,10 +35,7 @@ impl Feeder {
                 tell_report(&self.app, report, &self.metrics);
             }
             if refreshed.changed || in_force.is_some() {
-                let list = Command::List {
-                    entries: self.feed.lists(),
-                    done: in_force.take(),
-                };
+                let list = Command::List { entries: self.feed.lists(), done: in_force.take() };
                 if self.commands.send(list).await.is_err() {
                     return; // The poller ended.
                 }
@@ -57,10 +54,8 @@ fn tell_report(app: &Arc<str>, report: &Report, metrics: &AppMetrics) {
     if report.refused > 0 {
         metrics.pairs_refused(Refused::Invalid, report.refused);
     }
+    // Each fact once; that a source fails shows in the age of its last success as long as it lasts.
     for message in &report.messages {
         tracing::warn!(%app, source = report.source, "{message}");
-    }
-    if let Some(error) = &report.error {
-        tracing::error!(%app, source = report.source, %error, "watch source failed; its last good list stays in force");
     }
 }

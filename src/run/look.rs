@@ -98,10 +98,7 @@ impl Poller {
 
     fn cannot_sign(&mut self, error: &crate::usersig::SignError, now: i64) {
         tracing::error!(app = %self.name, %error, "no signature; polling pauses");
-        self.status.latest_failure = Some(LatestFailure {
-            at: now / 1000,
-            text: error.to_string(),
-        });
+        self.status.latest_failure = Some(LatestFailure { at: now / 1000, text: error.to_string() });
         self.status.up = Some(false);
         self.tools.metrics.cannot_ask();
         self.tools.metrics.set_usersig_expiry(None);
@@ -122,11 +119,7 @@ impl Poller {
             Ok(verdict) => self.answered(&looked, (*verdict).as_ref().map_err(|_| LedgerClosed)?, now),
             Err(failed) => self.failed(&looked, failed, now),
         };
-        if self
-            .held
-            .get(&looked.slot)
-            .is_some_and(|held| held.row == looked.row)
-        {
+        if self.held.get(&looked.slot).is_some_and(|held| held.row == looked.row) {
             self.schedule.looked(looked.slot, look, now);
         }
         Ok(())
@@ -150,11 +143,7 @@ impl Poller {
             held.doubts = 0;
         }
         let (pushed_at, ends_at) = self.times(looked.slot, verdict.record.pushed_at());
-        Look::Answered {
-            settled: verdict.settled,
-            pushed_at: Some(pushed_at),
-            ends_at,
-        }
+        Look::Answered { settled: verdict.settled, pushed_at: Some(pushed_at), ends_at }
     }
 
     fn failed(&mut self, looked: &Looked, failed: &Failed, now: i64) -> Look {
@@ -163,14 +152,8 @@ impl Poller {
             app = %self.name, kind = failure.kind.as_str(), code = failure.code, detail = %failed.detail,
             "exchange failed"
         );
-        self.status.latest_failure = Some(LatestFailure {
-            at: now / 1000,
-            text: failed.to_string(),
-        });
-        let credential = (
-            self.signer.credential_generation(now / 1000),
-            self.signer.can_renew(),
-        );
+        self.status.latest_failure = Some(LatestFailure { at: now / 1000, text: failed.to_string() });
+        let credential = (self.signer.credential_generation(now / 1000), self.signer.can_renew());
         let was_paused = self.trouble.resume_at();
         let mut step = self.trouble.about(failure.action, looked.epoch, now, credential);
         if let (Action::RetryThenGiveUp { tries }, Some(held)) =
@@ -183,19 +166,13 @@ impl Poller {
         }
         // A refusal of one pair is an exchange that worked.
         if step == Step::Refuse {
-            self.tools
-                .metrics
-                .pair_refused(failure.kind.as_str(), failure.code);
+            self.tools.metrics.pair_refused(failure.kind.as_str(), failure.code);
         } else {
-            self.tools
-                .metrics
-                .exchange_failed(failure.kind.as_str(), failure.code);
+            self.tools.metrics.exchange_failed(failure.kind.as_str(), failure.code);
         }
         self.status.up = Some(step == Step::Refuse);
         let look = match step {
-            Step::Again { at_least } => Look::Failed {
-                at_least: millis(at_least),
-            },
+            Step::Again { at_least } => Look::Failed { at_least: millis(at_least) },
             Step::Refuse => Look::Refused,
             Step::SignAndAgain => {
                 self.signer.renew();
@@ -222,14 +199,8 @@ impl Poller {
 impl Task {
     async fn run(self, departure: Departure, answered: oneshot::Sender<Moment>) -> Looked {
         let began = Moment::now();
-        let question = Question {
-            task: &self.task,
-            user: &self.user,
-        };
-        let answer = self
-            .client
-            .ask(&self.upstream, question, &self.signed.text, departure)
-            .await;
+        let question = Question { task: &self.task, user: &self.user };
+        let answer = self.client.ask(&self.upstream, question, &self.signed.text, departure).await;
         let answered_at = Moment::now();
         let _ = answered.send(answered_at); // Of no use to the pace once a later request has started.
         let mut drift = Vec::new();
@@ -239,12 +210,7 @@ impl Task {
                 let polled_at = wall_seconds();
                 let trace = read::read(&answer, self.zone_offset_seconds, polled_at);
                 drift.clone_from(&trace.drift);
-                let sighting = Sighting {
-                    row: self.row,
-                    labels: self.labels,
-                    polled_at,
-                    trace,
-                };
+                let sighting = Sighting { row: self.row, labels: self.labels, polled_at, trace };
                 Ok(self.ledger.record(&self.app, sighting).await)
             }
         };

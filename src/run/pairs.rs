@@ -86,9 +86,7 @@ impl Poller {
         let all = entries.iter().flat_map(|entries| entries.iter());
         let difference = self.list.replace(all, self.app.max_pairs);
         if difference.over_limit > 0 {
-            self.tools
-                .metrics
-                .pairs_refused(Refused::OverLimit, difference.over_limit);
+            self.tools.metrics.pairs_refused(Refused::OverLimit, difference.over_limit);
             tracing::warn!(
                 app = %self.name, pairs = difference.over_limit, max_pairs = self.app.max_pairs,
                 "pairs left out: max_pairs is reached"
@@ -98,10 +96,7 @@ impl Poller {
         for gone in difference.gone {
             // Those that are still queued never entered the gauges.
             let state = self.schedule.remove(gone.slot);
-            leaves.extend(self.leave(
-                gone,
-                state.filter(|s| *s != State::Settled).map(|_| Ended::Removed),
-            ));
+            leaves.extend(self.leave(gone, state.filter(|s| *s != State::Settled).map(|_| Ended::Removed)));
         }
         self.enrolment.queue.extend(difference.added);
         let retimed = difference.retimed.into_iter().filter_map(|slot| {
@@ -109,9 +104,7 @@ impl Poller {
             Some(Gone { slot, labels })
         });
         let mut changed = difference.relabelled;
-        let retimed: Vec<Gone> = retimed
-            .filter(|r| changed.iter().all(|c| c.slot != r.slot))
-            .collect();
+        let retimed: Vec<Gone> = retimed.filter(|r| changed.iter().all(|c| c.slot != r.slot)).collect();
         changed.extend(retimed);
         for gone in changed {
             self.schedule.remove(gone.slot);
@@ -123,11 +116,7 @@ impl Poller {
 
     fn leave(&mut self, gone: Gone, reason: Option<Ended>) -> Option<Leave> {
         let held = self.held.remove(&gone.slot)?;
-        Some(Leave {
-            row: held.row,
-            labels: gone.labels,
-            reason,
-        })
+        Some(Leave { row: held.row, labels: gone.labels, reason })
     }
 
     async fn tell_leaves(&mut self, mut leaves: Vec<Leave>) -> Result<(), LedgerClosed> {
@@ -148,9 +137,7 @@ impl Poller {
             let Some(pair) = self.list.pair(slot) else {
                 continue;
             };
-            let too_old = pair
-                .pushed_at
-                .is_some_and(|at| at.saturating_add_unsigned(watch_for) <= now);
+            let too_old = pair.pushed_at.is_some_and(|at| at.saturating_add_unsigned(watch_for) <= now);
             pairs.push(Enrol {
                 task: pair.task.to_owned(),
                 user: pair.user.to_owned(),
@@ -179,14 +166,7 @@ impl Poller {
                 self.list.remove(slot);
                 continue;
             };
-            self.held.insert(
-                slot,
-                Held {
-                    row: known.row,
-                    added_at: known.added_at,
-                    doubts: 0,
-                },
-            );
+            self.held.insert(slot, Held { row: known.row, added_at: known.added_at, doubts: 0 });
             let (pushed_at, ends_at) = self.times(slot, known.record.pushed_at());
             if known.ended == Some(Ended::Expired) {
                 self.held.remove(&slot);
@@ -197,16 +177,7 @@ impl Poller {
             } else {
                 let polled_at = known.polled_at.map(|at| at * 1000);
                 let settled = known.ended == Some(Ended::Settled);
-                self.schedule.insert(
-                    slot,
-                    Seed {
-                        pushed_at,
-                        polled_at,
-                        ends_at,
-                        settled,
-                    },
-                    wall_millis(),
-                );
+                self.schedule.insert(slot, Seed { pushed_at, polled_at, ends_at, settled }, wall_millis());
             }
         }
         if too_old > 0 {
@@ -233,10 +204,7 @@ impl Poller {
     /// from what the upstream says if that can be true, else from when the pair was added.
     pub(super) fn times(&self, slot: Slot, told: Option<i64>) -> (i64, i64) {
         let listed = self.list.pair(slot).and_then(|pair| pair.pushed_at);
-        let added_at = self
-            .held
-            .get(&slot)
-            .map_or_else(wall_seconds, |held| held.added_at);
+        let added_at = self.held.get(&slot).map_or_else(wall_seconds, |held| held.added_at);
         let believed = told.filter(|at| *at >= added_at - PUSH_HORIZON_SECONDS);
         let pushed_at = listed.or(believed).unwrap_or(added_at) * 1000;
         let watch_for = i64::try_from(self.app.watch_for.as_millis()).unwrap_or(i64::MAX / 4);

@@ -44,10 +44,7 @@ const SLOT_RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub enum Command {
     /// The list in force from now on, first places first; `done` is told when every pair of it is enrolled.
-    List {
-        entries: Vec<Arc<Vec<Entry>>>,
-        done: Option<oneshot::Sender<()>>,
-    },
+    List { entries: Vec<Arc<Vec<Entry>>>, done: Option<oneshot::Sender<()>> },
     /// The app's configuration changed.
     Configure(Box<App>),
     /// The app left the configuration: its pairs are removed, and the poller ends.
@@ -245,10 +242,8 @@ impl Poller {
 
     fn slot_failed(&mut self, error: &crate::budget::SlotError) {
         tracing::error!(app = %self.name, %error, "no request can start: the next process would not know of it");
-        self.status.latest_failure = Some(LatestFailure {
-            at: clock::wall_seconds(),
-            text: error.to_string(),
-        });
+        self.status.latest_failure =
+            Some(LatestFailure { at: clock::wall_seconds(), text: error.to_string() });
         self.slot_retry_at = Moment::now().after(SLOT_RETRY);
     }
 
@@ -367,13 +362,7 @@ fn upstream(app: &App) -> Upstream {
 }
 
 fn signer(app: &App) -> Signer {
-    Signer::new(
-        Identity {
-            sdk_app_id: app.sdk_app_id,
-            admin: app.admin.clone(),
-        },
-        app.credential.clone(),
-    )
+    Signer::new(Identity { sdk_app_id: app.sdk_app_id, admin: app.admin.clone() }, app.credential.clone())
 }
 
 /// The host and port of a base URL.

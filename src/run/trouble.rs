@@ -55,11 +55,7 @@ impl Trouble {
         };
         let probe_at = now + i64::try_from(PROBE_PAUSE.as_millis()).unwrap_or(0);
         let resume_at = pause.resume_at * 1000;
-        let resume_at = if pause.fixed {
-            resume_at
-        } else {
-            resume_at.min(probe_at)
-        };
+        let resume_at = if pause.fixed { resume_at } else { resume_at.min(probe_at) };
         Trouble {
             resume_at,
             probing: true,
@@ -71,10 +67,7 @@ impl Trouble {
 
     /// The pause in force, as the next process should know it.
     pub fn pause(&self) -> Option<Pause> {
-        (self.resume_at > 0).then_some(Pause {
-            resume_at: self.resume_at / 1000,
-            fixed: self.fixed,
-        })
+        (self.resume_at > 0).then_some(Pause { resume_at: self.resume_at / 1000, fixed: self.fixed })
     }
 
     /// When polling goes on, Unix milliseconds; 0 when not paused.
@@ -120,22 +113,13 @@ impl Trouble {
 
     /// Another upstream is asked from now on, which knows nothing of all this.
     pub fn forget(&mut self) {
-        *self = Trouble {
-            epoch: self.epoch + 1,
-            ..Trouble::default()
-        };
+        *self = Trouble { epoch: self.epoch + 1, ..Trouble::default() };
     }
 
     /// An answer came.
     pub fn over(&mut self) {
-        let Trouble {
-            epoch, credential, ..
-        } = *self;
-        *self = Trouble {
-            epoch,
-            credential,
-            ..Trouble::default()
-        };
+        let Trouble { epoch, credential, .. } = *self;
+        *self = Trouble { epoch, credential, ..Trouble::default() };
     }
 
     /// What to do about a failure with that `action`, of a look that began in `epoch`, with a credential of that
@@ -147,9 +131,7 @@ impl Trouble {
         now: i64,
         (generation, can_sign): (u64, bool),
     ) -> Step {
-        let again = Step::Again {
-            at_least: Duration::ZERO,
-        };
+        let again = Step::Again { at_least: Duration::ZERO };
         match action {
             Action::Retry | Action::RetryThenGiveUp { .. } => again,
             Action::RetryLate { at_least } => Step::Again { at_least },
@@ -180,9 +162,7 @@ impl Trouble {
 
     /// Somebody must act: all looks stop, and each probe in vain makes the next one wait longer.
     pub fn stop(&mut self, now: i64, generation: u64) {
-        let length = PROBE_PAUSE
-            .saturating_mul(1 << self.pauses.min(6))
-            .min(LONGEST_PAUSE);
+        let length = PROBE_PAUSE.saturating_mul(1 << self.pauses.min(6)).min(LONGEST_PAUSE);
         self.begin(length, now, generation);
         self.fixed = false;
     }
@@ -208,9 +188,7 @@ mod tests {
     use super::*;
 
     const CREDENTIAL: (u64, bool) = (1, true);
-    const AGAIN: Step = Step::Again {
-        at_least: Duration::ZERO,
-    };
+    const AGAIN: Step = Step::Again { at_least: Duration::ZERO };
     const RESIGN: Action = Action::Resign { then_tries: 0 };
 
     fn about(trouble: &mut Trouble, action: Action, now: i64) -> Step {
@@ -221,10 +199,7 @@ mod tests {
     fn a_refused_signature_is_made_anew_once_and_then_the_app_pauses() {
         let mut trouble = Trouble::default();
         assert_eq!(about(&mut trouble, RESIGN, 0), Step::SignAndAgain);
-        assert_eq!(
-            (about(&mut trouble, RESIGN, 5_000), trouble.resume_at()),
-            (AGAIN, 65_000)
-        );
+        assert_eq!((about(&mut trouble, RESIGN, 5_000), trouble.resume_at()), (AGAIN, 65_000));
         assert!(!trouble.may_go_on(64_999) && trouble.may_go_on(65_000) && trouble.is_probing());
     }
 
@@ -240,13 +215,7 @@ mod tests {
         let mut trouble = Trouble::default();
         let began = trouble.epoch();
         about(&mut trouble, Action::Stop, 0);
-        for action in [
-            RESIGN,
-            Action::Stop,
-            Action::Pause {
-                at_least: Duration::from_secs(3600),
-            },
-        ] {
+        for action in [RESIGN, Action::Stop, Action::Pause { at_least: Duration::from_secs(3600) }] {
             assert_eq!(trouble.about(action, began, 30_000, CREDENTIAL), AGAIN);
         }
         assert_eq!(trouble.resume_at(), 60_000);
@@ -271,13 +240,7 @@ mod tests {
     #[test]
     fn a_pause_that_the_upstream_names_is_kept_whatever_credential_comes() {
         let mut trouble = Trouble::default();
-        about(
-            &mut trouble,
-            Action::Pause {
-                at_least: Duration::from_secs(60),
-            },
-            0,
-        );
+        about(&mut trouble, Action::Pause { at_least: Duration::from_secs(60) }, 0);
         assert!(!trouble.credential_is(2) && !trouble.may_go_on(59_999));
         let mut stopped = Trouble::default();
         about(&mut stopped, Action::Stop, 0);
@@ -295,21 +258,10 @@ mod tests {
 
     #[test]
     fn a_restart_keeps_a_pause_that_the_upstream_named_and_shortens_one_that_waits_for_somebody() {
-        let pause = |fixed| {
-            Some(Pause {
-                resume_at: 3600,
-                fixed,
-            })
-        };
+        let pause = |fixed| Some(Pause { resume_at: 3600, fixed });
         let kept = |fixed| Trouble::resumed(pause(fixed), 0);
-        assert_eq!(
-            (kept(true).resume_at(), kept(false).resume_at()),
-            (3_600_000, 60_000)
-        );
-        assert!(
-            !kept(false).credential_is(1),
-            "the first credential read is not a new one"
-        );
+        assert_eq!((kept(true).resume_at(), kept(false).resume_at()), (3_600_000, 60_000));
+        assert!(!kept(false).credential_is(1), "the first credential read is not a new one");
         assert_eq!(kept(true).pause(), pause(true));
         assert_eq!(Trouble::resumed(pause(true), 3_600_001).resume_at(), 0);
     }

@@ -64,11 +64,7 @@ impl State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
     /// An answer came and is kept.
-    Answered {
-        settled: bool,
-        pushed_at: Option<Millis>,
-        ends_at: Millis,
-    },
+    Answered { settled: bool, pushed_at: Option<Millis>, ends_at: Millis },
     /// The API refuses this pair.
     Refused,
     /// Something else failed; the next look comes no earlier than this long after.
@@ -187,11 +183,7 @@ impl Schedule {
         }
         self.counts[plan.state as usize] -= 1;
         match look {
-            Look::Answered {
-                settled,
-                pushed_at,
-                ends_at,
-            } => {
+            Look::Answered { settled, pushed_at, ends_at } => {
                 plan.failures = 0;
                 plan.state = if settled { State::Settled } else { State::Active };
                 plan.pushed_at = pushed_at.unwrap_or(plan.pushed_at);
@@ -291,11 +283,7 @@ impl Schedule {
             return;
         }
         plan.phase = Phase::Waiting;
-        self.waiting.push(Reverse(Entry {
-            at: plan.due_at,
-            slot,
-            version: plan.version,
-        }));
+        self.waiting.push(Reverse(Entry { at: plan.due_at, slot, version: plan.version }));
     }
 
     /// Moves what has become due.

@@ -9,46 +9,28 @@ use super::*;
 const DAY: Millis = 86_400_000;
 
 fn seed(pushed_at: Millis) -> Seed {
-    Seed {
-        pushed_at,
-        polled_at: None,
-        ends_at: pushed_at + 7 * DAY,
-        settled: false,
-    }
+    Seed { pushed_at, polled_at: None, ends_at: pushed_at + 7 * DAY, settled: false }
 }
 
 fn answered(settled: bool) -> Look {
-    Look::Answered {
-        settled,
-        pushed_at: None,
-        ends_at: 7 * DAY,
-    }
+    Look::Answered { settled, pushed_at: None, ends_at: 7 * DAY }
 }
 
 #[test]
 fn a_pair_is_looked_at_from_its_push_on_and_once_at_a_time() {
     let mut schedule = Schedule::default();
     schedule.insert(3, seed(5_000), 0);
-    assert_eq!(
-        (schedule.take(4_999), schedule.next_look_at(0)),
-        (None, Some(5_000))
-    );
+    assert_eq!((schedule.take(4_999), schedule.next_look_at(0)), (None, Some(5_000)));
     assert_eq!(schedule.take(5_000), Some(3));
     assert_eq!(schedule.take(900_000), None, "its look is on its way");
     schedule.looked(3, answered(false), 5_100);
-    assert_eq!(
-        (schedule.take(5_200), schedule.next_look_at(5_200)),
-        (None, Some(6_100))
-    );
+    assert_eq!((schedule.take(5_200), schedule.next_look_at(5_200)), (None, Some(6_100)));
     assert_eq!(schedule.take(6_100), Some(3));
 }
 
 #[test]
 fn older_pushes_are_looked_at_less_often() {
-    let gaps: Vec<Millis> = [0, 60_000, 3_600_000, DAY]
-        .into_iter()
-        .map(|age| gap(0, age))
-        .collect();
+    let gaps: Vec<Millis> = [0, 60_000, 3_600_000, DAY].into_iter().map(|age| gap(0, age)).collect();
     assert_eq!(gaps, [1_000, 1_875, 112_500, 600_000]);
 }
 
@@ -58,16 +40,10 @@ fn a_settled_pair_rests_until_it_ends() {
     schedule.insert(0, seed(0), 0);
     schedule.take(0);
     schedule.looked(0, answered(true), 10);
-    assert_eq!(
-        (schedule.take(6 * DAY), schedule.count(State::Settled)),
-        (None, 1)
-    );
+    assert_eq!((schedule.take(6 * DAY), schedule.count(State::Settled)), (None, 1));
     assert_eq!(schedule.take_ended(6 * DAY), None);
     assert_eq!(schedule.take_ended(7 * DAY), Some((0, State::Settled)));
-    assert_eq!(
-        (schedule.take_ended(8 * DAY), schedule.count(State::Settled)),
-        (None, 0)
-    );
+    assert_eq!((schedule.take_ended(8 * DAY), schedule.count(State::Settled)), (None, 0));
 }
 
 #[test]
@@ -88,18 +64,12 @@ fn refusals_wait_longer_each_time_and_an_answer_forgives_them() {
     for wait in [30_000, 60_000, 120_000] {
         assert_eq!(schedule.take(now), Some(0));
         schedule.looked(0, Look::Refused, now);
-        assert_eq!(
-            (schedule.count(State::Failing), schedule.next_look_at(now)),
-            (1, Some(now + wait))
-        );
+        assert_eq!((schedule.count(State::Failing), schedule.next_look_at(now)), (1, Some(now + wait)));
         now += wait;
     }
     schedule.take(now);
     schedule.looked(0, answered(false), now);
-    assert_eq!(
-        (schedule.count(State::Failing), schedule.count(State::Active)),
-        (0, 1)
-    );
+    assert_eq!((schedule.count(State::Failing), schedule.count(State::Active)), (0, 1));
 }
 
 #[test]
@@ -108,12 +78,7 @@ fn a_clock_set_back_a_day_delays_nothing() {
     let now = 10 * DAY;
     schedule.insert(
         0,
-        Seed {
-            pushed_at: now,
-            polled_at: Some(now),
-            ends_at: now + DAY,
-            settled: false,
-        },
+        Seed { pushed_at: now, polled_at: Some(now), ends_at: now + DAY, settled: false },
         now,
     );
     schedule.shift(-DAY);

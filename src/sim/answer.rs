@@ -33,10 +33,7 @@ pub(super) fn element_of(delivery: &Delivery, moment: Moment) -> Option<Element>
     if delivery.dispatched_micros > moment.now_micros {
         return None;
     }
-    let mut element = Element {
-        json: face_of(delivery, moment),
-        notes: Vec::new(),
-    };
+    let mut element = Element { json: face_of(delivery, moment), notes: Vec::new() };
     let blank = delivery.device.blank;
     for route in [Route::Offline, Route::Online] {
         if route == delivery.route {
@@ -44,16 +41,9 @@ pub(super) fn element_of(delivery: &Delivery, moment: Moment) -> Option<Element>
                 show(&mut element, delivery, *stage, moment);
             }
         } else if blank != Blank::ObjectMissing {
-            let leaves = route
-                .stages()
-                .iter()
-                .filter(|stage| **stage != Stage::Im && blank == Blank::Zero);
-            let object = leaves
-                .map(|stage| (stage.leaf().to_owned(), unreported()))
-                .collect();
-            element
-                .json
-                .insert(route.object().to_owned(), Value::Object(object));
+            let leaves = route.stages().iter().filter(|stage| **stage != Stage::Im && blank == Blank::Zero);
+            let object = leaves.map(|stage| (stage.leaf().to_owned(), unreported())).collect();
+            element.json.insert(route.object().to_owned(), Value::Object(object));
         }
     }
     Some(element)
@@ -68,10 +58,7 @@ fn show(element: &mut Element, delivery: &Delivery, stage: Stage, moment: Moment
         (None, Blank::LeafMissing) => None,
         (None, Blank::ObjectMissing) => return,
     };
-    let object = element
-        .json
-        .entry(holder(delivery.route, stage))
-        .or_insert_with(|| json!({}));
+    let object = element.json.entry(holder(delivery.route, stage)).or_insert_with(|| json!({}));
     if let (Some(leaf), Value::Object(object)) = (leaf, object) {
         object.insert(stage.leaf().to_owned(), leaf);
     }
@@ -110,30 +97,17 @@ fn face_of(delivery: &Delivery, moment: Moment) -> Map<String, Value> {
     let device = delivery.device;
     let mut dice = Dice::new(&[device.seed]);
     let apple = device.platform == 1;
-    let system = if apple {
-        *dice.weighted(&[(3, "iOS"), (1, "APNS")])
-    } else {
-        "Android"
-    };
-    let model = if dice.chance(0.5) {
-        ""
-    } else {
-        if apple { "iPhone15,2" } else { "PGT-AN10" }
-    };
+    let system = if apple { *dice.weighted(&[(3, "iOS"), (1, "APNS")]) } else { "Android" };
+    let model = if dice.chance(0.5) { "" } else { if apple { "iPhone15,2" } else { "PGT-AN10" } };
     let version = *dice.weighted(&[(2, ""), (1, "17.5"), (1, "14")]);
     let sdk = *dice.weighted(&[(2, "8.0.1"), (1, "8.2.6325"), (1, "")]);
     let (certificate, token) = match delivery.route {
-        Route::Offline => (
-            format!("{}", 1_000 + dice.below(20_000)),
-            format!("{:016x}{:016x}", dice.next(), dice.next()),
-        ),
+        Route::Offline => {
+            (format!("{}", 1_000 + dice.below(20_000)), format!("{:016x}{:016x}", dice.next(), dice.next()))
+        }
         Route::Online => ("0".to_owned(), String::new()),
     };
-    let last_active = if device.spelled_as_table {
-        "LastActiveTerminal"
-    } else {
-        "last_active_terminal"
-    };
+    let last_active = if device.spelled_as_table { "LastActiveTerminal" } else { "last_active_terminal" };
     object(json!({
         "InstanceId": device.instance_id.to_string(),
         "PushTime": stamp(delivery.pushed_at.saturating_mul(MICROS), moment.zone_offset_seconds),

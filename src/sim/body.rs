@@ -94,9 +94,7 @@ impl Body for Matter {
 fn answer(status: StatusCode, content_type: &'static str, matter: Matter) -> Response<Matter> {
     let mut response = Response::new(matter);
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
@@ -125,11 +123,7 @@ pub(super) fn http(status: u16, path_and_query: &str) -> Response<Matter> {
 }
 
 pub(super) fn huge(bytes: u64) -> Response<Matter> {
-    answer(
-        StatusCode::OK,
-        "application/json",
-        Matter::Huge { bytes_left: bytes },
-    )
+    answer(StatusCode::OK, "application/json", Matter::Huge { bytes_left: bytes })
 }
 
 /// The first half of a body, as if it were whole.
@@ -140,13 +134,8 @@ pub(super) fn half(whole: &Bytes) -> Response<Matter> {
 /// The first half of a body under the length of the whole.
 pub(super) fn torn(whole: &Bytes) -> Response<Matter> {
     let half = whole.slice(..whole.len() / 2);
-    let matter = Matter::Torn {
-        bytes: Some(half),
-        rested: false,
-    };
+    let matter = Matter::Torn { bytes: Some(half), rested: false };
     let mut response = answer(StatusCode::OK, "application/json", matter);
-    response
-        .headers_mut()
-        .insert(CONTENT_LENGTH, HeaderValue::from(whole.len()));
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(whole.len()));
     response
 }

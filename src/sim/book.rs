@@ -34,21 +34,16 @@ impl Tally {
     }
 
     pub(super) fn sums(&self) -> Sums {
-        let results = self
-            .results
-            .iter()
-            .map(|(((app, route, stage, platform), failed), count)| ResultSum {
-                sdk_app_id: *app,
-                route: route.label().to_owned(),
-                stage: stage.label().to_owned(),
-                platform: platform_label(*platform).into_owned(),
-                outcome: if *failed { "failure" } else { "success" }.to_owned(),
-                count: *count,
-            });
-        let failures = self
-            .failures
-            .iter()
-            .map(|(((app, route, stage, platform), code), count)| FailureSum {
+        let results = self.results.iter().map(|(((app, route, stage, platform), failed), count)| ResultSum {
+            sdk_app_id: *app,
+            route: route.label().to_owned(),
+            stage: stage.label().to_owned(),
+            platform: platform_label(*platform).into_owned(),
+            outcome: if *failed { "failure" } else { "success" }.to_owned(),
+            count: *count,
+        });
+        let failures =
+            self.failures.iter().map(|(((app, route, stage, platform), code), count)| FailureSum {
                 sdk_app_id: *app,
                 route: route.label().to_owned(),
                 stage: stage.label().to_owned(),
@@ -56,11 +51,7 @@ impl Tally {
                 code: *code,
                 count: *count,
             });
-        Sums {
-            devices: self.devices,
-            results: results.collect(),
-            failures: failures.collect(),
-        }
+        Sums { devices: self.devices, results: results.collect(), failures: failures.collect() }
     }
 }
 
@@ -76,12 +67,7 @@ impl Book {
     /// Enters what one answer showed of a pair (see `town::pair_number`); what is in the book already changes nothing.
     pub(super) fn enter(&mut self, sdk_app_id: u64, pair: u64, notes: &[Note]) {
         for note in notes {
-            let device = blend(&[
-                sdk_app_id,
-                pair,
-                number_of(&note.instance_id),
-                u64::from(note.event_type),
-            ]);
+            let device = blend(&[sdk_app_id, pair, number_of(&note.instance_id), u64::from(note.event_type)]);
             let mask = self.devices.entry(device).or_insert_with(|| {
                 self.tally.add_device();
                 0
@@ -119,19 +105,11 @@ mod tests {
     #[test]
     fn a_result_counts_once_and_outcomes_apart() {
         let mut book = Book::default();
-        let notes = [
-            note(Stage::Im, None),
-            note(Stage::Channel, Some(410)),
-            note(Stage::Im, None),
-        ];
+        let notes = [note(Stage::Im, None), note(Stage::Channel, Some(410)), note(Stage::Im, None)];
         book.enter(5, 1, &notes);
         book.enter(5, 1, &notes);
         assert_eq!(
-            (
-                book.sums().devices,
-                book.sums().total("success"),
-                book.sums().total("failure")
-            ),
+            (book.sums().devices, book.sums().total("success"), book.sums().total("failure")),
             (1, 1, 1)
         );
         assert_eq!(book.sums().failures[0].platform, "platform_9");
@@ -140,11 +118,7 @@ mod tests {
         book.enter(6, 1, &notes[..1]);
         book.enter(5, 1, &[note(Stage::Im, Some(3))]);
         assert_eq!(
-            (
-                book.sums().devices,
-                book.sums().total("success"),
-                book.sums().total("failure")
-            ),
+            (book.sums().devices, book.sums().total("success"), book.sums().total("failure")),
             (3, 3, 3)
         );
     }

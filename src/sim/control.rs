@@ -31,10 +31,9 @@ pub(super) async fn control(world: &Arc<World>, request: Request<Incoming>) -> R
     let (head, incoming) = request.into_parts();
     let answer = match Limited::new(incoming, MAX_ORDER_BYTES).collect().await {
         Ok(whole) => turn(world, &head.method, &head.uri, &whole.to_bytes()).await,
-        Err(_) => Err((
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("an order has at most {MAX_ORDER_BYTES} bytes"),
-        )),
+        Err(_) => {
+            Err((StatusCode::PAYLOAD_TOO_LARGE, format!("an order has at most {MAX_ORDER_BYTES} bytes")))
+        }
     };
     answer.unwrap_or_else(|(status, error)| body::json(status, json!({"error": error}).to_string()))
 }
@@ -52,10 +51,8 @@ async fn turn(world: &Arc<World>, method: &Method, uri: &Uri, order: &Bytes) -> 
                 .map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
         }
         ("GET", "pairs") => {
-            let app = choice(uri)?.ok_or((
-                StatusCode::BAD_REQUEST,
-                "sdk_app_id is missing in the query".to_owned(),
-            ))?;
+            let app = choice(uri)?
+                .ok_or((StatusCode::BAD_REQUEST, "sdk_app_id is missing in the query".to_owned()))?;
             Ok(page(&world.pairs(app)))
         }
         ("GET", "arrivals") => Ok(page(&world.arrivals(choice(uri)?))),
@@ -75,10 +72,9 @@ async fn turn(world: &Arc<World>, method: &Method, uri: &Uri, order: &Bytes) -> 
             world.end_outages();
             done(Ok(()))
         }
-        (_, "account" | "truth" | "pairs" | "arrivals" | "faults" | "answers" | "outage") => Err((
-            StatusCode::METHOD_NOT_ALLOWED,
-            format!("{method} is not for {}", uri.path()),
-        )),
+        (_, "account" | "truth" | "pairs" | "arrivals" | "faults" | "answers" | "outage") => {
+            Err((StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not for {}", uri.path())))
+        }
         _ => Err((StatusCode::NOT_FOUND, format!("no handle {}", uri.path()))),
     }
 }
@@ -96,10 +92,9 @@ fn parsed<T: DeserializeOwned>(order: &Bytes) -> Result<T, (StatusCode, String)>
 fn page(report: &impl Serialize) -> Response<Matter> {
     match serde_json::to_vec(report) {
         Ok(text) => body::json(StatusCode::OK, text),
-        Err(error) => body::json(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            json!({"error": error.to_string()}).to_string(),
-        ),
+        Err(error) => {
+            body::json(StatusCode::INTERNAL_SERVER_ERROR, json!({"error": error.to_string()}).to_string())
+        }
     }
 }
 

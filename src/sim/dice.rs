@@ -56,16 +56,14 @@ impl Dice {
 
 /// One number out of many.
 pub(super) fn blend(parts: &[u64]) -> u64 {
-    parts.iter().fold(STEP, |sum, part| {
-        scatter(sum.rotate_left(5) ^ scatter(part.wrapping_add(STEP)))
-    })
+    parts.iter().fold(STEP, |sum, part| scatter(sum.rotate_left(5) ^ scatter(part.wrapping_add(STEP))))
 }
 
 /// A number for a text (FNV-1a, scattered).
 pub(super) fn number_of(text: &str) -> u64 {
-    let sum = text.bytes().fold(0xcbf2_9ce4_8422_2325, |sum: u64, byte| {
-        (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let sum = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |sum: u64, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     scatter(sum)
 }
 
@@ -91,11 +89,7 @@ mod tests {
         let mut dice = Dice::new(&[7]);
         let mut draws: Vec<f64> = (0..20_001).map(|_| dice.log_normal(4.0, 1.2)).collect();
         draws.sort_by(f64::total_cmp);
-        assert!(
-            (draws[10_000] / 4.0 - 1.0).abs() < 0.05,
-            "median {}",
-            draws[10_000]
-        );
+        assert!((draws[10_000] / 4.0 - 1.0).abs() < 0.05, "median {}", draws[10_000]);
         // One sigma above the median lies at the 84.13th of a hundred.
         let above = draws[16_827] / (4.0 * 1.2f64.exp());
         assert!((above - 1.0).abs() < 0.06, "84th percentile off by {above}");

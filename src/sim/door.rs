@@ -44,11 +44,7 @@ pub(super) struct Doors {
 
 impl Doors {
     pub(super) fn new(rules: Rules, apps: impl Iterator<Item = u64>) -> Doors {
-        Doors {
-            rules,
-            apps: apps.map(|app| (app, Door::default())).collect(),
-            stranger_requests: 0,
-        }
+        Doors { rules, apps: apps.map(|app| (app, Door::default())).collect(), stranger_requests: 0 }
     }
 
     /// Notes a request; true if it came too soon after the one before, whatever became of that one.
@@ -62,8 +58,7 @@ impl Doors {
             door.arrivals_micros.pop_front();
         }
         let offset = at.saturating_duration_since(self.rules.started);
-        door.arrivals_micros
-            .push_back(u64::try_from(offset.as_micros()).unwrap_or(u64::MAX));
+        door.arrivals_micros.push_back(u64::try_from(offset.as_micros()).unwrap_or(u64::MAX));
         let gap = door.last.map(|last| at.saturating_duration_since(last));
         // Two requests may reach this line in the wrong order; the later arrival is the one before the next.
         door.last = door.last.max(Some(at));
@@ -84,8 +79,7 @@ impl Doors {
         let window = self.rules.lockout_window;
         let locked = door.locked_until.is_some_and(|until| at < until);
         if !holds {
-            door.failures
-                .retain(|failure| at.saturating_duration_since(*failure) < window);
+            door.failures.retain(|failure| at.saturating_duration_since(*failure) < window);
             door.failures.push_back(at);
             if locked || door.failures.len() as u64 >= u64::from(self.rules.lockout_failures) {
                 door.failures.clear();
@@ -103,26 +97,16 @@ impl Doors {
 
     /// Of one app, or of all.
     pub(super) fn report(&self, sdk_app_id: Option<u64>) -> Arrivals {
-        let wanted = self
-            .apps
-            .iter()
-            .filter(|(app, _)| sdk_app_id.is_none_or(|wanted| wanted == **app));
+        let wanted = self.apps.iter().filter(|(app, _)| sdk_app_id.is_none_or(|wanted| wanted == **app));
         let apps = wanted.map(|(app, door)| AppArrivals {
             sdk_app_id: *app,
             requests: door.requests,
             early_requests: door.early_requests,
             smallest_gap_seconds: door.smallest_gap.map(|gap| gap.as_secs_f64()),
             arrivals_micros: door.arrivals_micros.iter().copied().collect(),
-            answers: door
-                .answers
-                .iter()
-                .map(|(code, count)| (code.to_string(), *count))
-                .collect(),
+            answers: door.answers.iter().map(|(code, count)| (code.to_string(), *count)).collect(),
         });
-        Arrivals {
-            apps: apps.collect(),
-            stranger_requests: self.stranger_requests,
-        }
+        Arrivals { apps: apps.collect(), stranger_requests: self.stranger_requests }
     }
 }
 
@@ -133,15 +117,7 @@ mod tests {
     fn doors(started: Instant) -> Doors {
         let smallest_gap = Duration::from_millis(100);
         let lockout_window = Duration::from_secs(60);
-        Doors::new(
-            Rules {
-                started,
-                smallest_gap,
-                lockout_failures: 3,
-                lockout_window,
-            },
-            [1, 2].into_iter(),
-        )
+        Doors::new(Rules { started, smallest_gap, lockout_failures: 3, lockout_window }, [1, 2].into_iter())
     }
 
     #[test]
@@ -149,14 +125,10 @@ mod tests {
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
         let mut doors = doors(start);
-        let early: Vec<bool> = [0, 100, 199, 299, 298]
-            .map(|millis| doors.arrive(Some(1), at(millis)))
-            .to_vec();
+        let early: Vec<bool> =
+            [0, 100, 199, 299, 298].map(|millis| doors.arrive(Some(1), at(millis))).to_vec();
         assert_eq!(early, [false, false, true, false, true]);
-        assert!(
-            !doors.arrive(Some(1), at(399)),
-            "the gap counts from the latest arrival"
-        );
+        assert!(!doors.arrive(Some(1), at(399)), "the gap counts from the latest arrival");
         assert!(!doors.arrive(Some(2), at(399)), "apps do not share a rate");
         assert!(!doors.arrive(Some(3), at(399)) && !doors.arrive(None, at(399)));
         let report = doors.report(None);
@@ -183,11 +155,7 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut doors = doors(start);
-        assert!(
-            ![0, 30, 61, 89]
-                .map(|seconds| doors.verified(1, false, at(seconds)))
-                .contains(&true)
-        );
+        assert!(![0, 30, 61, 89].map(|seconds| doors.verified(1, false, at(seconds))).contains(&true));
         // 30, 61 and 89 lie within a minute.
         assert!(doors.verified(1, true, at(148)));
         assert!(!doors.verified(2, true, at(148)), "apps do not share a lock-out");

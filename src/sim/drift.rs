@@ -16,22 +16,12 @@ const UNKNOWN_PLATFORMS: u64 = 4;
 type Twist = fn(&mut Element, &mut Dice);
 
 /// The twists of one element; those that hide a result take its note away.
-const TWISTS: [Twist; 7] = [
-    strange_keys,
-    numbers_as_text,
-    hidden_leaf,
-    garbage_times,
-    odd_words,
-    lost_fields,
-    null_object,
-];
+const TWISTS: [Twist; 7] =
+    [strange_keys, numbers_as_text, hidden_leaf, garbage_times, odd_words, lost_fields, null_object];
 
 /// The bent answer, and the results that it still shows.
 pub(super) fn bent(mut elements: Vec<Element>, dice: &mut Dice) -> (Map<String, Value>, Vec<Note>) {
-    let phantoms: Vec<Element> = elements
-        .iter()
-        .filter_map(|element| phantom(element, dice))
-        .collect();
+    let phantoms: Vec<Element> = elements.iter().filter_map(|element| phantom(element, dice)).collect();
     elements.extend(phantoms);
     for element in &mut elements {
         for twist in TWISTS {
@@ -44,10 +34,7 @@ pub(super) fn bent(mut elements: Vec<Element>, dice: &mut Dice) -> (Map<String, 
         let index = dice.below(elements.len() as u64) as usize;
         elements.push(elements[index].clone());
     }
-    let notes = elements
-        .iter()
-        .flat_map(|element| element.notes.clone())
-        .collect();
+    let notes = elements.iter().flat_map(|element| element.notes.clone()).collect();
     (bent_top(elements, dice), notes)
 }
 
@@ -91,10 +78,7 @@ fn phantom(element: &Element, dice: &mut Dice) -> Option<Element> {
 }
 
 fn strange_keys(element: &mut Element, dice: &mut Dice) {
-    element.json.insert(
-        "HarmonyStat".into(),
-        json!({"PushStatus": 2, "ErrorCode": -7, "Deep": [[{}]]}),
-    );
+    element.json.insert("HarmonyStat".into(), json!({"PushStatus": 2, "ErrorCode": -7, "Deep": [[{}]]}));
     element.json.insert("BootTime".into(), json!(1.5e300));
     if let Some(leaf) = any_leaf(element, dice) {
         leaf.insert("RetryCount".into(), json!(3));
@@ -165,12 +149,7 @@ fn garbage_times(element: &mut Element, dice: &mut Dice) {
 }
 
 fn odd_words(element: &mut Element, dice: &mut Dice) {
-    let words = [
-        json!("🚫 推送失败\u{0}\n\"quoted\""),
-        json!("x".repeat(5_000)),
-        json!(17),
-        Value::Null,
-    ];
+    let words = [json!("🚫 推送失败\u{0}\n\"quoted\""), json!("x".repeat(5_000)), json!(17), Value::Null];
     let index = dice.below(words.len() as u64) as usize;
     if let Some(leaf) = any_leaf(element, dice) {
         leaf.insert("ErrorInfo".into(), words[index].clone());
@@ -178,29 +157,18 @@ fn odd_words(element: &mut Element, dice: &mut Dice) {
 }
 
 fn lost_fields(element: &mut Element, _: &mut Dice) {
-    for key in [
-        "LastActiveTerminal",
-        "last_active_terminal",
-        "DeviceModel",
-        "PushVersion",
-        "NotificationStatus",
-    ] {
+    for key in
+        ["LastActiveTerminal", "last_active_terminal", "DeviceModel", "PushVersion", "NotificationStatus"]
+    {
         element.json.remove(key);
     }
 }
 
 /// The object of the other route is null.
 fn null_object(element: &mut Element, _: &mut Dice) {
-    let empty = |route: Route| {
-        element
-            .notes
-            .iter()
-            .all(|note| note.route != route || note.stage == Stage::Im)
-    };
-    if let Some(route) = [Route::Offline, Route::Online]
-        .into_iter()
-        .find(|route| empty(*route))
-    {
+    let empty =
+        |route: Route| element.notes.iter().all(|note| note.route != route || note.stage == Stage::Im);
+    if let Some(route) = [Route::Offline, Route::Online].into_iter().find(|route| empty(*route)) {
         element.json.insert(route.object().into(), Value::Null);
     }
 }

@@ -63,11 +63,7 @@ pub struct FaultOrder {
 impl From<Fault> for FaultOrder {
     /// For all apps, until cleared.
     fn from(fault: Fault) -> FaultOrder {
-        FaultOrder {
-            fault,
-            sdk_app_id: None,
-            requests: None,
-        }
+        FaultOrder { fault, sdk_app_id: None, requests: None }
     }
 }
 
@@ -92,10 +88,7 @@ impl Faults {
             _ => {}
         }
         if self.0.len() >= MAX_FAULTS {
-            return Err(Refusal::Full {
-                what: "faults",
-                limit: MAX_FAULTS,
-            });
+            return Err(Refusal::Full { what: "faults", limit: MAX_FAULTS });
         }
         self.0.push(order);
         self.0.retain(|order| order.requests != Some(0));
@@ -117,10 +110,7 @@ impl Faults {
             Fault::Slow { milliseconds } => Some(Duration::from_millis(milliseconds)),
             _ => None,
         });
-        Taken {
-            delay,
-            fault: self.take_one(sdk_app_id, false),
-        }
+        Taken { delay, fault: self.take_one(sdk_app_id, false) }
     }
 
     fn take_one(&mut self, sdk_app_id: Option<u64>, slow: bool) -> Option<Fault> {
@@ -130,9 +120,7 @@ impl Faults {
             };
             self.0.iter().position(suits)
         };
-        let index = sdk_app_id
-            .and_then(|app| find(Some(app)))
-            .or_else(|| find(None))?;
+        let index = sdk_app_id.and_then(|app| find(Some(app))).or_else(|| find(None))?;
         let order = &mut self.0[index];
         let fault = order.fault.clone();
         if let Some(left) = &mut order.requests {
@@ -152,50 +140,16 @@ mod tests {
     #[test]
     fn orders_are_used_up_in_turn() {
         let mut faults = Faults::default();
-        faults
-            .add(FaultOrder {
-                fault: Fault::Html,
-                sdk_app_id: None,
-                requests: Some(1),
-            })
-            .unwrap();
+        faults.add(FaultOrder { fault: Fault::Html, sdk_app_id: None, requests: Some(1) }).unwrap();
         faults.add(Fault::Hang.into()).unwrap();
+        faults.add(FaultOrder { fault: Fault::Drift, sdk_app_id: Some(1), requests: Some(2) }).unwrap();
         faults
-            .add(FaultOrder {
-                fault: Fault::Drift,
-                sdk_app_id: Some(1),
-                requests: Some(2),
-            })
+            .add(FaultOrder { fault: Fault::Slow { milliseconds: 9 }, sdk_app_id: None, requests: Some(1) })
             .unwrap();
-        faults
-            .add(FaultOrder {
-                fault: Fault::Slow { milliseconds: 9 },
-                sdk_app_id: None,
-                requests: Some(1),
-            })
-            .unwrap();
-        faults
-            .add(FaultOrder {
-                fault: Fault::Forget,
-                sdk_app_id: Some(1),
-                requests: Some(0),
-            })
-            .unwrap();
+        faults.add(FaultOrder { fault: Fault::Forget, sdk_app_id: Some(1), requests: Some(0) }).unwrap();
         let delay = Some(Duration::from_millis(9));
-        assert_eq!(
-            faults.take(Some(1)),
-            Taken {
-                delay,
-                fault: Some(Fault::Drift)
-            }
-        );
-        assert_eq!(
-            faults.take(Some(2)),
-            Taken {
-                delay: None,
-                fault: Some(Fault::Html)
-            }
-        );
+        assert_eq!(faults.take(Some(1)), Taken { delay, fault: Some(Fault::Drift) });
+        assert_eq!(faults.take(Some(2)), Taken { delay: None, fault: Some(Fault::Html) });
         assert_eq!(faults.take(Some(1)).fault, Some(Fault::Drift));
         assert_eq!(faults.take(Some(1)).fault, Some(Fault::Hang));
         assert_eq!(faults.take(None).fault, Some(Fault::Hang));
@@ -206,21 +160,12 @@ mod tests {
     #[test]
     fn senseless_orders_are_refused() {
         let mut faults = Faults::default();
-        assert_eq!(
-            faults.add(Fault::Http { status: 99 }.into()),
-            Err(Refusal::BadStatus(99))
-        );
+        assert_eq!(faults.add(Fault::Http { status: 99 }.into()), Err(Refusal::BadStatus(99)));
         assert_eq!(faults.add(Fault::Error { code: 0 }.into()), Err(Refusal::NoError));
         for _ in 0..MAX_FAULTS {
             faults.add(Fault::Html.into()).unwrap();
         }
-        assert_eq!(
-            faults.add(Fault::Html.into()),
-            Err(Refusal::Full {
-                what: "faults",
-                limit: MAX_FAULTS
-            })
-        );
+        assert_eq!(faults.add(Fault::Html.into()), Err(Refusal::Full { what: "faults", limit: MAX_FAULTS }));
     }
 
     #[test]
@@ -229,11 +174,7 @@ mod tests {
         let order = read(r#"{"fault": {"kind": "huge"}, "requests": 3}"#).unwrap();
         assert_eq!(
             order,
-            FaultOrder {
-                fault: Fault::Huge { bytes: 64 << 20 },
-                sdk_app_id: None,
-                requests: Some(3)
-            }
+            FaultOrder { fault: Fault::Huge { bytes: 64 << 20 }, sdk_app_id: None, requests: Some(3) }
         );
         assert_eq!(
             read(r#"{"fault": {"kind": "reset"}}"#).unwrap().fault,

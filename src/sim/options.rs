@@ -15,11 +15,7 @@ pub struct Account {
 
 impl Account {
     pub fn new(sdk_app_id: u64, admin: &str, key: &str) -> Account {
-        Account {
-            sdk_app_id,
-            admin: admin.to_owned(),
-            key: key.into(),
-        }
+        Account { sdk_app_id, admin: admin.to_owned(), key: key.into() }
     }
 }
 
@@ -117,34 +113,18 @@ impl Options {
                     && Duration::try_from_secs_f64(self.requests_per_second.recip()).is_ok(),
                 "requests_per_second: must be a number above 0",
             ),
-            (
-                self.zone_offset_seconds.abs() < 86_400,
-                "zone_offset_seconds: must be less than a day",
-            ),
-            (
-                ids.windows(2).all(|two| two[0] != two[1]),
-                "apps: sdk_app_id must be unique",
-            ),
-            (
-                town.tasks <= TownOptions::MAX_TASKS,
-                "town.tasks: must be at most 16777216",
-            ),
-            (
-                town.users_per_task <= TownOptions::MAX_USERS,
-                "town.users_per_task: must be at most 1000000",
-            ),
-            (
-                (0.0..=1.0).contains(&town.past_share),
-                "town.past_share: must be from 0 to 1",
-            ),
+            (self.zone_offset_seconds.abs() < 86_400, "zone_offset_seconds: must be less than a day"),
+            (ids.windows(2).all(|two| two[0] != two[1]), "apps: sdk_app_id must be unique"),
+            (town.tasks <= TownOptions::MAX_TASKS, "town.tasks: must be at most 16777216"),
+            (town.users_per_task <= TownOptions::MAX_USERS, "town.users_per_task: must be at most 1000000"),
+            ((0.0..=1.0).contains(&town.past_share), "town.past_share: must be from 0 to 1"),
             (self.lockout_failures > 0, "lockout_failures: must be at least 1"),
         ];
         match rules.iter().find(|(kept, _)| !kept) {
             None => Ok(()),
-            Some((_, fault)) => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("simulator options: {fault}"),
-            )),
+            Some((_, fault)) => {
+                Err(io::Error::new(io::ErrorKind::InvalidInput, format!("simulator options: {fault}")))
+            }
         }
     }
 }
@@ -156,15 +136,9 @@ mod tests {
     #[test]
     fn keys_are_not_in_what_options_print() {
         let account = Account::new(1, "administrator", "the secret text");
-        let options = Options {
-            apps: vec![account],
-            ..Default::default()
-        };
+        let options = Options { apps: vec![account], ..Default::default() };
         let printed = format!("{options:?}");
-        assert!(
-            printed.contains("administrator") && !printed.contains("secret text"),
-            "{printed}"
-        );
+        assert!(printed.contains("administrator") && !printed.contains("secret text"), "{printed}");
     }
 
     #[test]
@@ -174,34 +148,10 @@ mod tests {
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
             assert!(error.to_string().contains(field), "{error}");
         };
-        refused(
-            Options {
-                speed: 0.0,
-                ..Options::default()
-            },
-            "speed",
-        );
-        refused(
-            Options {
-                speed: f64::NAN,
-                ..Options::default()
-            },
-            "speed",
-        );
-        refused(
-            Options {
-                requests_per_second: 1e-300,
-                ..Options::default()
-            },
-            "requests_per_second",
-        );
-        refused(
-            Options {
-                zone_offset_seconds: 86_400,
-                ..Options::default()
-            },
-            "zone_offset_seconds",
-        );
+        refused(Options { speed: 0.0, ..Options::default() }, "speed");
+        refused(Options { speed: f64::NAN, ..Options::default() }, "speed");
+        refused(Options { requests_per_second: 1e-300, ..Options::default() }, "requests_per_second");
+        refused(Options { zone_offset_seconds: 86_400, ..Options::default() }, "zone_offset_seconds");
         refused(
             Options {
                 apps: vec![Account::new(1, "a", "k"), Account::new(1, "b", "k")],
@@ -209,23 +159,8 @@ mod tests {
             },
             "sdk_app_id",
         );
-        refused(
-            Options {
-                lockout_failures: 0,
-                ..Options::default()
-            },
-            "lockout_failures",
-        );
-        let town = TownOptions {
-            past_share: 1.1,
-            ..Options::default().town
-        };
-        refused(
-            Options {
-                town,
-                ..Options::default()
-            },
-            "past_share",
-        );
+        refused(Options { lockout_failures: 0, ..Options::default() }, "lockout_failures");
+        let town = TownOptions { past_share: 1.1, ..Options::default().town };
+        refused(Options { town, ..Options::default() }, "past_share");
     }
 }

@@ -68,10 +68,7 @@ pub(super) async fn answer(world: &World, arrival: Instant, request: Request<Inc
     let address: Result<Address, Denial> = Query::try_from_uri(&head.uri)
         .map(|Query(address)| address)
         .map_err(|_| (60002, "URL cannot be parsed"));
-    let sdk_app_id = address
-        .as_ref()
-        .ok()
-        .and_then(|address| address.sdkappid.as_deref()?.parse().ok());
+    let sdk_app_id = address.as_ref().ok().and_then(|address| address.sdkappid.as_deref()?.parse().ok());
     let early = locked(&world.doors).arrive(sdk_app_id, arrival);
     let taken = locked(&world.faults).take(sdk_app_id);
 
@@ -91,12 +88,7 @@ pub(super) async fn answer(world: &World, arrival: Instant, request: Request<Inc
         judged.unwrap_or_else(|(code, info)| Verdict::Refused(code, info))
     };
     let path_and_query = head.uri.path_and_query().map_or(TRACE_PATH, |text| text.as_str());
-    Desk {
-        world,
-        sdk_app_id,
-        path_and_query,
-    }
-    .spoil(taken.fault, verdict)
+    Desk { world, sdk_app_id, path_and_query }.spoil(taken.fault, verdict)
 }
 
 fn judge(
@@ -112,11 +104,7 @@ fn judge(
     }
     let pair = pair_number(&task, &user);
     let elements = look_up(world, account.sdk_app_id, &task, &user)?;
-    Ok(Verdict::Trace(Shown {
-        sdk_app_id: account.sdk_app_id,
-        pair,
-        elements,
-    }))
+    Ok(Verdict::Trace(Shown { sdk_app_id: account.sdk_app_id, pair, elements }))
 }
 
 /// Who asks, and may they?
@@ -127,10 +115,7 @@ fn admit<'a>(world: &'a World, address: &Address, arrival: Instant) -> Result<&'
     if address.contenttype.as_deref() != Some("json") {
         return Err((60025, "contenttype must be json"));
     }
-    let random = address
-        .random
-        .as_deref()
-        .and_then(|random| random.parse::<u32>().ok());
+    let random = address.random.as_deref().and_then(|random| random.parse::<u32>().ok());
     random.ok_or((60002, "random must be an integer from 0 to 4294967295"))?;
     let identifier = address.identifier.as_deref().filter(|text| !text.is_empty());
     let identifier = identifier.ok_or((60025, "identifier is missing"))?;
@@ -174,10 +159,7 @@ fn look_up(world: &World, sdk_app_id: u64, task: &str, user: &str) -> Result<Vec
     match (remembered, world.options.unknown_pairs) {
         (Some((task, user)), _) => {
             let deliveries = town.deliveries(task, user, &outages);
-            Ok(deliveries
-                .iter()
-                .filter_map(|delivery| element_of(delivery, moment))
-                .collect())
+            Ok(deliveries.iter().filter_map(|delivery| element_of(delivery, moment)).collect())
         }
         (None, UnknownPairs::Empty) => Ok(Vec::new()),
         (None, UnknownPairs::Refuse) => Err(NO_RECORD),
@@ -237,10 +219,7 @@ impl Desk<'_> {
 }
 
 fn plain(elements: Vec<Element>) -> Written {
-    let notes = elements
-        .iter()
-        .flat_map(|element| element.notes.clone())
-        .collect();
+    let notes = elements.iter().flat_map(|element| element.notes.clone()).collect();
     (answer_of(elements.into_iter().map(|element| element.json)), notes)
 }
 

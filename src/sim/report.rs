@@ -42,11 +42,7 @@ pub struct Sums {
 impl Sums {
     /// All results with this outcome, `success` or `failure`.
     pub fn total(&self, outcome: &str) -> u64 {
-        self.results
-            .iter()
-            .filter(|sum| sum.outcome == outcome)
-            .map(|sum| sum.count)
-            .sum()
+        self.results.iter().filter(|sum| sum.outcome == outcome).map(|sum| sum.count).sum()
     }
 }
 

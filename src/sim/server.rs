@@ -60,11 +60,7 @@ pub struct Simulator {
 /// Outside a tokio runtime.
 pub fn start(options: Options) -> io::Result<Simulator> {
     options.check()?;
-    let socket = if options.listen.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
-    };
+    let socket = if options.listen.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
     socket.bind(options.listen)?;
     let listener = socket.listen(BACKLOG)?;
@@ -72,12 +68,7 @@ pub fn start(options: Options) -> io::Result<Simulator> {
     let world = Arc::new(World::new(options));
     let cancel = CancellationToken::new();
     let serving = tokio::spawn(serve(listener, Arc::clone(&world), cancel.clone()));
-    Ok(Simulator {
-        world,
-        address,
-        serving,
-        cancel: cancel.drop_guard(),
-    })
+    Ok(Simulator { world, address, serving, cancel: cancel.drop_guard() })
 }
 
 impl Simulator {
@@ -175,10 +166,7 @@ async fn converse(stream: TcpStream, world: Arc<World>) {
     // Without it a delayed answer would be the simulator's doing.
     let _ = stream.set_nodelay(true);
     let reset = Arc::new(AtomicBool::new(false));
-    let wire = TokioIo::new(Wire {
-        stream,
-        reset: Arc::clone(&reset),
-    });
+    let wire = TokioIo::new(Wire { stream, reset: Arc::clone(&reset) });
     let service = service_fn(move |request| {
         let arrival = Instant::now();
         let (world, reset) = (Arc::clone(&world), Arc::clone(&reset));
@@ -186,10 +174,7 @@ async fn converse(stream: TcpStream, world: Arc<World>) {
     });
     let mut server = http1::Builder::new();
     // A question may follow the last one by minutes on the same connection.
-    let _ = server
-        .header_read_timeout(None)
-        .serve_connection(wire, service)
-        .await;
+    let _ = server.header_read_timeout(None).serve_connection(wire, service).await;
 }
 
 async fn respond(

@@ -77,13 +77,7 @@ pub(super) fn verify(usersig: &str, claim: &Claim) -> Result<(), Flaw> {
     if ticket.userbuf.is_some() {
         return Err(Flaw::Userbuf);
     }
-    let Ticket {
-        identifier,
-        sdk_app_id,
-        time,
-        expire,
-        ..
-    } = &ticket;
+    let Ticket { identifier, sdk_app_id, time, expire, .. } = &ticket;
     let text = format!(
         "TLS.identifier:{identifier}\nTLS.sdkappid:{sdk_app_id}\nTLS.time:{time}\nTLS.expire:{expire}\n"
     );
@@ -153,10 +147,7 @@ mod tests {
     }
 
     fn vectors() -> Vectors {
-        let text = include_str!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/fixtures/usersig-vectors.json"
-        ));
+        let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/usersig-vectors.json"));
         serde_json::from_str(text).unwrap()
     }
 
@@ -165,21 +156,9 @@ mod tests {
         let cases = vectors().verification_cases;
         assert_eq!(cases.len(), 15);
         for case in cases {
-            let Setting {
-                sdkappid,
-                identifier,
-                key,
-                now,
-            } = &case.verify_with;
-            let claim = Claim {
-                sdk_app_id: *sdkappid,
-                identifier,
-                key,
-                now_unix_seconds: *now,
-            };
-            let code = verify(&case.usersig, &claim)
-                .err()
-                .map_or(0, |flaw| flaw.answer().0);
+            let Setting { sdkappid, identifier, key, now } = &case.verify_with;
+            let claim = Claim { sdk_app_id: *sdkappid, identifier, key, now_unix_seconds: *now };
+            let code = verify(&case.usersig, &claim).err().map_or(0, |flaw| flaw.answer().0);
             assert_eq!(code, case.plausible_rest_code_inferred, "{}", case.name);
         }
     }
@@ -187,39 +166,17 @@ mod tests {
     #[test]
     fn accepts_every_published_signature_from_its_first_to_its_last_second() {
         for vector in vectors().vectors {
-            let Vector {
-                name,
-                sdkappid,
-                identifier,
-                key,
-                time,
-                expire,
-                kind,
-                usersig_examples,
-            } = &vector;
+            let Vector { name, sdkappid, identifier, key, time, expire, kind, usersig_examples } = &vector;
             assert!(!usersig_examples.is_empty(), "{name}");
             for (made_by, usersig) in usersig_examples {
                 let judged = |now| {
-                    let claim = Claim {
-                        sdk_app_id: *sdkappid,
-                        identifier,
-                        key,
-                        now_unix_seconds: now,
-                    };
+                    let claim = Claim { sdk_app_id: *sdkappid, identifier, key, now_unix_seconds: now };
                     verify(usersig, &claim)
                 };
-                let wanted = if kind == "usersig" {
-                    Ok(())
-                } else {
-                    Err(Flaw::Userbuf)
-                };
+                let wanted = if kind == "usersig" { Ok(()) } else { Err(Flaw::Userbuf) };
                 assert_eq!(judged(*time), wanted, "{name} by {made_by}");
                 assert_eq!(judged(time + expire), wanted, "{name} by {made_by}");
-                assert_eq!(
-                    judged(time + expire + 1),
-                    Err(Flaw::Expired),
-                    "{name} by {made_by}"
-                );
+                assert_eq!(judged(time + expire + 1), Err(Flaw::Expired), "{name} by {made_by}");
             }
         }
     }

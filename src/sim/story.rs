@@ -129,13 +129,7 @@ impl Town<'_> {
     pub(super) fn deliveries(&self, task: u32, user: u32, outages: &[Outage]) -> Vec<Delivery> {
         let mut deliveries = Vec::new();
         for device in self.devices(user) {
-            let parts = [
-                salt::DELIVERY,
-                self.seed,
-                u64::from(task),
-                u64::from(user),
-                device.instance_id,
-            ];
+            let parts = [salt::DELIVERY, self.seed, u64::from(task), u64::from(user), device.instance_id];
             let mut dice = Dice::new(&parts);
             let online = dice.chance(ONLINE_SHARE);
             let background = dice.chance(BACKGROUND_SHARE);
@@ -157,11 +151,7 @@ impl Town<'_> {
                 events: told,
             };
             if online {
-                deliveries.push(delivery(
-                    Route::Online,
-                    teller.clone(),
-                    teller.clone().tell_online(),
-                ));
+                deliveries.push(delivery(Route::Online, teller.clone(), teller.clone().tell_online()));
             }
             if !online || background {
                 let weather = self.weather(task, device.platform);
@@ -172,10 +162,7 @@ impl Town<'_> {
                 ));
             }
         }
-        for delivery in deliveries
-            .iter_mut()
-            .filter(|delivery| delivery.route == Route::Offline)
-        {
+        for delivery in deliveries.iter_mut().filter(|delivery| delivery.route == Route::Offline) {
             let suits = |order: &OutageOrder| {
                 order.platform == delivery.device.platform
                     && order.sdk_app_id.is_none_or(|app| app == self.sdk_app_id)
@@ -213,10 +200,7 @@ impl Teller {
     }
 
     fn log(&mut self, stage: Stage, failure: Option<Failure>) {
-        self.events[stage as usize] = Some(Event {
-            at_micros: self.at_micros,
-            failure,
-        });
+        self.events[stage as usize] = Some(Event { at_micros: self.at_micros, failure });
     }
 
     /// The first stage of both routes; false where the story ends with it.

@@ -58,13 +58,7 @@ const INSTANCE_IDS: u64 = 89_999_990;
 impl<'a> Town<'a> {
     pub(super) fn new(seed: u64, sdk_app_id: u64, options: &'a TownOptions) -> Town<'a> {
         let seed = blend(&[salt::APP, seed, sdk_app_id]);
-        Town {
-            seed,
-            sdk_app_id,
-            options,
-            speed: 1.0,
-            start_micros: 0,
-        }
+        Town { seed, sdk_app_id, options, speed: 1.0, start_micros: 0 }
     }
 
     /// A name as the upstream makes them; every fifth is that of a batch push.
@@ -72,10 +66,7 @@ impl<'a> Town<'a> {
         let mut dice = Dice::new(&[salt::TASK, self.seed, u64::from(task)]);
         let (first, second, third) = (dice.next() >> 32, dice.next() >> 32, dice.next() >> 4);
         let prefix = if task % 5 == 4 { "batch_" } else { "" };
-        format!(
-            "{prefix}{first:08x}_{second:08x}_{third:015x}_{:08}_{task:06x}",
-            dice.below(100_000_000)
-        )
+        format!("{prefix}{first:08x}_{second:08x}_{third:015x}_{:08}_{task:06x}", dice.below(100_000_000))
     }
 
     /// Every fiftieth name is not ASCII.
@@ -100,11 +91,7 @@ impl<'a> Town<'a> {
     pub(super) fn pushed_at(&self, task: u32) -> i64 {
         let (tasks, task) = (f64::from(self.options.tasks), f64::from(task));
         let past = (tasks * self.options.past_share).round();
-        let share = if task < past {
-            (task - past) / past
-        } else {
-            (task - past) / (tasks - past)
-        };
+        let share = if task < past { (task - past) / past } else { (task - past) / (tasks - past) };
         let offset = (share * self.options.push_span.as_secs_f64() * MICROS as f64) as i64;
         self.start_micros.saturating_add(offset).div_euclid(MICROS)
     }
@@ -136,11 +123,7 @@ fn device(dice: &mut Dice, instance_id: u64) -> Device {
         notifications_on: !dice.chance(0.08),
         recently_active: dice.chance(0.6),
         spelled_as_table: dice.chance(0.5),
-        blank: *dice.weighted(&[
-            (1, Blank::LeafMissing),
-            (1, Blank::Zero),
-            (1, Blank::ObjectMissing),
-        ]),
+        blank: *dice.weighted(&[(1, Blank::LeafMissing), (1, Blank::Zero), (1, Blank::ObjectMissing)]),
     }
 }
 

@@ -101,18 +101,9 @@ pub(super) static VENDORS: [Vendor; 8] = [
         refusals: &[
             (50, says(80300007, "All the tokens are invalid")),
             (6, says(80200003, "OAuth token expired")),
-            (
-                5,
-                says(
-                    80300010,
-                    "The number of tokens in the message body exceeds the default value",
-                ),
-            ),
+            (5, says(80300010, "The number of tokens in the message body exceeds the default value")),
             (6, says(80100016, "The message contains sensitive information")),
-            (
-                3,
-                says(80300008, "The message body size exceeds the default value"),
-            ),
+            (3, says(80300008, "The message body size exceeds the default value")),
             (5, says(81000001, "internal error")),
         ],
         receipts: HUAWEI_RECEIPTS,
@@ -127,17 +118,8 @@ pub(super) static VENDORS: [Vendor; 8] = [
         refusals: &[
             (45, says(404, "UNREGISTERED")),
             (8, says(403, "SENDER_ID_MISMATCH")),
-            (
-                12,
-                says(
-                    400,
-                    "INVALID_ARGUMENT: The registration token is not a valid FCM registration token",
-                ),
-            ),
-            (
-                5,
-                says(400, "INVALID_ARGUMENT: Invalid value at 'message.android.ttl'"),
-            ),
+            (12, says(400, "INVALID_ARGUMENT: The registration token is not a valid FCM registration token")),
+            (5, says(400, "INVALID_ARGUMENT: Invalid value at 'message.android.ttl'")),
             (10, says(429, "QUOTA_EXCEEDED")),
             (4, says(500, "INTERNAL")),
             // The manual does not know which number FCM's words get; this one comes without.

@@ -30,13 +30,7 @@ impl Route {
 
     pub(super) fn stages(self) -> &'static [Stage] {
         match self {
-            Route::Offline => &[
-                Stage::Im,
-                Stage::Offline,
-                Stage::Channel,
-                Stage::Device,
-                Stage::Click,
-            ],
+            Route::Offline => &[Stage::Im, Stage::Offline, Stage::Channel, Stage::Device, Stage::Click],
             Route::Online => &[Stage::Im, Stage::Channel, Stage::Device],
         }
     }
@@ -77,11 +71,7 @@ impl Stage {
 
 /// The object that holds a leaf.
 pub(super) fn holder(route: Route, stage: Stage) -> &'static str {
-    if stage == Stage::Im {
-        "IMCommitStat"
-    } else {
-        route.object()
-    }
+    if stage == Stage::Im { "IMCommitStat" } else { route.object() }
 }
 
 /// One result as an answer shows it: what the account counts.

@@ -55,14 +55,7 @@ impl CannedAnswer {
     /// This JSON value, for any app.
     pub fn json(task: &str, user: &str, body: Value) -> CannedAnswer {
         let (task, user) = (task.to_owned(), user.to_owned());
-        CannedAnswer {
-            sdk_app_id: None,
-            task,
-            user,
-            json: Some(body),
-            text: None,
-            base64: None,
-        }
+        CannedAnswer { sdk_app_id: None, task, user, json: Some(body), text: None, base64: None }
     }
 
     /// These bytes, for any app.
@@ -82,10 +75,9 @@ impl CannedAnswer {
         match (&self.json, &self.text, &self.base64) {
             (Some(json), None, None) => Ok(json.to_string().into()),
             (None, Some(text), None) => Ok(text.clone().into()),
-            (None, None, Some(coded)) => BASE64_STANDARD
-                .decode(coded)
-                .map(Bytes::from)
-                .map_err(|_| Refusal::BadAnswer),
+            (None, None, Some(coded)) => {
+                BASE64_STANDARD.decode(coded).map(Bytes::from).map_err(|_| Refusal::BadAnswer)
+            }
             _ => Err(Refusal::BadAnswer),
         }
     }
@@ -128,12 +120,7 @@ impl World {
         World {
             started,
             start_micros: i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX),
-            apps: options
-                .apps
-                .iter()
-                .enumerate()
-                .map(|(index, app)| (app.sdk_app_id, index))
-                .collect(),
+            apps: options.apps.iter().enumerate().map(|(index, app)| (app.sdk_app_id, index)).collect(),
             doors: Mutex::new(doors),
             faults: Mutex::default(),
             book: Mutex::default(),
@@ -149,14 +136,8 @@ impl World {
     }
 
     pub(super) fn town(&self, sdk_app_id: u64) -> Town<'_> {
-        let Options {
-            seed, speed, town, ..
-        } = &self.options;
-        Town {
-            speed: *speed,
-            start_micros: self.start_micros,
-            ..Town::new(*seed, sdk_app_id, town)
-        }
+        let Options { seed, speed, town, .. } = &self.options;
+        Town { speed: *speed, start_micros: self.start_micros, ..Town::new(*seed, sdk_app_id, town) }
     }
 
     /// The wall clock at the start, moved on by a clock that never steps: what has once happened stays so.
@@ -169,13 +150,7 @@ impl World {
     pub(super) fn present(&self) -> (Moment, Arc<Vec<Outage>>) {
         let outages = locked(&self.outages);
         let zone_offset_seconds = self.options.zone_offset_seconds;
-        (
-            Moment {
-                now_micros: self.now_micros(),
-                zone_offset_seconds,
-            },
-            Arc::clone(&outages),
-        )
+        (Moment { now_micros: self.now_micros(), zone_offset_seconds }, Arc::clone(&outages))
     }
 
     /// Counts the bent answers, so that no two are bent alike.
@@ -198,10 +173,7 @@ impl World {
         let mut canned = locked(&self.canned);
         let key = (answer.sdk_app_id, answer.task, answer.user);
         if canned.len() >= MAX_CANNED && !canned.contains_key(&key) {
-            return Err(Refusal::Full {
-                what: "answers",
-                limit: MAX_CANNED,
-            });
+            return Err(Refusal::Full { what: "answers", limit: MAX_CANNED });
         }
         canned.insert(key, body);
         Ok(())
@@ -221,19 +193,12 @@ impl World {
         vendor(order.platform).ok_or(Refusal::UnknownPlatform(order.platform))?;
         let mut outages = locked(&self.outages);
         if outages.len() >= MAX_OUTAGES {
-            return Err(Refusal::Full {
-                what: "outages",
-                limit: MAX_OUTAGES,
-            });
+            return Err(Refusal::Full { what: "outages", limit: MAX_OUTAGES });
         }
         // An answer may speak of this very microsecond already.
         let from_micros = self.now_micros().saturating_add(1);
         let mut more = outages.to_vec();
-        more.push(Outage {
-            order,
-            from_micros,
-            until_micros: i64::MAX,
-        });
+        more.push(Outage { order, from_micros, until_micros: i64::MAX });
         *outages = Arc::new(more);
         Ok(())
     }
@@ -243,9 +208,7 @@ impl World {
         let mut outages = locked(&self.outages);
         let now_micros = self.now_micros().saturating_add(1);
         let mut ended = outages.to_vec();
-        ended
-            .iter_mut()
-            .for_each(|outage| outage.until_micros = outage.until_micros.min(now_micros));
+        ended.iter_mut().for_each(|outage| outage.until_micros = outage.until_micros.min(now_micros));
         *outages = Arc::new(ended);
     }
 
@@ -302,11 +265,7 @@ impl World {
         let of_task = |task| {
             let (id, pushed_at) = (town.task_id(task), town.pushed_at(task));
             let users = 0..town.options.users_per_task;
-            users.map(move |user| Pair {
-                task: id.clone(),
-                user: town.user_id(user),
-                pushed_at,
-            })
+            users.map(move |user| Pair { task: id.clone(), user: town.user_id(user), pushed_at })
         };
         (0..town.options.tasks).flat_map(of_task).collect()
     }

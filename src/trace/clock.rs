@@ -13,11 +13,7 @@ pub(super) fn unix_seconds(text: &str, zone_offset_seconds: i32) -> Option<i64> 
         return None;
     }
     let (year, month, day) = (digits(&text[0..4])?, digits(&text[5..7])?, digits(&text[8..10])?);
-    let (hour, minute, second) = (
-        digits(&text[11..13])?,
-        digits(&text[14..16])?,
-        digits(&text[17..19])?,
-    );
+    let (hour, minute, second) = (digits(&text[11..13])?, digits(&text[14..16])?, digits(&text[17..19])?);
     let in_range = year >= FIRST_YEAR
         && (1..=12).contains(&month)
         && (1..=days_in(year, month)).contains(&day)
@@ -29,10 +25,8 @@ pub(super) fn unix_seconds(text: &str, zone_offset_seconds: i32) -> Option<i64> 
 }
 
 fn digits(text: &[u8]) -> Option<i64> {
-    text.iter().try_fold(0, |number, byte| {
-        byte.is_ascii_digit()
-            .then(|| number * 10 + i64::from(byte - b'0'))
-    })
+    text.iter()
+        .try_fold(0, |number, byte| byte.is_ascii_digit().then(|| number * 10 + i64::from(byte - b'0')))
 }
 
 fn days_in(year: i64, month: i64) -> i64 {
@@ -49,11 +43,7 @@ fn days_in(year: i64, month: i64) -> i64 {
 /// the leap day is its last.
 fn days_from_epoch(year: i64, month: i64, day: i64) -> i64 {
     const DAYS_FROM_MARCH_OF_YEAR_0_TO_EPOCH: i64 = 719_468;
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let of_year = (153 * month + 2) / 5 + day - 1;
     year * 365 + year / 4 - year / 100 + year / 400 + of_year - DAYS_FROM_MARCH_OF_YEAR_0_TO_EPOCH
 }
@@ -66,15 +56,9 @@ mod tests {
 
     #[test]
     fn times_are_read_in_the_zone_told() {
-        assert_eq!(
-            unix_seconds("2025-03-13 16:16:27", EAST_EIGHT),
-            Some(1_741_853_787)
-        );
+        assert_eq!(unix_seconds("2025-03-13 16:16:27", EAST_EIGHT), Some(1_741_853_787));
         assert_eq!(unix_seconds("2025-03-13 08:16:27", 0), Some(1_741_853_787));
-        assert_eq!(
-            unix_seconds("2025-03-12 21:46:27", -(10 * 3600 + 1800)),
-            Some(1_741_853_787)
-        );
+        assert_eq!(unix_seconds("2025-03-12 21:46:27", -(10 * 3600 + 1800)), Some(1_741_853_787));
         assert_eq!(unix_seconds("2024-02-29 23:59:59", 0), Some(1_709_251_199));
     }
 
@@ -83,11 +67,7 @@ mod tests {
         let mut date = jiff::civil::date(2000, 1, 1);
         let mut expected = 946_684_800;
         while date.year() < 2101 {
-            assert_eq!(
-                unix_seconds(&format!("{date} 00:00:00"), 0),
-                Some(expected),
-                "{date}"
-            );
+            assert_eq!(unix_seconds(&format!("{date} 00:00:00"), 0), Some(expected), "{date}");
             date = date.tomorrow().unwrap();
             expected += 86_400;
         }

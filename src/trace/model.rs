@@ -21,13 +21,7 @@ impl Route {
     /// The stages of this route, in the order in which a push passes them.
     pub const fn stages(self) -> &'static [Stage] {
         match self {
-            Route::Offline => &[
-                Stage::Im,
-                Stage::Offline,
-                Stage::Channel,
-                Stage::Device,
-                Stage::Click,
-            ],
+            Route::Offline => &[Stage::Im, Stage::Offline, Stage::Channel, Stage::Device, Stage::Click],
             Route::Online => &[Stage::Im, Stage::Channel, Stage::Device],
         }
     }
@@ -64,13 +58,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    pub const ALL: [Stage; 5] = [
-        Stage::Im,
-        Stage::Offline,
-        Stage::Channel,
-        Stage::Device,
-        Stage::Click,
-    ];
+    pub const ALL: [Stage; 5] = [Stage::Im, Stage::Offline, Stage::Channel, Stage::Device, Stage::Click];
 
     /// The value of the label `stage`.
     pub const fn as_str(self) -> &'static str {
@@ -124,9 +112,8 @@ pub enum Platform {
 impl Platform {
     pub const UNKNOWN: Platform = Platform::Vendor(0);
     /// Names of the documented numbers 0 to 8 (domain sheet, section 1.4).
-    const NAMES: [&'static str; 9] = [
-        "unknown", "apns", "xiaomi", "huawei", "fcm", "meizu", "oppo", "vivo", "honor",
-    ];
+    const NAMES: [&'static str; 9] =
+        ["unknown", "apns", "xiaomi", "huawei", "fcm", "meizu", "oppo", "vivo", "honor"];
 
     /// The platform under which leaves of that route count: the online route has no vendor, and an online element
     /// names none for the offline leaves it may hold.
@@ -235,16 +222,8 @@ impl Device {
             Event::Offline => Route::Offline,
             Event::Online => Route::Online,
             Event::Other(_) => {
-                let has = |route| {
-                    self.leaves
-                        .iter()
-                        .any(|l| l.route == route && l.stage != Stage::Im)
-                };
-                if has(Route::Online) && !has(Route::Offline) {
-                    Route::Online
-                } else {
-                    Route::Offline
-                }
+                let has = |route| self.leaves.iter().any(|l| l.route == route && l.stage != Stage::Im);
+                if has(Route::Online) && !has(Route::Offline) { Route::Online } else { Route::Offline }
             }
         }
     }

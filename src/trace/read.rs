@@ -17,11 +17,7 @@ pub const FUTURE_SLACK_SECONDS: i64 = 5 * 60;
 /// Elements of the same `InstanceId` and `EventType` are one device. Where they differ on a stage, success beats
 /// failure and then the earlier time wins, so that the order of the elements does not matter.
 pub fn read(answer: &Answer, zone_offset_seconds: i32, now_unix: i64) -> Trace {
-    let mut reader = Reader {
-        zone_offset_seconds,
-        now_unix,
-        drift: Vec::new(),
-    };
+    let mut reader = Reader { zone_offset_seconds, now_unix, drift: Vec::new() };
     for drift in &answer.drift {
         reader.note(match drift {
             wire::Drift::UnknownField => Drift::UnknownField,
@@ -33,19 +29,13 @@ pub fn read(answer: &Answer, zone_offset_seconds: i32, now_unix: i64) -> Trace {
     let mut devices: Vec<Device> = Vec::new();
     for instance in &answer.instances {
         let device = reader.device(instance);
-        match devices
-            .iter_mut()
-            .find(|d| d.instance == device.instance && d.event == device.event)
-        {
+        match devices.iter_mut().find(|d| d.instance == device.instance && d.event == device.event) {
             Some(same) => merge(same, device),
             None => devices.push(device),
         }
     }
     reader.drift.sort_unstable();
-    Trace {
-        devices,
-        drift: reader.drift,
-    }
+    Trace { devices, drift: reader.drift }
 }
 
 struct Reader {
@@ -89,9 +79,7 @@ impl Reader {
         // The last one: where `EventType` does not tell the route, the other leaves do.
         let route = device.route();
         self.leaf(&mut device, (route, Stage::Im), instance.im.as_ref());
-        device
-            .leaves
-            .sort_unstable_by_key(|leaf| (leaf.route, leaf.stage));
+        device.leaves.sort_unstable_by_key(|leaf| (leaf.route, leaf.stage));
         device
     }
 
@@ -188,9 +176,7 @@ fn merge(device: &mut Device, other: Device) {
     device.leaves.extend(other.leaves);
     settle_im_route(device);
     // Success before failure, then by time, those without one last.
-    device
-        .leaves
-        .sort_by_key(|l| (l.route, l.stage, l.outcome, l.at.is_none(), l.at, l.code));
+    device.leaves.sort_by_key(|l| (l.route, l.stage, l.outcome, l.at.is_none(), l.at, l.code));
     device.leaves.dedup_by_key(|leaf| (leaf.route, leaf.stage));
 }
 

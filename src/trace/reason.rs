@@ -136,10 +136,7 @@ fn table() -> &'static [Row] {
 
 /// Lower case, and only letters and digits: `BadDeviceToken`, `bad device token` and `BAD_DEVICE_TOKEN` are one.
 fn letters(text: &str) -> String {
-    text.chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .collect()
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// Reads the data file; a fault names its line.
@@ -157,11 +154,7 @@ fn row(line: &str) -> Result<Row, String> {
         return Err(format!("{} columns, 5 wanted", columns.len()));
     };
     let stage = |word: &str| Stage::ALL.into_iter().find(|stage| stage.as_str() == word);
-    let keyword = if keyword == "*" {
-        String::new()
-    } else {
-        letters(keyword)
-    };
+    let keyword = if keyword == "*" { String::new() } else { letters(keyword) };
     let row = Row {
         stages: list(stages, stage)?,
         platforms: list(platforms, Platform::from_name)?,

@@ -46,9 +46,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationFault> {
             return Err(DurationFault::Grammar);
         }
         // The iterator goes on where the last unit was found: each once, and only downwards.
-        let (_, size) = units
-            .find(|(name, _)| *name == unit)
-            .ok_or(DurationFault::Grammar)?;
+        let (_, size) = units.find(|(name, _)| *name == unit).ok_or(DurationFault::Grammar)?;
         let number: u64 = number.parse().map_err(|_| DurationFault::TooLong)?;
         let part = number.checked_mul(*size).ok_or(DurationFault::TooLong)?;
         milliseconds = milliseconds.checked_add(part).ok_or(DurationFault::TooLong)?;

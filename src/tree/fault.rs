@@ -20,10 +20,7 @@ pub struct Fault {
 impl Fault {
     /// A fault of the whole document.
     pub fn whole(text: impl Into<String>) -> Self {
-        Self {
-            place: String::new(),
-            text: text.into(),
-        }
+        Self { place: String::new(), text: text.into() }
     }
 
     fn line(&self) -> String {
@@ -48,25 +45,15 @@ pub struct Faults {
 impl Faults {
     /// One fault of a whole file, for instance that it cannot be read.
     pub fn one(file: impl Into<String>, fault: Fault) -> Self {
-        Self {
-            file: file.into(),
-            list: vec![fault],
-            left_off: 0,
-        }
+        Self { file: file.into(), list: vec![fault], left_off: 0 }
     }
 
     /// The lines that `Display` joins.
     pub fn lines(&self) -> Vec<String> {
-        let mut lines: Vec<String> = self
-            .list
-            .iter()
-            .map(|fault| format!("{}: {fault}", self.file))
-            .collect();
+        let mut lines: Vec<String> =
+            self.list.iter().map(|fault| format!("{}: {fault}", self.file)).collect();
         if self.left_off > 0 {
-            lines.push(format!(
-                "{}: {} more faults are not shown",
-                self.file, self.left_off
-            ));
+            lines.push(format!("{}: {} more faults are not shown", self.file, self.left_off));
         }
         lines
     }
@@ -96,18 +83,12 @@ impl Notes {
 
     /// Notes that also keep every key path that readers know, with `[]` for any index.
     pub fn with_keys() -> Self {
-        Self {
-            keys: Some(RefCell::default()),
-            ..Self::default()
-        }
+        Self { keys: Some(RefCell::default()), ..Self::default() }
     }
 
     /// The key paths that readers asked for; empty unless made by [`Notes::with_keys`].
     pub fn keys(&self) -> BTreeSet<String> {
-        self.keys
-            .as_ref()
-            .map(|keys| keys.borrow().clone())
-            .unwrap_or_default()
+        self.keys.as_ref().map(|keys| keys.borrow().clone()).unwrap_or_default()
     }
 
     pub(super) fn note(&self, place: String, text: String) {
@@ -132,10 +113,6 @@ impl Notes {
     /// All that was noted so far, as the faults of `file`.
     pub fn faults(&self, file: impl Into<String>) -> Faults {
         let list = self.faults.borrow().clone();
-        Faults {
-            file: file.into(),
-            list,
-            left_off: self.left_off.get(),
-        }
+        Faults { file: file.into(), list, left_off: self.left_off.get() }
     }
 }

@@ -57,10 +57,7 @@ impl<'de> DeserializeSeed<'de> for FromYaml {
         let span = spanned.defined.span();
         let span = span.byte_offset().zip(span.byte_len());
         let span = span.and_then(|(start, len)| Some((u32::try_from(start).ok()?, u32::try_from(len).ok()?)));
-        Ok(Node {
-            value: spanned.value.0,
-            span,
-        })
+        Ok(Node { value: spanned.value.0, span })
     }
 }
 
@@ -91,10 +88,7 @@ impl<'de> DeserializeSeed<'de> for FromJson<'_> {
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Node, D::Error> {
         let left = self.0.get().checked_sub(1);
         let left = left.ok_or_else(|| {
-            D::Error::custom(format_args!(
-                "holds more than {} values; split it",
-                super::MAX_NODES
-            ))
+            D::Error::custom(format_args!("holds more than {} values; split it", super::MAX_NODES))
         })?;
         self.0.set(left);
         let value = from.deserialize_any(Grow(self))?;

@@ -33,13 +33,7 @@ pub struct Place<'p> {
 impl<'p> Place<'p> {
     /// The root of a document; `text` is what it was parsed from.
     pub fn root(node: &'p Node, text: &'p str, notes: &'p Notes) -> Self {
-        Self {
-            node,
-            step: Step::Root,
-            above: None,
-            text,
-            notes,
-        }
+        Self { node, step: Step::Root, above: None, text, notes }
     }
 
     /// The same place with notes of its own, for entries that stand or fall alone.
@@ -47,13 +41,7 @@ impl<'p> Place<'p> {
     where
         'p: 'n,
     {
-        Place {
-            node: self.node,
-            step: self.step,
-            above: self.above,
-            text: self.text,
-            notes,
-        }
+        Place { node: self.node, step: self.step, above: self.above, text: self.text, notes }
     }
 
     pub fn notes(&self) -> &'p Notes {
@@ -166,11 +154,7 @@ impl<'p> Place<'p> {
         let Value::List(list) = self.value() else {
             return self.wrong(right);
         };
-        Some(
-            list.iter()
-                .enumerate()
-                .map(|(index, node)| self.below(node, Step::Index(index))),
-        )
+        Some(list.iter().enumerate().map(|(index, node)| self.below(node, Step::Index(index))))
     }
 
     /// The keys and values of a mapping whose keys are names of the operator's choice.
@@ -179,11 +163,7 @@ impl<'p> Place<'p> {
             return self.wrong(right);
         };
         self.note_duplicates(entries);
-        Some(
-            entries
-                .iter()
-                .map(|(key, node)| (&**key, self.below(node, Step::Key(key)))),
-        )
+        Some(entries.iter().map(|(key, node)| (&**key, self.below(node, Step::Key(key)))))
     }
 
     /// Reads a mapping with known keys: `read` asks for each, and what nobody asked for is a fault.
@@ -192,25 +172,14 @@ impl<'p> Place<'p> {
             return self.wrong(right);
         };
         self.note_duplicates(entries);
-        let table = Table {
-            place: self,
-            entries,
-            known: RefCell::default(),
-            refused: RefCell::default(),
-        };
+        let table = Table { place: self, entries, known: RefCell::default(), refused: RefCell::default() };
         let read = read(&table);
         table.note_unknown();
         Some(read)
     }
 
     fn below<'s>(&'s self, node: &'s Node, step: Step<'s>) -> Place<'s> {
-        Place {
-            node,
-            step,
-            above: Some(self),
-            text: self.text,
-            notes: self.notes,
-        }
+        Place { node, step, above: Some(self), text: self.text, notes: self.notes }
     }
 
     fn note_duplicates(&self, entries: &[(Box<str>, Node)]) {
@@ -221,8 +190,7 @@ impl<'p> Place<'p> {
                 _ => !seen.insert(key),
             };
             if twice {
-                self.below(node, Step::Key(key))
-                    .fault("is written twice; once would be right");
+                self.below(node, Step::Key(key)).fault("is written twice; once would be right");
             }
         }
     }
@@ -293,9 +261,7 @@ impl<'t> Table<'t> {
             if known.contains(&&**key) || refused.contains(&&**key) {
                 continue;
             }
-            let guess = nearest(key, &known)
-                .map(|name| format!("did you mean {name}? "))
-                .unwrap_or_default();
+            let guess = nearest(key, &known).map(|name| format!("did you mean {name}? ")).unwrap_or_default();
             let text = format!("is no known key; {guess}known here: {}", known.join(" "));
             self.place.below(node, Step::Key(key)).fault(text);
         }

@@ -17,6 +17,10 @@ pub const MAX_DEPTH: usize = 32;
 const MAX_ALIAS_EVENTS: usize = 1_000_000;
 /// How many characters of a value or key a fault shows.
 const MAX_SHOWN_CHARS: usize = 64;
+/// The longest word that is shown whole; keys, tokens and signatures are longer.
+const MAX_WORD_CHARS: usize = 24;
+/// What is shown of a text with a longer word.
+const SECRET_SHOWN_CHARS: usize = 6;
 
 /// How a document is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,10 +43,7 @@ pub fn parse(text: &str, syntax: Syntax) -> Result<Node, Fault> {
 pub fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     std::str::from_utf8(bytes).map_err(|error| {
-        let text = format!(
-            "is not UTF-8 from byte {} on; text in UTF-8 would be right",
-            error.valid_up_to()
-        );
+        let text = format!("is not UTF-8 from byte {} on; text in UTF-8 would be right", error.valid_up_to());
         Fault::whole(text)
     })
 }
@@ -72,17 +73,13 @@ fn parse_yaml(text: &str) -> Result<Node, Fault> {
         // A snippet would show lines of the file, and with them whatever was pasted there.
         with_snippet: false,
     };
-    serde_saphyr::from_str_with_options::<YamlRoot>(text, options)
-        .map(|root| root.0)
-        .map_err(yaml_fault)
+    serde_saphyr::from_str_with_options::<YamlRoot>(text, options).map(|root| root.0).map_err(yaml_fault)
 }
 
 fn yaml_fault(error: serde_saphyr::Error) -> Fault {
     use serde_saphyr::Error;
     let error = error.without_snippet();
-    let place = error
-        .location()
-        .map(|at| format!("line {} column {}", at.line(), at.column()));
+    let place = error.location().map(|at| format!("line {} column {}", at.line(), at.column()));
     let text = match error {
         Error::MultipleDocuments { .. } => {
             "starts a second YAML document; one document (no further ---) would be right".to_owned()
@@ -99,39 +96,31 @@ fn yaml_fault(error: serde_saphyr::Error) -> Fault {
                      alias would be right"
                 )
             } else {
-                format!(
-                    "is no YAML: {}",
-                    text.split_whitespace().collect::<Vec<_>>().join(" ")
-                )
+                format!("is no YAML: {}", text.split_whitespace().collect::<Vec<_>>().join(" "))
             }
         }
     };
-    Fault {
-        place: place.unwrap_or_default(),
-        text,
-    }
+    Fault { place: place.unwrap_or_default(), text }
 }
 
 fn parse_json(text: &str) -> Result<Node, Fault> {
     let left = Cell::new(MAX_NODES);
     let mut reader = serde_json::Deserializer::from_str(text);
-    let node = FromJson(&left)
-        .deserialize(&mut reader)
-        .and_then(|node| reader.end().map(|()| node));
+    let node = FromJson(&left).deserialize(&mut reader).and_then(|node| reader.end().map(|()| node));
     node.map_err(|error| {
         let place = format!("line {} column {}", error.line(), error.column());
         let text = error.to_string();
         let text = text.split(" at line ").next().unwrap_or_default();
-        Fault {
-            place,
-            text: format!("is no JSON: {text}"),
-        }
+        Fault { place, text: format!("is no JSON: {text}") }
     })
 }
 
-/// A value or key as a fault may show it: quoted, control characters escaped, cut after some characters.
+/// A value or key as a fault may show it: quoted, control characters escaped, cut after some characters. A text with a
+/// word so long that it may be a pasted secret is cut after its first few.
 pub fn shown(text: &str) -> String {
-    let cut: String = text.chars().take(MAX_SHOWN_CHARS).collect();
+    let longest = text.split_whitespace().map(|word| word.chars().count()).max().unwrap_or(0);
+    let cap = if longest > MAX_WORD_CHARS { SECRET_SHOWN_CHARS } else { MAX_SHOWN_CHARS };
+    let cut: String = text.chars().take(cap).collect();
     let more = if cut.len() < text.len() { "..." } else { "" };
     format!("{cut:?}{more}")
 }

@@ -48,11 +48,7 @@ pub enum SignError {
         "{place} holds a UserSig of sdk_app_id {} and admin {:?}, but this app has sdk_app_id {} and admin {:?}",
         found.sdk_app_id, found.admin, wanted.sdk_app_id, wanted.admin
     )]
-    OtherIdentity {
-        place: Credential,
-        found: Identity,
-        wanted: Identity,
-    },
+    OtherIdentity { place: Credential, found: Identity, wanted: Identity },
     #[error("{place} holds a UserSig that expired at {expired_at} (Unix seconds); put a new one there")]
     Expired { place: Credential, expired_at: i64 },
 }
@@ -137,10 +133,7 @@ impl Signer {
                 },
             },
         };
-        self.kept = Some(Kept {
-            signed: signed.clone(),
-            made_at: now,
-        });
+        self.kept = Some(Kept { signed: signed.clone(), made_at: now });
         Ok(signed)
     }
 
@@ -174,29 +167,17 @@ impl Signer {
 
     fn checked(&self, material: &SecretString, now: i64) -> Result<Signed, SignError> {
         let place = || self.credential.clone();
-        let inspected = inspect(material.expose_secret()).map_err(|source| SignError::Malformed {
-            place: place(),
-            source,
-        })?;
+        let inspected = inspect(material.expose_secret())
+            .map_err(|source| SignError::Malformed { place: place(), source })?;
         if inspected.identity != self.identity {
             let wanted = self.identity.clone();
-            return Err(SignError::OtherIdentity {
-                place: place(),
-                found: inspected.identity,
-                wanted,
-            });
+            return Err(SignError::OtherIdentity { place: place(), found: inspected.identity, wanted });
         }
         if now > inspected.expires_at {
-            return Err(SignError::Expired {
-                place: place(),
-                expired_at: inspected.expires_at,
-            });
+            return Err(SignError::Expired { place: place(), expired_at: inspected.expires_at });
         }
         let text = SecretString::from(url_alphabet(material.expose_secret()));
-        Ok(Signed {
-            text,
-            expires_at: inspected.expires_at,
-        })
+        Ok(Signed { text, expires_at: inspected.expires_at })
     }
 
     fn look(&mut self, now: i64) {
@@ -226,10 +207,7 @@ impl Signer {
         let place = || self.credential.clone();
         let (bytes, stamp) = match &self.credential {
             Credential::KeyFile(path) | Credential::UserSigFile(path) => {
-                let unreadable = |e: io::Error| SignError::Unreadable {
-                    place: place(),
-                    kind: e.kind(),
-                };
+                let unreadable = |e: io::Error| SignError::Unreadable { place: place(), kind: e.kind() };
                 match read_file(path, self.stamp).map_err(unreadable)? {
                     Some((bytes, stamp)) => (bytes, Some(stamp)),
                     None => return Ok(None),

@@ -25,9 +25,7 @@ fn decoded(usersig: &str) -> Value {
     let standard = usersig.replace('*', "+").replace('-', "/").replace('_', "=");
     let folded = STANDARD.decode(standard).unwrap();
     let mut json = String::new();
-    ZlibDecoder::new(folded.as_slice())
-        .read_to_string(&mut json)
-        .unwrap();
+    ZlibDecoder::new(folded.as_slice()).read_to_string(&mut json).unwrap();
     serde_json::from_str(&json).unwrap()
 }
 
@@ -46,21 +44,14 @@ fn every_published_vector_is_made_again() {
     for vector in vectors {
         let name = vector["name"].as_str().unwrap();
         let key = SecretString::from(vector["key"].as_str().unwrap());
-        let (time, expire) = (
-            vector["time"].as_i64().unwrap(),
-            vector["expire"].as_u64().unwrap(),
-        );
+        let (time, expire) = (vector["time"].as_i64().unwrap(), vector["expire"].as_u64().unwrap());
         let identity = identity_of(vector);
         let mut claims = Claims::new(&identity, time, expire);
         if vector["kind"] == "userbuf" {
             claims.userbuf = vector["decoded"]["TLS.userbuf"].as_str().map(str::to_owned);
             assert!(claims.userbuf.is_some(), "{name}");
         }
-        assert_eq!(
-            claims.content(),
-            vector["content_to_be_signed"].as_str().unwrap(),
-            "{name}"
-        );
+        assert_eq!(claims.content(), vector["content_to_be_signed"].as_str().unwrap(), "{name}");
         let usersig = match vector["kind"].as_str() {
             Some("usersig") => sign(&identity, &key, time, expire),
             _ => claims.seal(&key),
@@ -82,12 +73,7 @@ fn signatures_of_three_official_libraries_are_read() {
         };
         for (library, usersig) in vector["usersig_examples"].as_object().unwrap() {
             let usersig = usersig.as_str().unwrap();
-            assert_eq!(
-                inspect(usersig),
-                Ok(expected.clone()),
-                "{} by {library}",
-                vector["name"]
-            );
+            assert_eq!(inspect(usersig), Ok(expected.clone()), "{} by {library}", vector["name"]);
             assert_eq!(expiry(usersig), Ok(expected.expires_at));
         }
     }
@@ -118,19 +104,13 @@ fn each_fault_of_a_usersig_has_its_word() {
     assert_eq!(inspect("not base64!"), Err(Malformed::Base64));
     assert_eq!(inspect("AAAA"), Err(Malformed::Zlib));
     assert_eq!(inspect(&fold("[1]")), Err(Malformed::Claims));
-    assert_eq!(
-        inspect(&fold(&" ".repeat(64 * 1024 + 1))),
-        Err(Malformed::TooLong)
-    );
+    assert_eq!(inspect(&fold(&" ".repeat(64 * 1024 + 1))), Err(Malformed::TooLong));
     let endless = r#"{"TLS.ver":"2.0","TLS.identifier":"a","TLS.sdkappid":1,"TLS.expire":9223372036854775807,"TLS.time":1,"TLS.sig":""}"#;
     assert_eq!(inspect(&fold(endless)), Err(Malformed::Moment));
 }
 
 fn identity() -> Identity {
-    Identity {
-        sdk_app_id: 1_400_000_000,
-        admin: "administrator".to_owned(),
-    }
+    Identity { sdk_app_id: 1_400_000_000, admin: "administrator".to_owned() }
 }
 
 /// Puts `content` in place as careful tools do: a new file, renamed over the old one.
@@ -154,19 +134,12 @@ fn a_signature_is_kept_until_half_of_its_lifetime_is_over() {
     let first = signer.current(NOW).unwrap();
     assert_eq!(first.expires_at, NOW + LIFETIME);
     let key = SecretString::from("0123456789abcdef");
-    assert_eq!(
-        text(&first),
-        sign(&identity(), &key, NOW, LIFETIME_SECONDS).expose_secret()
-    );
+    assert_eq!(text(&first), sign(&identity(), &key, NOW, LIFETIME_SECONDS).expose_secret());
     assert_eq!(text(&signer.current(NOW + LIFETIME / 2).unwrap()), text(&first));
     let second = signer.current(NOW + LIFETIME / 2 + 1).unwrap();
     assert_eq!(second.expires_at, NOW + LIFETIME / 2 + 1 + LIFETIME);
     let back = signer.current(NOW).unwrap();
-    assert_eq!(
-        back.expires_at,
-        NOW + LIFETIME,
-        "a clock set back makes a new one"
-    );
+    assert_eq!(back.expires_at, NOW + LIFETIME, "a clock set back makes a new one");
     signer.renew();
     assert_eq!(signer.current(NOW + 5).unwrap().expires_at, NOW + 5 + LIFETIME);
     assert_eq!(signer.credential_generation(NOW + 6), 1);
@@ -180,24 +153,13 @@ fn a_replaced_key_is_noticed_within_a_second() {
     let mut signer = Signer::new(identity(), Credential::KeyFile(path.clone()));
     let first = signer.current(NOW).unwrap();
     replace(&path, "key-two\r\n");
-    assert_eq!(
-        text(&signer.current(NOW).unwrap()),
-        text(&first),
-        "one look a second"
-    );
+    assert_eq!(text(&signer.current(NOW).unwrap()), text(&first), "one look a second");
     assert_eq!(signer.credential_generation(NOW + 1), 2);
     let second = signer.current(NOW + 1).unwrap();
     let key = SecretString::from("key-two");
-    assert_eq!(
-        text(&second),
-        sign(&identity(), &key, NOW + 1, LIFETIME_SECONDS).expose_secret()
-    );
+    assert_eq!(text(&second), sign(&identity(), &key, NOW + 1, LIFETIME_SECONDS).expose_secret());
     replace(&path, "key-two");
-    assert_eq!(
-        signer.credential_generation(NOW + 2),
-        2,
-        "the same key in another file is no other key"
-    );
+    assert_eq!(signer.credential_generation(NOW + 2), 2, "the same key in another file is no other key");
     assert_eq!(text(&signer.current(NOW + 3).unwrap()), text(&second));
 }
 
@@ -255,10 +217,7 @@ fn a_key_may_come_from_the_environment() {
     assert_eq!(signer.credential_generation(NOW + 60), 1);
     let mut signer = Signer::new(identity(), Credential::KeyEnv("TIMPUSH_TEST_UNSET".to_owned()));
     let told = signer.current(NOW).unwrap_err().to_string();
-    assert!(
-        told.starts_with("secret_key_env TIMPUSH_TEST_UNSET is not set"),
-        "{told}"
-    );
+    assert!(told.starts_with("secret_key_env TIMPUSH_TEST_UNSET is not set"), "{told}");
 }
 
 #[test]
@@ -274,40 +233,17 @@ fn a_usersig_from_a_file_is_checked_before_use() {
     fs::write(&path, format!("{good}\n")).unwrap();
     let signed = signer.current(NOW).unwrap();
     assert_eq!((text(&signed), signed.expires_at), (good.clone(), NOW + 100));
-    assert_eq!(
-        text(&signer.current(NOW + 100).unwrap()),
-        good,
-        "the last second is still good"
-    );
+    assert_eq!(text(&signer.current(NOW + 100).unwrap()), good, "the last second is still good");
     let late = signer.current(NOW + 101).unwrap_err();
-    assert_eq!(
-        late,
-        SignError::Expired {
-            place: credential.clone(),
-            expired_at: NOW + 100
-        }
-    );
-    let other = Identity {
-        admin: "Administrator".to_owned(),
-        ..identity()
-    };
+    assert_eq!(late, SignError::Expired { place: credential.clone(), expired_at: NOW + 100 });
+    let other = Identity { admin: "Administrator".to_owned(), ..identity() };
     replace(&path, made(&other, 1000));
-    let expected = SignError::OtherIdentity {
-        place: credential,
-        found: other,
-        wanted: identity(),
-    };
+    let expected = SignError::OtherIdentity { place: credential, found: other, wanted: identity() };
     assert_eq!(signer.current(NOW + 102).unwrap_err(), expected);
     replace(&path, "no usersig");
     let told = signer.current(NOW + 103).unwrap_err().to_string();
-    assert!(
-        told.contains("holds no UserSig: it is not base64") && !told.contains("no usersig"),
-        "{told}"
-    );
-    let standard = made(&identity(), 1000)
-        .replace('*', "+")
-        .replace('-', "/")
-        .replace('_', "=");
+    assert!(told.contains("holds no UserSig: it is not base64") && !told.contains("no usersig"), "{told}");
+    let standard = made(&identity(), 1000).replace('*', "+").replace('-', "/").replace('_', "=");
     replace(&path, standard);
     assert_eq!(text(&signer.current(NOW + 104).unwrap()), made(&identity(), 1000));
 }

@@ -125,10 +125,7 @@ pub fn inspect(usersig: &str) -> Result<Inspected, Malformed> {
     let lifetime = i64::try_from(claims.expire).map_err(|_| Malformed::Moment)?;
     let expires_at = claims.time.checked_add(lifetime).ok_or(Malformed::Moment)?;
     Ok(Inspected {
-        identity: Identity {
-            sdk_app_id: claims.sdk_app_id,
-            admin: claims.identifier,
-        },
+        identity: Identity { sdk_app_id: claims.sdk_app_id, admin: claims.identifier },
         issued_at: claims.time,
         expires_at,
     })

@@ -19,14 +19,8 @@ enum Column {
 
 /// Reads a list as CSV (RFC 4180, comma, UTF-8). Spaces around a field are dropped; an empty field sets nothing.
 pub(super) fn parse(bytes: &[u8], watch_labels: &[Box<str>]) -> Result<Parsed, Fault> {
-    let mut reader = ReaderBuilder::new()
-        .flexible(true)
-        .trim(Trim::All)
-        .from_reader(bytes);
-    let header = reader
-        .byte_headers()
-        .map_err(|error| Fault::whole(format!("is no CSV: {error}")))?
-        .clone();
+    let mut reader = ReaderBuilder::new().flexible(true).trim(Trim::All).from_reader(bytes);
+    let header = reader.byte_headers().map_err(|error| Fault::whole(format!("is no CSV: {error}")))?.clone();
     let columns = read_header(&header, watch_labels)?;
     let mut parsed = Parsed::default();
     let mut untold = 0;
@@ -37,10 +31,7 @@ pub(super) fn parse(bytes: &[u8], watch_labels: &[Box<str>]) -> Result<Parsed, F
             // What follows an open quote is one long field: the lines it swallowed must not just be missed.
             let text =
                 "has a quote that is not closed on its line; no ids hold line breaks, close it or double it";
-            return Err(Fault {
-                place: format!("line {line}"),
-                text: text.to_owned(),
-            });
+            return Err(Fault { place: format!("line {line}"), text: text.to_owned() });
         }
         match read_line(record, &columns) {
             Ok(entry) => add(&mut parsed.entries, entry),
@@ -69,19 +60,13 @@ fn read_header(header: &ByteRecord, watch_labels: &[Box<str>]) -> Result<Vec<Col
             }
         };
         if columns.contains(&column) {
-            return Err(Fault {
-                place: place(),
-                text: format!("has the column {name} twice; {right}"),
-            });
+            return Err(Fault { place: place(), text: format!("has the column {name} twice; {right}") });
         }
         columns.push(column);
     }
     for (column, name) in [(Column::Task, "task"), (Column::User, "user")] {
         if !columns.contains(&column) {
-            return Err(Fault {
-                place: place(),
-                text: format!("has no column {name}; {right}"),
-            });
+            return Err(Fault { place: place(), text: format!("has no column {name}; {right}") });
         }
     }
     Ok(columns)
@@ -92,14 +77,9 @@ fn read_line(record: ByteRecord, columns: &[Column]) -> Result<Entry, String> {
         .map_err(|_| "is not UTF-8; text in UTF-8 would be right".to_owned())?;
     if record.len() != columns.len() {
         let (found, right) = (record.len(), columns.len());
-        return Err(format!(
-            "has {found} fields; {right} as in the header would be right"
-        ));
+        return Err(format!("has {found} fields; {right} as in the header would be right"));
     }
-    let mut entry = Entry {
-        labels: BTreeMap::new(),
-        ..Entry::default()
-    };
+    let mut entry = Entry { labels: BTreeMap::new(), ..Entry::default() };
     for (field, column) in record.iter().zip(columns) {
         match column {
             Column::Task => {

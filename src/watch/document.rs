@@ -59,8 +59,7 @@ impl Parsed {
 
     pub(super) fn tell_rest(&mut self, untold: usize) {
         if untold > 0 {
-            self.refused
-                .push(format!("and {untold} more entries are refused"));
+            self.refused.push(format!("and {untold} more entries are refused"));
         }
     }
 }
@@ -68,10 +67,7 @@ impl Parsed {
 /// Reads a list. A document that is no list at all is a fault of the source; a single bad entry is refused alone.
 pub fn parse_list(format: ListFormat, bytes: &[u8], watch_labels: &[Box<str>]) -> Result<Parsed, Fault> {
     if bytes.len() > MAX_LIST_BYTES {
-        let text = format!(
-            "is {} bytes long; at most {MAX_LIST_BYTES} would be right",
-            bytes.len()
-        );
+        let text = format!("is {} bytes long; at most {MAX_LIST_BYTES} would be right", bytes.len());
         return Err(Fault::whole(text));
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -90,9 +86,7 @@ fn parse_tree(syntax: Syntax, bytes: &[u8], watch_labels: &[Box<str>]) -> Result
     let Value::List(_) = root.value() else {
         // An empty file may be half of a write: only a list says that nothing is to be watched.
         let kind = root.value().kind();
-        return Err(Fault::whole(format!(
-            "is {kind}; a list of entries would be right ([] for none)"
-        )));
+        return Err(Fault::whole(format!("is {kind}; a list of entries would be right ([] for none)")));
     };
     let mut parsed = Parsed::default();
     let mut untold = 0;

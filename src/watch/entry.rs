@@ -44,12 +44,7 @@ fn read_list(list: &Place<'_>, watch_labels: Option<&[Box<str>]>) -> Vec<Entry> 
     let Some(items) = list.items("a list of entries with task and users") else {
         return Vec::new();
     };
-    items
-        .filter_map(|item| {
-            item.table(ENTRY, |table| read_keys(table, watch_labels))
-                .flatten()
-        })
-        .collect()
+    items.filter_map(|item| item.table(ENTRY, |table| read_keys(table, watch_labels)).flatten()).collect()
 }
 
 pub(super) const ENTRY: &str = "a mapping with task and users";
@@ -63,9 +58,7 @@ pub fn read_entry(table: &Table<'_>, watch_labels: &[Box<str>]) -> Option<Entry>
 
 fn read_keys(table: &Table<'_>, watch_labels: Option<&[Box<str>]>) -> Option<Entry> {
     let task = table.required("task", TASK).and_then(|task| read_id(&task, TASK));
-    let users = table
-        .required("users", USERS)
-        .and_then(|users| read_users(&users));
+    let users = table.required("users", USERS).and_then(|users| read_users(&users));
     let labels = match table.get("labels") {
         Some(labels) => read_labels(&labels, watch_labels),
         None => Some(BTreeMap::new()),
@@ -74,12 +67,7 @@ fn read_keys(table: &Table<'_>, watch_labels: Option<&[Box<str>]>) -> Option<Ent
         Some(time) => read_time(&time).map(Some),
         None => Some(None),
     };
-    Some(Entry {
-        task: task?,
-        users: users?,
-        labels: labels?,
-        pushed_at: pushed_at?,
-    })
+    Some(Entry { task: task?, users: users?, labels: labels?, pushed_at: pushed_at? })
 }
 
 fn read_users(users: &Place<'_>) -> Option<Vec<String>> {
@@ -144,9 +132,7 @@ pub(super) fn id_fault(id: &str) -> Option<String> {
     if id.len() > MAX_ID_BYTES {
         return Some(format!("is {} bytes long; {right}", id.len()));
     }
-    id.chars()
-        .any(char::is_control)
-        .then(|| format!("holds a control character; {right}"))
+    id.chars().any(char::is_control).then(|| format!("holds a control character; {right}"))
 }
 
 /// What is wrong with the value of a watch label, if anything.
@@ -155,10 +141,7 @@ pub(super) fn label_fault(value: &str) -> Option<String> {
     if value.len() > MAX_LABEL_BYTES {
         return Some(format!("is {} bytes long; {right}", value.len()));
     }
-    value
-        .chars()
-        .any(char::is_control)
-        .then(|| format!("holds a control character; {right}"))
+    value.chars().any(char::is_control).then(|| format!("holds a control character; {right}"))
 }
 
 fn unknown_label(watch_labels: &[Box<str>]) -> String {
@@ -166,10 +149,9 @@ fn unknown_label(watch_labels: &[Box<str>]) -> String {
         [] => {
             "is no watch label of the app, which has none; add it to watch_labels or leave it out".to_owned()
         }
-        known => format!(
-            "is no watch label of the app; add it to watch_labels or use one of: {}",
-            known.join(" ")
-        ),
+        known => {
+            format!("is no watch label of the app; add it to watch_labels or use one of: {}", known.join(" "))
+        }
     }
 }
 
@@ -185,19 +167,13 @@ pub(super) fn parse_time(text: &str) -> Result<i64, String> {
 pub(super) fn read_alone(item: &Place<'_>, watch_labels: &[Box<str>]) -> Result<Entry, String> {
     let notes = Notes::new();
     let own = item.noting(&notes);
-    let entry = own
-        .table(ENTRY, |table| read_entry(table, watch_labels))
-        .flatten();
+    let entry = own.table(ENTRY, |table| read_entry(table, watch_labels)).flatten();
     match entry {
         Some(entry) if notes.is_empty() => Ok(entry),
         _ => {
             let faults = notes.faults(String::new());
-            let mut told: Vec<String> = faults
-                .list
-                .iter()
-                .take(MAX_FAULTS_TOLD)
-                .map(ToString::to_string)
-                .collect();
+            let mut told: Vec<String> =
+                faults.list.iter().take(MAX_FAULTS_TOLD).map(ToString::to_string).collect();
             let untold = faults.list.len() + faults.left_off - told.len();
             if untold > 0 {
                 told.push(format!("{untold} more"));

@@ -112,13 +112,7 @@ impl List {
             for user in &entry.users {
                 self.take(
                     user,
-                    Kept {
-                        user: "".into(),
-                        task,
-                        labels,
-                        pushed_at: entry.pushed_at,
-                        marked: true,
-                    },
+                    Kept { user: "".into(), task, labels, pushed_at: entry.pushed_at, marked: true },
                     &mut difference,
                 );
             }
@@ -143,15 +137,10 @@ impl List {
                 difference.over_limit += 1;
                 return;
             }
-            difference.added.push(self.insert(Kept {
-                user: user.into(),
-                ..new
-            }));
+            difference.added.push(self.insert(Kept { user: user.into(), ..new }));
             return;
         };
-        let kept = self.pairs[slot as usize]
-            .as_mut()
-            .expect("the index holds listed slots only");
+        let kept = self.pairs[slot as usize].as_mut().expect("the index holds listed slots only");
         if std::mem::replace(&mut kept.marked, true) {
             return;
         }
@@ -174,10 +163,7 @@ impl List {
             entry.remove();
         }
         self.free.push(slot);
-        Some(Gone {
-            slot,
-            labels: self.labels[kept.labels as usize].clone(),
-        })
+        Some(Gone { slot, labels: self.labels[kept.labels as usize].clone() })
     }
 
     fn find(&self, task: u32, user: &str) -> Option<Slot> {
@@ -207,9 +193,7 @@ impl List {
     fn enter_index(&mut self, slot: Slot) {
         let (pairs, hasher) = (&self.pairs, &self.hasher);
         let hash = |slot: &Slot| {
-            let kept = pairs[*slot as usize]
-                .as_ref()
-                .expect("the index holds listed slots only");
+            let kept = pairs[*slot as usize].as_ref().expect("the index holds listed slots only");
             hasher.hash_one((kept.task, &*kept.user))
         };
         self.index.insert_unique(hash(&slot), slot, hash);
@@ -263,8 +247,7 @@ impl List {
 /// The labels an entry sets, without those it leaves empty.
 fn label_set(entry: &Entry) -> LabelSet {
     let set = entry.labels.iter().filter(|(_, value)| !value.is_empty());
-    set.map(|(name, value)| (name.as_str().into(), value.as_str().into()))
-        .collect()
+    set.map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect()
 }
 
 #[cfg(test)]
@@ -281,11 +264,7 @@ mod tests {
     }
 
     fn names(list: &List, slots: &[Slot]) -> Vec<String> {
-        let pair = |slot: &Slot| {
-            list.pair(*slot)
-                .map(|p| format!("{}/{}", p.task, p.user))
-                .unwrap()
-        };
+        let pair = |slot: &Slot| list.pair(*slot).map(|p| format!("{}/{}", p.task, p.user)).unwrap();
         slots.iter().map(pair).collect()
     }
 
@@ -332,10 +311,7 @@ mod tests {
         for round in 0..2000 {
             let task = format!("task-{round}");
             let difference = list.replace(&[entry(&task, &["a", "b"], &task)], 1000);
-            assert_eq!(
-                names(&list, &difference.added),
-                [format!("{task}/a"), format!("{task}/b")]
-            );
+            assert_eq!(names(&list, &difference.added), [format!("{task}/a"), format!("{task}/b")]);
         }
         assert!(list.tasks.len() < 100 && list.labels.len() < 100 && list.pairs.len() <= 4);
     }

@@ -19,11 +19,7 @@ fn list(format: ListFormat, text: &str) -> Parsed {
 
 fn entry(task: &str, users: &[&str]) -> Entry {
     let users = users.iter().map(|user| (*user).to_owned()).collect();
-    Entry {
-        task: task.to_owned(),
-        users,
-        ..Entry::default()
-    }
+    Entry { task: task.to_owned(), users, ..Entry::default() }
 }
 
 fn labelled(mut entry: Entry, label: &str, value: &str) -> Entry {
@@ -48,10 +44,7 @@ fn the_three_formats_say_the_same() {
     );
     let mut first = labelled(entry("t1", &["a", "10086"]), "campaign", "spring");
     first.pushed_at = Some(1_795_428_000);
-    let expected = Parsed {
-        entries: vec![first, entry("2", &["c"])],
-        ..Parsed::default()
-    };
+    let expected = Parsed { entries: vec![first, entry("2", &["c"])], ..Parsed::default() };
     assert_eq!(yaml, expected);
     assert_eq!(json, expected);
     assert_eq!(csv, expected);
@@ -84,34 +77,13 @@ fn a_bad_entry_is_refused_alone_with_its_path_and_reason() {
 #[test]
 fn what_is_no_list_is_a_fault_of_the_source() {
     let cases = [
-        (
-            ListFormat::Yaml,
-            "",
-            "is empty; a list of entries would be right ([] for none)",
-        ),
-        (
-            ListFormat::Yaml,
-            "task: t",
-            "is a mapping; a list of entries would be right ([] for none)",
-        ),
-        (
-            ListFormat::Json,
-            "[{}",
-            "line 1 column 3: is no JSON: EOF while parsing a list",
-        ),
-        (
-            ListFormat::Json,
-            "",
-            "line 1 column 0: is no JSON: EOF while parsing a value",
-        ),
+        (ListFormat::Yaml, "", "is empty; a list of entries would be right ([] for none)"),
+        (ListFormat::Yaml, "task: t", "is a mapping; a list of entries would be right ([] for none)"),
+        (ListFormat::Json, "[{}", "line 1 column 3: is no JSON: EOF while parsing a list"),
+        (ListFormat::Json, "", "line 1 column 0: is no JSON: EOF while parsing a value"),
     ];
     for (format, text, fault) in cases {
-        assert_eq!(
-            parse_list(format, text.as_bytes(), &labels())
-                .unwrap_err()
-                .to_string(),
-            fault
-        );
+        assert_eq!(parse_list(format, text.as_bytes(), &labels()).unwrap_err().to_string(), fault);
     }
     let header = "a header of task,user and optionally pushed_at,campaign,tier would be right";
     let cases = [
@@ -125,23 +97,16 @@ fn what_is_no_list_is_a_fault_of_the_source() {
         ),
     ];
     for (text, fault) in cases {
-        assert_eq!(
-            parse_list(ListFormat::Csv, text.as_bytes(), &labels())
-                .unwrap_err()
-                .to_string(),
-            fault
-        );
+        assert_eq!(parse_list(ListFormat::Csv, text.as_bytes(), &labels()).unwrap_err().to_string(), fault);
     }
     assert!(parse_list(ListFormat::Yaml, b"\xff", &labels()).is_err());
 }
 
 #[test]
 fn empty_lists_are_lists() {
-    for (format, text) in [
-        (ListFormat::Yaml, "[]"),
-        (ListFormat::Json, "\u{feff}[]"),
-        (ListFormat::Csv, "\u{feff}task,user\n"),
-    ] {
+    for (format, text) in
+        [(ListFormat::Yaml, "[]"), (ListFormat::Json, "\u{feff}[]"), (ListFormat::Csv, "\u{feff}task,user\n")]
+    {
         assert_eq!(list(format, text), Parsed::default(), "{format:?}");
     }
 }
@@ -154,16 +119,9 @@ fn bad_csv_lines_are_refused_alone() {
     let parsed = parse_list(ListFormat::Csv, &bytes, &labels()).unwrap();
     assert_eq!(
         parsed.entries,
-        [
-            labelled(entry("t", &["a", "d"]), "tier", "1"),
-            labelled(entry("t", &["e"]), "tier", "2")
-        ]
+        [labelled(entry("t", &["a", "d"]), "tier", "1"), labelled(entry("t", &["e"]), "tier", "2")]
     );
-    let starts: Vec<&str> = parsed
-        .refused
-        .iter()
-        .map(|line| line.split(';').next().unwrap())
-        .collect();
+    let starts: Vec<&str> = parsed.refused.iter().map(|line| line.split(';').next().unwrap()).collect();
     assert_eq!(
         starts,
         [
@@ -191,11 +149,8 @@ fn refused_entries_beyond_the_cap_are_counted() {
 #[test]
 fn limits_of_length_are_exact() {
     let entries = |task: usize, label: usize| {
-        let text = format!(
-            "[{{task: {}, users: [u], labels: {{tier: {}}}}}]",
-            "t".repeat(task),
-            "v".repeat(label)
-        );
+        let text =
+            format!("[{{task: {}, users: [u], labels: {{tier: {}}}}}]", "t".repeat(task), "v".repeat(label));
         let node = parse(&text, Syntax::Yaml).unwrap();
         let notes = Notes::new();
         let read = read_entries(&Place::root(&node, &text, &notes), &labels());

@@ -142,9 +142,7 @@ impl House {
     pub fn set_ready(&self) {
         let (from, to) = (Readiness::Starting as u8, Readiness::Ready as u8);
         // An error means that it was ready or stopping before, and both are to stay.
-        let _ = self
-            .readiness
-            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
+        let _ = self.readiness.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
     }
 
     /// From now on `/-/ready` answers 503, for good.

@@ -23,31 +23,22 @@ pub enum ListenError {
 /// # Errors
 /// The address is none, or the system does not let us have it.
 pub async fn bind(address: &str) -> Result<TcpListener, ListenError> {
-    let (host, port) = split(address).ok_or_else(|| ListenError::Unreadable {
-        address: address.to_owned(),
-    })?;
+    let (host, port) =
+        split(address).ok_or_else(|| ListenError::Unreadable { address: address.to_owned() })?;
     let listener = match host {
         "" => bind_all(port),
         host => TcpListener::bind((host, port)).await,
     };
-    listener.map_err(|source| ListenError::Refused {
-        address: address.to_owned(),
-        source,
-    })
+    listener.map_err(|source| ListenError::Refused { address: address.to_owned(), source })
 }
 
 /// Host without brackets, and port.
 fn split(address: &str) -> Option<(&str, u16)> {
     let (host, port) = address.rsplit_once(':')?;
     // u16 would read "+1" too.
-    let port = port
-        .bytes()
-        .all(|b| b.is_ascii_digit())
-        .then(|| port.parse().ok())??;
+    let port = port.bytes().all(|b| b.is_ascii_digit()).then(|| port.parse().ok())??;
     let host = match host.strip_prefix('[') {
-        Some(rest) => rest
-            .strip_suffix(']')
-            .filter(|host| host.parse::<Ipv6Addr>().is_ok())?,
+        Some(rest) => rest.strip_suffix(']').filter(|host| host.parse::<Ipv6Addr>().is_ok())?,
         None => host,
     };
     let is_plain = !host.contains(['[', ']', '/', '@', ' ']);
@@ -73,10 +64,7 @@ fn bind_all(port: u16) -> io::Result<TcpListener> {
 
 fn lacks_ipv6(error: &io::Error) -> bool {
     let code = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
-    matches!(
-        code,
-        Some(rustix::io::Errno::AFNOSUPPORT | rustix::io::Errno::ADDRNOTAVAIL)
-    )
+    matches!(code, Some(rustix::io::Errno::AFNOSUPPORT | rustix::io::Errno::ADDRNOTAVAIL))
 }
 
 fn listen(socket: TcpSocket, address: SocketAddr) -> io::Result<TcpListener> {
@@ -96,19 +84,9 @@ mod tests {
         assert_eq!(split("127.0.0.1:0"), Some(("127.0.0.1", 0)));
         assert_eq!(split("[::1]:9"), Some(("::1", 9)));
         assert_eq!(split("localhost:80"), Some(("localhost", 80)));
-        for wrong in [
-            "",
-            "10047",
-            "::1:9",
-            "[::1]",
-            "[x]:9",
-            "a:b",
-            "a:",
-            "a:+1",
-            "a:65536",
-            "http://a:80",
-            "[]:9",
-        ] {
+        for wrong in
+            ["", "10047", "::1:9", "[::1]", "[x]:9", "a:b", "a:", "a:+1", "a:65536", "http://a:80", "[]:9"]
+        {
             assert_eq!(split(wrong), None, "{wrong:?}");
         }
     }
@@ -119,20 +97,12 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         let again = bind(&format!(":{port}")).await.unwrap_err();
-        assert!(
-            again
-                .to_string()
-                .starts_with(&format!("cannot listen on \":{port}\": ")),
-            "{again}"
-        );
+        assert!(again.to_string().starts_with(&format!("cannot listen on \":{port}\": ")), "{again}");
     }
 
     #[tokio::test]
     async fn an_unreadable_address_is_told_with_what_would_be_right() {
         let error = bind("nonsense").await.unwrap_err().to_string();
-        assert!(
-            error.contains("\"nonsense\"") && error.contains(":10047"),
-            "{error}"
-        );
+        assert!(error.contains("\"nonsense\"") && error.contains(":10047"), "{error}");
     }
 }

@@ -172,20 +172,12 @@ fn ago(at: i64, now: i64) -> Markup {
 
 /// Seconds in the two largest units that are not 0, as `1d 2h`.
 fn span(seconds: i64) -> String {
-    let parts = [
-        (seconds / 86_400, "d"),
-        (seconds / 3600 % 24, "h"),
-        (seconds / 60 % 60, "m"),
-        (seconds % 60, "s"),
-    ];
+    let parts =
+        [(seconds / 86_400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
     let largest = parts.iter().position(|(n, _)| *n > 0).unwrap_or(3);
     let shown = parts[largest..].iter().take(2).filter(|(n, _)| *n > 0);
     let text: Vec<String> = shown.map(|(n, unit)| format!("{n}{unit}")).collect();
-    if text.is_empty() {
-        "0s".to_owned()
-    } else {
-        text.join(" ")
-    }
+    if text.is_empty() { "0s".to_owned() } else { text.join(" ") }
 }
 
 /// A span from a time that may have a fraction; a started second counts.
@@ -208,13 +200,8 @@ mod tests {
     const NOW: i64 = 1_795_000_000;
 
     fn page(status: &Status, committed_at: i64) -> String {
-        let facts = Facts {
-            status,
-            committed_at,
-            started_at: NOW - 90_061,
-            now: NOW,
-            readiness: Readiness::Ready,
-        };
+        let facts =
+            Facts { status, committed_at, started_at: NOW - 90_061, now: NOW, readiness: Readiness::Ready };
         super::status(&facts).into_string()
     }
 
@@ -225,24 +212,15 @@ mod tests {
             endpoint_host: "127.0.0.1:9".to_owned(),
             up: Some(false),
             last_success_at: Some(NOW - 65),
-            pairs: PairStates {
-                failing: 3,
-                active: 4,
-                ..PairStates::default()
-            },
+            pairs: PairStates { failing: 3, active: 4, ..PairStates::default() },
             backlog_seconds: 59.2,
             rate_in_force: 0.25,
             rate_configured: 1.0,
             resume_at: Some(NOW + 5),
-            latest_failure: Some(LatestFailure {
-                at: 0,
-                text: "quota: 60020".to_owned(),
-            }),
+            latest_failure: Some(LatestFailure { at: 0, text: "quota: 60020".to_owned() }),
         };
-        let status = Status {
-            apps: vec![app],
-            ledger_note: Some("damaged file moved to ledger.db.bad-1".to_owned()),
-        };
+        let status =
+            Status { apps: vec![app], ledger_note: Some("damaged file moved to ledger.db.bad-1".to_owned()) };
         let html = page(&status, NOW - 2);
         for text in [
             "shop&lt;b&gt;",
@@ -269,10 +247,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_said_so() {
-        let status = Status {
-            apps: vec![AppStatus::default()],
-            ledger_note: None,
-        };
+        let status = Status { apps: vec![AppStatus::default()], ledger_note: None };
         let html = page(&status, 0);
         assert!(html.contains("not asked yet") && html.contains("No result has been made durable yet"));
         assert!(!html.contains("1970") && !html.contains("class=\"note\""));
@@ -281,20 +256,11 @@ mod tests {
 
     #[test]
     fn spans_and_rates_are_short() {
-        let spans = [
-            (0, "0s"),
-            (59, "59s"),
-            (60, "1m"),
-            (3599, "59m 59s"),
-            (86_400, "1d"),
-            (90_061, "1d 1h"),
-        ];
+        let spans =
+            [(0, "0s"), (59, "59s"), (60, "1m"), (3599, "59m 59s"), (86_400, "1d"), (90_061, "1d 1h")];
         for (seconds, wanted) in spans {
             assert_eq!(span(seconds), wanted);
         }
-        assert_eq!(
-            [rate(1.0), rate(0.5), rate(10.0), rate(0.0)],
-            ["1", "0.5", "10", "0"]
-        );
+        assert_eq!([rate(1.0), rate(0.5), rate(10.0), rate(0.0)], ["1", "0.5", "10", "0"]);
     }
 }

@@ -39,18 +39,10 @@ pub(super) fn router(app: Arc<House>) -> Router {
 async fn guard(State(app): State<Arc<House>>, request: Request, next: Next) -> Response {
     let (method, headers, path) = (request.method(), request.headers(), request.uri().path());
     let mut response = if !method.is_safe() && is_cross_site(headers) {
-        refusal(
-            path,
-            StatusCode::FORBIDDEN,
-            "requests from other sites may not change anything",
-        )
+        refusal(path, StatusCode::FORBIDDEN, "requests from other sites may not change anything")
     } else if declared_length(headers).is_some_and(|n| n > app.limits().body_bytes as u64) {
         let limit = app.limits().body_bytes;
-        refusal(
-            path,
-            StatusCode::PAYLOAD_TOO_LARGE,
-            &format!("the body may have at most {limit} bytes"),
-        )
+        refusal(path, StatusCode::PAYLOAD_TOO_LARGE, &format!("the body may have at most {limit} bytes"))
     } else {
         next.run(request).await
     };
@@ -72,9 +64,7 @@ fn is_cross_site(headers: &HeaderMap) -> bool {
         return false;
     };
     let own = headers.get(HOST).map(text);
-    let theirs = origin
-        .split_once("://")
-        .map(|(_, authority)| authority.to_owned());
+    let theirs = origin.split_once("://").map(|(_, authority)| authority.to_owned());
     theirs.is_none() || theirs != own
 }
 
@@ -83,9 +73,7 @@ fn set_security_headers(headers: &mut HeaderMap) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     // All that we show changes with time, and a value without its time would be taken for a fresh one.
-    headers
-        .entry(CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }
 
 fn plain(status: StatusCode, text: impl Into<String>) -> Response {
@@ -114,21 +102,14 @@ pub(super) fn refusal(path: &str, status: StatusCode, text: &str) -> Response {
 
 /// The answer in place of one that took longer than `answer_timeout`.
 pub(super) fn too_slow(path: &str) -> Response {
-    let mut response = refusal(
-        path,
-        StatusCode::SERVICE_UNAVAILABLE,
-        "the answer took too long; it was given up",
-    );
+    let mut response =
+        refusal(path, StatusCode::SERVICE_UNAVAILABLE, "the answer took too long; it was given up");
     set_security_headers(response.headers_mut());
     response
 }
 
 async fn not_found(uri: Uri) -> Response {
-    refusal(
-        uri.path(),
-        StatusCode::NOT_FOUND,
-        "no such path; GET / links to those there are",
-    )
+    refusal(uri.path(), StatusCode::NOT_FOUND, "no such path; GET / links to those there are")
 }
 
 async fn method_not_allowed(method: Method, uri: Uri) -> Response {
@@ -147,10 +128,9 @@ async fn ready(State(app): State<Arc<House>>) -> Response {
             StatusCode::SERVICE_UNAVAILABLE,
             "timpush_exporter is not ready: it opens the ledger and loads the watch lists.",
         ),
-        Readiness::Stopping => plain(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "timpush_exporter is not ready: it is shutting down.",
-        ),
+        Readiness::Stopping => {
+            plain(StatusCode::SERVICE_UNAVAILABLE, "timpush_exporter is not ready: it is shutting down.")
+        }
     }
 }
 
@@ -186,10 +166,7 @@ async fn status(State(app): State<Arc<House>>) -> Response {
 /// Rendering may take some milliseconds, so it runs beside the tasks that poll; at most a few at once.
 async fn scrape(State(app): State<Arc<House>>, headers: HeaderMap) -> Response {
     let is_packed = gzip::is_wanted(&headers);
-    let permit = Arc::clone(&app.renders)
-        .acquire_owned()
-        .await
-        .expect("nobody closes the semaphore");
+    let permit = Arc::clone(&app.renders).acquire_owned().await.expect("nobody closes the semaphore");
     let rendered = tokio::task::spawn_blocking(move || {
         // Held here, not by the request: a client that goes away does not end the rendering.
         let _permit = permit;
@@ -198,10 +175,7 @@ async fn scrape(State(app): State<Arc<House>>, headers: HeaderMap) -> Response {
         if is_packed { gzip::pack(&text) } else { text }
     });
     let Ok(body) = rendered.await else {
-        return plain(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the metrics could not be rendered; see the log",
-        );
+        return plain(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be rendered; see the log");
     };
     let mut response = Response::new(Body::from(Bytes::from(body)));
     let headers = response.headers_mut();
@@ -219,10 +193,7 @@ mod tests {
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let pair = |(name, value): &(&'static str, &'static str)| {
-            (
-                name.parse::<hyper::header::HeaderName>().unwrap(),
-                HeaderValue::from_static(value),
-            )
+            (name.parse::<hyper::header::HeaderName>().unwrap(), HeaderValue::from_static(value))
         };
         pairs.iter().map(pair).collect()
     }
@@ -235,14 +206,7 @@ mod tests {
             (&[("host", "a:1"), ("origin", "http://a:2")], true),
             (&[("host", "a:1"), ("origin", "null")], true),
             (&[("origin", "http://a:1")], true),
-            (
-                &[
-                    ("host", "a:1"),
-                    ("sec-fetch-site", "same-origin"),
-                    ("origin", "http://b"),
-                ],
-                false,
-            ),
+            (&[("host", "a:1"), ("sec-fetch-site", "same-origin"), ("origin", "http://b")], false),
             (&[("sec-fetch-site", "none")], false),
             (&[("sec-fetch-site", "same-site")], true),
             (&[("sec-fetch-site", "cross-site")], true),
@@ -270,10 +234,7 @@ mod tests {
             assert_eq!(response.status(), status);
             assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
             let json: serde_json::Value = serde_json::from_str(&body(response).await).unwrap();
-            assert_eq!(
-                json,
-                serde_json::json!({"status": "error", "errorType": kind, "error": "why"})
-            );
+            assert_eq!(json, serde_json::json!({"status": "error", "errorType": kind, "error": "why"}));
         }
         let response = refusal("/api/v10", StatusCode::NOT_FOUND, "why");
         assert_eq!(response.headers()[CONTENT_TYPE], PLAIN_TEXT);

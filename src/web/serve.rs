@@ -44,11 +44,7 @@ pub async fn serve(listener: TcpListener, app: Arc<House>, cancel: CancellationT
         match accepted {
             Ok((stream, _)) => match Arc::clone(&app.connections).try_acquire_owned() {
                 Ok(permit) => {
-                    let connection = Connection {
-                        router: router.clone(),
-                        limits,
-                        cancel: cancel.clone(),
-                    };
+                    let connection = Connection { router: router.clone(), limits, cancel: cancel.clone() };
                     tasks.spawn(connection.serve_tcp(stream, permit));
                 }
                 Err(_) => refuse(&stream, &app),
@@ -78,10 +74,7 @@ fn refuse(stream: &TcpStream, app: &House) {
 async fn drain(mut tasks: JoinSet<()>, limit: Duration) {
     let all_ended = async { while tasks.join_next().await.is_some() {} };
     if tokio::time::timeout(limit, all_ended).await.is_err() {
-        tracing::warn!(
-            connections = tasks.len(),
-            "cutting connections that did not end in time"
-        );
+        tracing::warn!(connections = tasks.len(), "cutting connections that did not end in time");
         tasks.shutdown().await;
     }
 }
@@ -104,10 +97,7 @@ impl Connection {
 
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin) {
         let progress = Progress::new(self.limits);
-        let io = TokioIo::new(Watched {
-            inner: stream,
-            progress: Arc::clone(&progress),
-        });
+        let io = TokioIo::new(Watched { inner: stream, progress: Arc::clone(&progress) });
         let service = service_fn(|request| answer(&self, &progress, request));
         let mut connection = std::pin::pin!(
             http1::Builder::new()
@@ -157,8 +147,5 @@ async fn answer(
         Ok(Ok(response)) => response,
         Err(_) => routes::too_slow(&path),
     };
-    Ok(response.map(|body| Answer {
-        body,
-        progress: Arc::clone(progress),
-    }))
+    Ok(response.map(|body| Answer { body, progress: Arc::clone(progress) }))
 }

@@ -12,11 +12,7 @@ use super::*;
 
 #[tokio::test]
 async fn clients_that_trickle_or_say_nothing_are_cut() {
-    let limits = Limits {
-        head_timeout: SHORT,
-        idle_timeout: SHORT,
-        ..Limits::default()
-    };
+    let limits = Limits { head_timeout: SHORT, idle_timeout: SHORT, ..Limits::default() };
     let running = start_with(limits, None).await;
     let mut silent = TcpStream::connect(running.address).await.unwrap();
     assert_eq!(read_all(&mut silent).await, b"");
@@ -30,15 +26,9 @@ async fn clients_that_trickle_or_say_nothing_are_cut() {
             break;
         }
     }
-    assert!(
-        began.elapsed() >= SHORT && began.elapsed() < PATIENCE,
-        "cut after {:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() >= SHORT && began.elapsed() < PATIENCE, "cut after {:?}", began.elapsed());
     let mut idle = TcpStream::connect(running.address).await.unwrap();
-    idle.write_all(b"GET /-/healthy HTTP/1.1\r\nhost: a\r\n\r\n")
-        .await
-        .unwrap();
+    idle.write_all(b"GET /-/healthy HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     assert_eq!(parse(&read_all(&mut idle).await).status, 200);
 }
 
@@ -47,10 +37,7 @@ async fn a_connection_is_kept_for_the_next_request() {
     let running = start().await;
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     for _ in 0..3 {
-        stream
-            .write_all(b"GET /-/healthy HTTP/1.1\r\nhost: a\r\n\r\n")
-            .await
-            .unwrap();
+        stream.write_all(b"GET /-/healthy HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
         let mut seen = Vec::new();
         while !seen.ends_with(b"healthy.\n") {
             let byte = patiently(stream.read_u8()).await.unwrap();
@@ -62,18 +49,12 @@ async fn a_connection_is_kept_for_the_next_request() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_is_cut() {
-    let limits = Limits {
-        request_timeout: SHORT,
-        connections: 1,
-        ..Limits::default()
-    };
+    let limits = Limits { request_timeout: SHORT, connections: 1, ..Limits::default() };
     let running = start_with(limits, None).await;
     // More than the buffers of both kernels hold.
     running.app.publish_config("x".repeat(64 * 1024 * 1024));
     let mut deaf = TcpStream::connect(running.address).await.unwrap();
-    deaf.write_all(b"GET /config HTTP/1.1\r\nhost: a\r\n\r\n")
-        .await
-        .unwrap();
+    deaf.write_all(b"GET /config HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     // The answer has begun, so the one permit is taken.
     patiently(deaf.read_u8()).await.unwrap();
     let freed = patiently(Arc::clone(&running.app.connections).acquire_owned()).await;
@@ -83,10 +64,7 @@ async fn a_client_that_does_not_read_is_cut() {
 
 #[tokio::test]
 async fn connections_beyond_the_cap_are_refused_and_counted() {
-    let limits = Limits {
-        connections: 2,
-        ..Limits::default()
-    };
+    let limits = Limits { connections: 2, ..Limits::default() };
     let running = start_with(limits, None).await;
     let held = [
         TcpStream::connect(running.address).await.unwrap(),
@@ -96,17 +74,9 @@ async fn connections_beyond_the_cap_are_refused_and_counted() {
     assert_eq!(parse(&read_all(&mut third).await).status, 503);
     drop(held);
     let all = u32::try_from(limits.connections).unwrap();
-    drop(
-        patiently(running.app.connections.acquire_many(all))
-            .await
-            .unwrap(),
-    );
+    drop(patiently(running.app.connections.acquire_many(all)).await.unwrap());
     let scrape = get(&running, "/metrics").await;
-    assert!(
-        scrape
-            .text()
-            .contains("timpush_web_connections_refused_total 1\n")
-    );
+    assert!(scrape.text().contains("timpush_web_connections_refused_total 1\n"));
 }
 
 #[tokio::test]
@@ -127,16 +97,9 @@ async fn requests_under_way_end_before_the_house_closes() {
     let asked = tokio::spawn(async move { ask(address, "POST", "/-/reload", "").await.status });
     patiently(entered.notified()).await;
     running.cancel.cancel();
-    assert_eq!(
-        read_all(&mut idle).await,
-        b"",
-        "idle connections are closed at once"
-    );
+    assert_eq!(read_all(&mut idle).await, b"", "idle connections are closed at once");
     assert!(!running.task.is_finished());
-    assert!(
-        TcpStream::connect(address).await.is_err(),
-        "no new connection is taken"
-    );
+    assert!(TcpStream::connect(address).await.is_err(), "no new connection is taken");
     release.notify_one();
     assert_eq!(patiently(asked).await.unwrap(), 200);
     patiently(running.task).await.unwrap();
@@ -144,10 +107,7 @@ async fn requests_under_way_end_before_the_house_closes() {
 
 #[tokio::test]
 async fn the_drain_has_a_deadline() {
-    let limits = Limits {
-        drain_timeout: SHORT,
-        ..Limits::default()
-    };
+    let limits = Limits { drain_timeout: SHORT, ..Limits::default() };
     let entered = Arc::new(Notify::new());
     let tell = Arc::clone(&entered);
     let hangs: Reload = Box::new(move || {
@@ -156,10 +116,7 @@ async fn the_drain_has_a_deadline() {
     });
     let running = start_with(limits, Some(hangs)).await;
     let mut stream = TcpStream::connect(running.address).await.unwrap();
-    stream
-        .write_all(b"POST /-/reload HTTP/1.1\r\nhost: a\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"POST /-/reload HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     patiently(entered.notified()).await;
     running.cancel.cancel();
     patiently(running.task).await.unwrap();

@@ -29,40 +29,22 @@ pub(super) struct Running {
 
 fn fixtures(limits: Limits, reload: Option<Reload>) -> Fixtures {
     let registry = Registry::new();
-    let build = BuildInfo {
-        version: "0",
-        revision: None,
-        rustversion: None,
-    };
+    let build = BuildInfo { version: "0", revision: None, rustversion: None };
     let exporter = ExporterMetrics::register(&registry, build).unwrap();
     let mut snapshot = Snapshot::default();
     snapshot.apps.insert("shop".into(), Arc::new(AppTally::default()));
     let snapshot = Arc::new(snapshot);
-    Fixtures {
-        snapshot: Box::new(move || Arc::clone(&snapshot)),
-        registry,
-        exporter,
-        reload,
-        limits,
-    }
+    Fixtures { snapshot: Box::new(move || Arc::clone(&snapshot)), registry, exporter, reload, limits }
 }
 
 pub(super) async fn start_with(limits: Limits, reload: Option<Reload>) -> Running {
     let app = Arc::new(House::new(fixtures(limits, reload)));
-    app.publish_views(vec![PushView {
-        app: "shop".into(),
-        watch_labels: Arc::from([]),
-    }]);
+    app.publish_views(vec![PushView { app: "shop".into(), watch_labels: Arc::from([]) }]);
     let listener = bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let cancel = CancellationToken::new();
     let task = tokio::spawn(serve(listener, Arc::clone(&app), cancel.clone()));
-    Running {
-        app,
-        address,
-        cancel,
-        task,
-    }
+    Running { app, address, cancel, task }
 }
 
 pub(super) async fn start() -> Running {
@@ -81,16 +63,12 @@ impl Answer {
     }
 
     fn header(&self, name: &str) -> Option<&str> {
-        self.head
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 }
 
 pub(super) async fn patiently<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future)
-        .await
-        .expect("it happens in time")
+    tokio::time::timeout(PATIENCE, future).await.expect("it happens in time")
 }
 
 /// All that comes until the server closes; a reset counts as a close.
@@ -104,16 +82,9 @@ pub(super) async fn read_all(stream: &mut TcpStream) -> Vec<u8> {
 }
 
 pub(super) fn parse(all: &[u8]) -> Answer {
-    let end = all
-        .windows(4)
-        .position(|part| part == b"\r\n\r\n")
-        .expect("an answer has a head");
+    let end = all.windows(4).position(|part| part == b"\r\n\r\n").expect("an answer has a head");
     let head = String::from_utf8(all[..end].to_vec()).unwrap();
-    Answer {
-        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
-        head,
-        body: all[end + 4..].to_vec(),
-    }
+    Answer { status: head.split(' ').nth(1).unwrap().parse().unwrap(), head, body: all[end + 4..].to_vec() }
 }
 
 pub(super) async fn ask(address: SocketAddr, method: &str, path: &str, headers: &str) -> Answer {
@@ -133,24 +104,13 @@ async fn metrics_come_plain_and_packed_alike() {
     let running = start().await;
     let plain = get(&running, "/metrics").await;
     assert_eq!(plain.status, 200);
-    assert_eq!(
-        plain.header("content-type"),
-        Some("text/plain; version=0.0.4; charset=utf-8")
-    );
+    assert_eq!(plain.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     assert_eq!(plain.header("content-encoding"), None);
     assert_eq!(plain.header("vary"), Some("accept-encoding"));
-    let packed = ask(
-        running.address,
-        "GET",
-        "/metrics",
-        "accept-encoding: deflate, gzip;q=0.9\r\n",
-    )
-    .await;
+    let packed = ask(running.address, "GET", "/metrics", "accept-encoding: deflate, gzip;q=0.9\r\n").await;
     assert_eq!(packed.header("content-encoding"), Some("gzip"));
     let mut unpacked = String::new();
-    flate2::read::GzDecoder::new(&*packed.body)
-        .read_to_string(&mut unpacked)
-        .unwrap();
+    flate2::read::GzDecoder::new(&*packed.body).read_to_string(&mut unpacked).unwrap();
     let steady = |text: &str| {
         let lines = text.lines().filter(|line| !line.starts_with("process_"));
         lines.map(str::to_owned).collect::<Vec<_>>()
@@ -187,25 +147,16 @@ async fn pages_and_errors_have_their_shapes_and_headers() {
     let page = get(&running, "/").await;
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
     let lost = get(&running, "/nowhere").await;
-    assert_eq!(
-        (lost.status, lost.header("content-type")),
-        (404, Some("text/plain; charset=utf-8"))
-    );
+    assert_eq!((lost.status, lost.header("content-type")), (404, Some("text/plain; charset=utf-8")));
     let lost_api = get(&running, "/api/v1/nowhere").await;
-    assert_eq!(
-        (lost_api.status, lost_api.header("content-type")),
-        (404, Some("application/json"))
-    );
+    assert_eq!((lost_api.status, lost_api.header("content-type")), (404, Some("application/json")));
     assert!(lost_api.text().contains(r#""errorType":"not_found""#));
     let wrong = get(&running, "/-/reload").await;
     assert_eq!((wrong.status, wrong.header("allow")), (405, Some("POST")));
     assert_eq!(ask(running.address, "DELETE", "/", "").await.status, 405);
     for answer in [config, page, lost, lost_api, wrong] {
         let policy = answer.header("content-security-policy").unwrap();
-        assert!(
-            policy.starts_with("default-src 'none'; style-src 'sha256-"),
-            "{policy}"
-        );
+        assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
         assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
         assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
@@ -222,13 +173,7 @@ async fn reload_answers_with_what_came_of_it() {
     let counter = Arc::clone(&calls);
     let reload: Reload = Box::new(move || {
         let call = counter.fetch_add(1, Ordering::SeqCst);
-        Box::pin(async move {
-            if call == 0 {
-                Ok(())
-            } else {
-                Err("apps[0].name: missing".to_owned())
-            }
-        })
+        Box::pin(async move { if call == 0 { Ok(()) } else { Err("apps[0].name: missing".to_owned()) } })
     });
     let on = start_with(Limits::default(), Some(reload)).await;
     let cross = ask(on.address, "POST", "/-/reload", "sec-fetch-site: cross-site\r\n").await;
@@ -244,10 +189,7 @@ async fn reload_answers_with_what_came_of_it() {
 
 #[tokio::test]
 async fn a_reload_that_hangs_is_answered_503() {
-    let limits = Limits {
-        answer_timeout: SHORT,
-        ..Limits::default()
-    };
+    let limits = Limits { answer_timeout: SHORT, ..Limits::default() };
     let hangs: Reload = Box::new(|| Box::pin(std::future::pending()));
     let running = start_with(limits, Some(hangs)).await;
     assert_eq!(ask(running.address, "POST", "/-/reload", "").await.status, 503);

@@ -42,10 +42,7 @@ fn none_early(arrivals: &AppArrivals) -> Result<(), Breach> {
     let gap = arrivals.smallest_gap_seconds;
     Err(Breach {
         early: arrivals.early_requests,
-        words: format!(
-            "of {} requests some came early, the smallest gap {gap:?} s",
-            arrivals.requests
-        ),
+        words: format!("of {} requests some came early, the smallest gap {gap:?} s", arrivals.requests),
     })
 }
 
@@ -61,10 +58,7 @@ fn rate_is_kept_and_used(rate: f64, promised: f64) -> Result<(), Breach> {
     town.await_requests(FIRST_APP, (rate * MEASURED.as_secs_f64()) as u64);
     let arrivals = town.arrivals(FIRST_APP);
     let backlog = daemon.scrape().value("timpush_schedule_backlog_seconds", &[]);
-    assert!(
-        backlog > Some(0.0),
-        "work was due all the time, and now: {backlog:?}"
-    );
+    assert!(backlog > Some(0.0), "work was due all the time, and now: {backlog:?}");
     let warm = &arrivals.arrivals_micros[WARM_UP..];
     let used = used(warm, rate);
     println!(
@@ -90,11 +84,7 @@ fn twenty_a_second_are_used_and_none_comes_early() {
 #[test]
 fn a_hundred_a_second_are_used_and_none_comes_early() {
     let _turn = Turn::alone();
-    let promised = if cfg!(debug_assertions) {
-        UNOPTIMISED_USE
-    } else {
-        PROMISED_USE
-    };
+    let promised = if cfg!(debug_assertions) { UNOPTIMISED_USE } else { PROMISED_USE };
     fairly(|| rate_is_kept_and_used(100.0, promised));
 }
 
@@ -127,10 +117,7 @@ fn traces_beside_the_daemon() -> Result<(), Breach> {
     println!("{TRACES} traces beside the daemon: the longest took {longest:?}");
     assert!(longest < LONGEST, "a trace waited {longest:?}");
     let sent = daemon.scrape().value("timpush_api_requests_total", &[]).unwrap();
-    assert!(
-        sent + TRACES as f64 >= arrivals.requests as f64,
-        "every request is somebody's"
-    );
+    assert!(sent + TRACES as f64 >= arrivals.requests as f64, "every request is somebody's");
     none_early(&arrivals)
 }
 
@@ -176,9 +163,7 @@ fn reloads_to_other_rates() -> Result<(), Breach> {
         let since = &arrivals.arrivals_micros[before.saturating_sub(1)..];
         let (gap, used) = (smallest_gap_micros(since), used(&since[1..], rate));
         if (gap as f64) < 1e6 / rate || used < 0.8 {
-            return breach(format!(
-                "{gap} µs between two at {rate}/s, of which {used} were used: {since:?}"
-            ));
+            return breach(format!("{gap} µs between two at {rate}/s, of which {used} were used: {since:?}"));
         }
     }
     Ok(())
@@ -193,9 +178,8 @@ fn refusals_for_too_many_requests_slow_the_app_down_and_good_answers_bring_it_ba
     town.fault(Fault::Error { code: 60007 }, 3);
     // Three times half as wide again.
     let slowest = 10.0 / 1.5_f64.powi(3);
-    let scrape = daemon.scrape_until("the rate is lower", |s| {
-        s.value(RATE, &[]).is_some_and(|rate| rate < slowest * 1.1)
-    });
+    let scrape = daemon
+        .scrape_until("the rate is lower", |s| s.value(RATE, &[]).is_some_and(|rate| rate < slowest * 1.1));
     let failures = [("kind", "rate_limit"), ("code", "60007")];
     assert_eq!(scrape.value("timpush_api_failures_total", &failures), Some(3.0));
     let slow_from = usize::try_from(town.requests(FIRST_APP)).unwrap();

@@ -58,10 +58,7 @@ fn help_names_every_flag_and_subcommand() {
         assert!(text.contains(word), "--help does not name {word}");
     }
     for default in ["config.yaml", "data", ":10047", "info", "logfmt", "json"] {
-        assert!(
-            text.contains(default),
-            "--help does not name the default {default}"
-        );
+        assert!(text.contains(default), "--help does not name the default {default}");
     }
     for subcommand in SUBCOMMANDS {
         let help = place.run(&[subcommand, "--help"]);
@@ -106,13 +103,7 @@ fn a_flag_takes_its_value_behind_a_blank_or_an_equals_sign() {
         command.args(args).current_dir(place.path("")).output().unwrap()
     };
     for args in [
-        &[
-            "--config.check",
-            "--config.file",
-            "other.yaml",
-            "--log.level",
-            "error",
-        ][..],
+        &["--config.check", "--config.file", "other.yaml", "--log.level", "error"][..],
         &["--config.check", "--config.file=other.yaml", "--log.level=error"],
         &["--config.file=other.yaml", "--config.check"],
     ] {
@@ -140,30 +131,14 @@ fn a_check_tells_the_capacity_or_every_fault() {
     }
     assert!(!place.storage().exists(), "a check writes nothing");
     place.configure("apps:\n  - name: a b\n    sdk_app_id: x\n    colour: red\n  - name: c\n");
-    for args in [
-        &["--config.check"][..],
-        &[],
-        &["usersig", "--app", "c"],
-        &["trace", "t", "u", "--app", "c"],
-    ] {
+    for args in [&["--config.check"][..], &[], &["usersig", "--app", "c"], &["trace", "t", "u", "--app", "c"]]
+    {
         let bad = place.run(args);
-        assert_eq!(
-            (bad.status.code(), stdout(&bad).as_str()),
-            (Some(2), ""),
-            "{args:?}"
-        );
+        assert_eq!((bad.status.code(), stdout(&bad).as_str()), (Some(2), ""), "{args:?}");
         let faults = stderr(&bad);
-        for key in [
-            "apps[0].name",
-            "apps[0].sdk_app_id",
-            "apps[0].colour",
-            "apps[1].sdk_app_id",
-        ] {
+        for key in ["apps[0].name", "apps[0].sdk_app_id", "apps[0].colour", "apps[1].sdk_app_id"] {
             let line = faults.lines().find(|line| line.contains(key));
-            assert!(
-                line.is_some_and(|line| line.contains("config.yaml")),
-                "{key}: {faults}"
-            );
+            assert!(line.is_some_and(|line| line.contains("config.yaml")), "{key}: {faults}");
         }
     }
     std::fs::remove_file(place.path("config.yaml")).unwrap();
@@ -222,16 +197,10 @@ fn a_ledger_of_a_newer_program_is_left_alone() {
     let place = Place::new(&shop().config());
     place.serve(&[]).stop();
     let path = place.storage().join("ledger.db");
-    Connection::open(&path)
-        .unwrap()
-        .pragma_update(None, "user_version", 999)
-        .unwrap();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 999).unwrap();
     let before = std::fs::read(&path).unwrap();
     let line = one_line(&place.run(&["--web.listen-address=127.0.0.1:0"]), 1);
-    assert!(
-        line.contains("ledger.db") && line.contains("999") && line.contains("newer"),
-        "{line}"
-    );
+    assert!(line.contains("ledger.db") && line.contains("999") && line.contains("newer"), "{line}");
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
@@ -243,20 +212,13 @@ fn a_damaged_ledger_is_moved_aside_and_named() {
     std::fs::write(place.storage().join("ledger.db"), &damage).unwrap();
     let daemon = place.serve(&[]);
     let files = std::fs::read_dir(place.storage()).unwrap();
-    let names: Vec<String> = files
-        .map(|file| file.unwrap().file_name().into_string().unwrap())
-        .collect();
-    let aside: Vec<&String> = names
-        .iter()
-        .filter(|name| name.starts_with("ledger.db.damaged-"))
-        .collect();
+    let names: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    let aside: Vec<&String> = names.iter().filter(|name| name.starts_with("ledger.db.damaged-")).collect();
     assert_eq!(aside.len(), 1, "{names:?}");
     let kept = std::fs::read_to_string(place.storage().join(aside[0])).unwrap();
     assert_eq!(kept, damage, "what was there is kept as it was");
     assert!(daemon.log().contains(aside[0]), "{}", daemon.log());
-    until("the status page names it", || {
-        daemon.get("/").text().contains(aside[0])
-    });
+    until("the status page names it", || daemon.get("/").text().contains(aside[0]));
     let quarantined = |daemon: &Daemon| daemon.scrape().value("timpush_ledger_quarantined_files", &[]);
     assert_eq!(quarantined(&daemon), Some(1.0));
     // Still so after a restart, until somebody has taken the file away.
@@ -275,10 +237,7 @@ fn usersig_prints_a_signature_for_curl() {
     let text = stdout(&output);
     let line = text.strip_suffix('\n').unwrap();
     let inspected = usersig::inspect(line).unwrap();
-    assert_eq!(
-        (inspected.identity.sdk_app_id, inspected.identity.admin.as_str()),
-        (FIRST_APP, "ops")
-    );
+    assert_eq!((inspected.identity.sdk_app_id, inspected.identity.admin.as_str()), (FIRST_APP, "ops"));
     assert!((0..60).contains(&(now() - inspected.issued_at)), "{inspected:?}");
     assert!(usersig::expiry(line).unwrap() > now());
     std::fs::remove_file(place.path("app.key")).unwrap();
@@ -293,25 +252,11 @@ fn trace_prints_the_chain_as_a_table_or_as_json() {
     let table = place.run(&["trace", "t", "alice", "--app", "shop"]);
     assert_eq!((table.status.code(), stderr(&table).as_str()), (Some(0), ""));
     let text = stdout(&table);
-    let rows: Vec<Vec<&str>> = text
-        .lines()
-        .map(|line| line.split_whitespace().collect())
-        .collect();
-    let head = [
-        "device",
-        "74224656",
-        "platform",
-        "apns",
-        "notifications",
-        "on",
-        "pushed",
-        "2025-03-13T08:16:27Z",
-    ];
+    let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+    let head =
+        ["device", "74224656", "platform", "apns", "notifications", "on", "pushed", "2025-03-13T08:16:27Z"];
     assert_eq!(rows[0], head);
-    assert_eq!(
-        rows[1],
-        ["route", "stage", "outcome", "code", "reason", "at", "delay"]
-    );
+    assert_eq!(rows[1], ["route", "stage", "outcome", "code", "reason", "at", "delay"]);
     let stages = [
         ("offline", "im"),
         ("offline", "offline"),
@@ -323,10 +268,7 @@ fn trace_prints_the_chain_as_a_table_or_as_json() {
     ];
     for (route, stage) in stages {
         let row = [route, stage, "success", "0", "2025-03-13T08:16:29Z", "2", "s"];
-        assert!(
-            rows.iter().any(|found| *found == row),
-            "{row:?} is not in\n{text}"
-        );
+        assert!(rows.iter().any(|found| *found == row), "{row:?} is not in\n{text}");
     }
     let json = place.run(&["trace", "t", "alice", "--app", "shop", "--json"]);
     let decoded: Value = serde_json::from_slice(&json.stdout).unwrap();
@@ -337,21 +279,14 @@ fn trace_prints_the_chain_as_a_table_or_as_json() {
     assert_eq!(decoded_stages.len(), stages.len());
     for (told, (route, stage)) in decoded_stages.iter().zip(stages) {
         assert_eq!((&told["route"], &told["stage"]), (&route.into(), &stage.into()));
-        assert_eq!(
-            (&told["outcome"], &told["delay_seconds"]),
-            (&"success".into(), &2.into())
-        );
+        assert_eq!((&told["outcome"], &told["delay_seconds"]), (&"success".into(), &2.into()));
     }
     for output in [&table, &json] {
         assert!(!stdout(output).contains("aabbc"), "the device's token is shown");
     }
     let nobody = place.run(&["trace", "t", "nobody", "--app", "shop"]);
     assert!(nobody.status.success() && stdout(&nobody).contains("knows no device"));
-    assert_eq!(
-        town.arrivals(FIRST_APP).early_requests,
-        0,
-        "a trace keeps the budget of the one before"
-    );
+    assert_eq!(town.arrivals(FIRST_APP).early_requests, 0, "a trace keeps the budget of the one before");
     town.end();
     assert!(one_line(&place.run(&["trace", "t", "alice", "--app", "shop"]), 1).contains("app shop: connect"));
 }
@@ -370,20 +305,14 @@ fn the_demo_shows_a_failure_within_a_minute() {
         let text = said.text();
         let (_, rest) = text.split_once("metrics      http://")?;
         let (address, _) = rest.split_once("/metrics\n")?;
-        text.contains("upstream     http://127.0.0.1:")
-            .then(|| address.parse().unwrap())
+        text.contains("upstream     http://127.0.0.1:").then(|| address.parse().unwrap())
     });
     until("the first failures are shown", || {
-        get(address, "/metrics")
-            .text()
-            .contains("\ntimpush_stage_failures_total{app=\"demo\"")
+        get(address, "/metrics").text().contains("\ntimpush_stage_failures_total{app=\"demo\"")
     });
     assert!(get(address, "/").text().contains("demo"));
-    rustix::process::kill_process(
-        rustix::process::Pid::from_child(&child),
-        rustix::process::Signal::TERM,
-    )
-    .unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
+        .unwrap();
     let status = crate::support_b::eventually("the demo has stopped", || child.try_wait().unwrap());
     assert_eq!(status.code(), Some(0));
 }

@@ -55,25 +55,16 @@ fn the_request_is_that_of_the_manual() {
         );
         let query = request.query();
         let keys: Vec<&str> = query.iter().map(|(key, _)| key.as_str()).collect();
-        assert_eq!(
-            keys,
-            ["sdkappid", "identifier", "usersig", "random", "contenttype"]
-        );
+        assert_eq!(keys, ["sdkappid", "identifier", "usersig", "random", "contenttype"]);
         assert_eq!(query[0].1, FIRST_APP.to_string());
         assert_eq!(query[1].1, "ops%20%26%20co");
         verify(&query[2].1, "ops & co");
         let random: u32 = query[3].1.parse().expect("random is a number of 32 bits");
         assert!(randoms.insert(random), "{random} is there twice");
         assert_eq!(query[4].1, "json");
-        assert_eq!(
-            request.body,
-            "{\"TaskID\":\"660cc447_537ed82a\",\"UserID\":\"zo\u{eb} \\\"q\\\"\"}"
-        );
+        assert_eq!(request.body, "{\"TaskID\":\"660cc447_537ed82a\",\"UserID\":\"zo\u{eb} \\\"q\\\"\"}");
         assert_eq!(request.header("content-type"), Some("application/json"));
-        assert_eq!(
-            request.header("content-length"),
-            Some(&*request.body.len().to_string())
-        );
+        assert_eq!(request.header("content-length"), Some(&*request.body.len().to_string()));
         for foreign in ["referer", "cookie", "authorization", "transfer-encoding"] {
             assert_eq!(request.header(foreign), None, "{foreign}");
         }
@@ -87,14 +78,9 @@ fn verify(usersig: &str, admin: &str) {
     let folded = usersig.replace('*', "+").replace('-', "/").replace('_', "=");
     let mut json = String::new();
     let folded = STANDARD.decode(folded).unwrap();
-    flate2::read::ZlibDecoder::new(&*folded)
-        .read_to_string(&mut json)
-        .unwrap();
+    flate2::read::ZlibDecoder::new(&*folded).read_to_string(&mut json).unwrap();
     let claims: Value = serde_json::from_str(&json).unwrap();
-    let (time, expire) = (
-        claims["TLS.time"].as_i64().unwrap(),
-        claims["TLS.expire"].as_i64().unwrap(),
-    );
+    let (time, expire) = (claims["TLS.time"].as_i64().unwrap(), claims["TLS.expire"].as_i64().unwrap());
     assert_eq!(claims["TLS.ver"], "2.0");
     assert_eq!(claims["TLS.identifier"], admin);
     assert_eq!(claims["TLS.sdkappid"], FIRST_APP);
@@ -104,8 +90,7 @@ fn verify(usersig: &str, admin: &str) {
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(KEY.as_bytes()).unwrap();
     mac.update(content.as_bytes());
     let signature = STANDARD.decode(claims["TLS.sig"].as_str().unwrap()).unwrap();
-    mac.verify_slice(&signature)
-        .expect("the signature is that of the key");
+    mac.verify_slice(&signature).expect("the signature is that of the key");
 }
 
 #[test]
@@ -116,11 +101,7 @@ fn connections_are_kept() {
     let seen = upstream.await_seen(30);
     let connections: BTreeSet<usize> = seen.iter().map(|request| request.connection).collect();
     // A second one may be opened where an answer and the next question cross.
-    assert!(
-        connections.len() <= 2,
-        "{connections:?} for {} requests",
-        seen.len()
-    );
+    assert!(connections.len() <= 2, "{connections:?} for {} requests", seen.len());
 }
 
 #[test]
@@ -145,9 +126,8 @@ fn no_redirect_is_followed() {
         let (app, code) = (format!("app{status}"), status.to_string());
         scrape.sum(FAILURES, &[("app", &app), ("kind", "http"), ("code", &code)])
     };
-    let scrape = daemon.scrape_until("each was refused", |s| {
-        STATUSES.iter().all(|status| failures(s, *status) > 0.0)
-    });
+    let scrape =
+        daemon.scrape_until("each was refused", |s| STATUSES.iter().all(|status| failures(s, *status) > 0.0));
     assert_eq!(scrape.samples("timpush_up", &[]).count(), STATUSES.len());
     assert_eq!(scrape.sum("timpush_up", &[]), 0.0);
     assert!(elsewhere.seen().is_empty(), "{:?}", elsewhere.seen());
@@ -169,20 +149,11 @@ fn an_answer_is_read_up_to_a_cap_and_the_next_question_goes_on() {
     let scrape = daemon.scrape_until("one failed and one was counted", |scrape| {
         scrape.sum(FAILURES, &[]) > 0.0 && scrape.sum(RESULTS, &[]) > 0.0
     });
-    assert_eq!(
-        scrape.sum(FAILURES, &[("kind", "malformed")]),
-        scrape.sum(FAILURES, &[])
-    );
+    assert_eq!(scrape.sum(FAILURES, &[("kind", "malformed")]), scrape.sum(FAILURES, &[]));
     // Of the sample: five stages offline, two online, one success each.
     assert_eq!(scrape.sum(RESULTS, &[]), 7.0);
-    assert_eq!(
-        scrape.sum(RESULTS, &[("route", "offline"), ("outcome", "success")]),
-        5.0
-    );
-    assert_eq!(
-        scrape.sum(RESULTS, &[("route", "online"), ("outcome", "success")]),
-        2.0
-    );
+    assert_eq!(scrape.sum(RESULTS, &[("route", "offline"), ("outcome", "success")]), 5.0);
+    assert_eq!(scrape.sum(RESULTS, &[("route", "online"), ("outcome", "success")]), 2.0);
 }
 
 #[test]
@@ -219,11 +190,7 @@ fn a_pair_is_new_then_active_then_settled() {
     let daemon = place.serve(&[]);
     upstream.await_seen(1);
     assert_eq!(states(&daemon.scrape()), [1.0, 0.0, 0.0, 0.0]);
-    assert_eq!(
-        daemon.scrape().value("timpush_up", &[]),
-        None,
-        "nothing was answered yet"
-    );
+    assert_eq!(daemon.scrape().value("timpush_up", &[]), None, "nothing was answered yet");
     upstream.hold(false);
     let scrape = daemon.scrape_until("it is active", |s| states(s) == [0.0, 1.0, 0.0, 0.0]);
     assert_eq!(scrape.sum(RESULTS, &[("outcome", "success")]), 3.0);
@@ -239,25 +206,13 @@ fn a_pair_is_new_then_active_then_settled() {
 fn a_pair_whose_chain_broke_is_settled_and_asked_no_more() {
     let upstream = Listener::start(|seen| {
         let broken = offline(&[SUCCESS, SUCCESS, 2]);
-        Reply::ok(
-            &if seen.body.contains("broken") {
-                broken
-            } else {
-                nobody()
-            }
-            .to_string(),
-        )
+        Reply::ok(&if seen.body.contains("broken") { broken } else { nobody() }.to_string())
     });
     let app = shop(&upstream).entry("{task: t, users: [broken, waiting]}");
     let place = Place::new(&app.config());
     let daemon = place.serve(&[]);
     let scrape = daemon.scrape_until("one is settled", |s| states(s) == [0.0, 1.0, 1.0, 0.0]);
-    let failure = [
-        ("stage", "channel"),
-        ("platform", "apns"),
-        ("code", "410"),
-        ("reason", "invalid_token"),
-    ];
+    let failure = [("stage", "channel"), ("platform", "apns"), ("code", "410"), ("reason", "invalid_token")];
     assert_eq!(scrape.value("timpush_stage_failures_total", &failure), Some(1.0));
     let waiting = pairs_of(&upstream.seen(), "waiting");
     crate::support_b::until("the other is asked for twice more", || {
@@ -269,9 +224,7 @@ fn a_pair_whose_chain_broke_is_settled_and_asked_no_more() {
 #[test]
 fn a_pair_expires_once() {
     let upstream = Listener::start(|_| Reply::ok(&nobody().to_string()));
-    let app = shop(&upstream)
-        .key("watch_for: 3s")
-        .entry("{task: t, users: [alice, bob]}");
+    let app = shop(&upstream).key("watch_for: 3s").entry("{task: t, users: [alice, bob]}");
     let place = Place::new(&app.config());
     let daemon = place.serve(&["--web.enable-lifecycle"]);
     assert_eq!(daemon.scrape().sum(PAIRS, &[]), 2.0);
@@ -305,26 +258,12 @@ fn a_push_that_lies_ahead_is_not_asked_for_before() {
     daemon.scrape_until("the other pair is active", |s| states(s) == [1.0, 1.0, 0.0, 0.0]);
     daemon.scrape_until("the push is asked for", |s| states(s) == [0.0, 2.0, 0.0, 0.0]);
     let seen = upstream.seen();
-    let first = seen
-        .iter()
-        .find(|request| request.body.contains("later"))
-        .unwrap();
+    let first = seen.iter().find(|request| request.body.contains("later")).unwrap();
     let at = jiff::Timestamp::now().as_millisecond() - i64::try_from(first.at.elapsed().as_millis()).unwrap();
     // The clocks are read one after the other: a millisecond is theirs.
-    assert!(
-        at >= pushed_at * 1000 - 1,
-        "asked {} ms early",
-        pushed_at * 1000 - at
-    );
-    assert!(
-        at < pushed_at * 1000 + 1500,
-        "asked {} ms late",
-        at - pushed_at * 1000
-    );
-    assert!(
-        pairs_of(&seen, "now") >= 3,
-        "the other pair was asked for meanwhile"
-    );
+    assert!(at >= pushed_at * 1000 - 1, "asked {} ms early", pushed_at * 1000 - at);
+    assert!(at < pushed_at * 1000 + 1500, "asked {} ms late", at - pushed_at * 1000);
+    assert!(pairs_of(&seen, "now") >= 3, "the other pair was asked for meanwhile");
 }
 
 #[test]
@@ -343,10 +282,7 @@ fn pairs_that_are_too_old_or_too_many_are_refused() {
     assert_eq!(scrape.value(REFUSED, &[("reason", "invalid")]), Some(0.0));
     assert_eq!(scrape.sum(ENDED, &[]), 0.0);
     let seen = upstream.seen();
-    assert!(
-        seen.iter().all(|request| request.body.contains("\"new\"")),
-        "{seen:?}"
-    );
+    assert!(seen.iter().all(|request| request.body.contains("\"new\"")), "{seen:?}");
     for user in ["u3", "u4", "u5"] {
         assert_eq!(pairs_of(&seen, user), 0);
     }

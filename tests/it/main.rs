@@ -3,7 +3,11 @@
 mod budget;
 mod cli;
 mod conversation;
+mod faults;
 mod reload;
+mod restart;
 mod scrape;
+mod secrets;
+mod support;
 mod support_b;
 mod tidy;

@@ -82,12 +82,7 @@ fn a_bad_file_changes_nothing() {
     until("the signal's reload worked", || worked(&daemon) == Some(1.0));
     std::fs::remove_file(place.path("config.yaml")).unwrap();
     let page = daemon.reload();
-    assert_eq!(
-        (page.status, worked(&daemon)),
-        (400, Some(0.0)),
-        "{}",
-        page.text()
-    );
+    assert_eq!((page.status, worked(&daemon)), (400, Some(0.0)), "{}", page.text());
     town.await_requests(FIRST_APP, 5);
 }
 
@@ -114,10 +109,7 @@ fn apps_come_go_and_change_while_another_goes_on() {
         s.sum(PAIRS, &[("app", "changes")]) == 17.0 && s.sum(PAIRS, &[("app", "comes")]) == 5.0
     });
     assert!(!scrape.names_app("goes"), "an app that left is shown");
-    assert_eq!(
-        scrape.value("timpush_budget_requests_per_second", &[("app", "changes")]),
-        Some(5.0)
-    );
+    assert_eq!(scrape.value("timpush_budget_requests_per_second", &[("app", "changes")]), Some(5.0));
     let left_at = town.requests(goes);
     for id in [stays, comes, changes] {
         town.await_requests(id, 5);
@@ -138,35 +130,22 @@ fn pairs_leave_and_come_back_and_nothing_counts_twice() {
     town.answer("t", "u0", chain(&[SUCCESS, SUCCESS]));
     town.answer("t", "u1", chain(&[SUCCESS, FAILURE]));
     town.answer("t", "u2", chain(&[SUCCESS, SUCCESS, SUCCESS]));
-    town.answer(
-        "t",
-        "u3",
-        json!({"ActionStatus": "FAIL", "ErrorCode": 90100, "ErrorInfo": "no"}),
-    );
+    town.answer("t", "u3", json!({"ActionStatus": "FAIL", "ErrorCode": 90100, "ErrorInfo": "no"}));
     let app = app(&town, "shop", FIRST_APP);
     let place = Place::new(&app.clone().users("t", 4).config());
     let daemon = place.serve(&[LIFECYCLE]);
     let sums = |s: &Scrape| {
-        (
-            s.sum(RESULTS, &[]),
-            s.sum(FAILURES, &[]),
-            s.sum("timpush_stage_delay_seconds_count", &[]),
-        )
+        (s.sum(RESULTS, &[]), s.sum(FAILURES, &[]), s.sum("timpush_stage_delay_seconds_count", &[]))
     };
     let all = (7.0, 1.0, 6.0);
     let states = |s: &Scrape| ["active", "settled", "failing"].map(|state| s.sum(PAIRS, &[("state", state)]));
-    daemon.scrape_until("each pair was asked for", |s| {
-        sums(s) == all && states(s) == [2.0, 1.0, 1.0]
-    });
+    daemon.scrape_until("each pair was asked for", |s| sums(s) == all && states(s) == [2.0, 1.0, 1.0]);
     let removed = |s: &Scrape| s.value(ENDED, &[("reason", "removed")]);
     // Only u0 stays: of the others one had settled before, which is no removal.
     place.configure(&app.clone().users("t", 1).config());
     assert_eq!(daemon.reload().status, 200);
     let scrape = daemon.scrape_until("three are gone", |s| s.sum(PAIRS, &[]) == 1.0);
-    assert_eq!(
-        (removed(&scrape), scrape.value(ENDED, &[("reason", "settled")])),
-        (Some(2.0), Some(1.0))
-    );
+    assert_eq!((removed(&scrape), scrape.value(ENDED, &[("reason", "settled")])), (Some(2.0), Some(1.0)));
     assert_eq!(scrape.sum("timpush_devices", &[]), 1.0);
     assert_eq!(scrape.sum("timpush_stage_devices", &[("stage", "im")]), 1.0);
     assert_eq!(sums(&scrape), all, "what was counted stays counted");
@@ -182,10 +161,7 @@ fn pairs_leave_and_come_back_and_nothing_counts_twice() {
     town.await_requests(FIRST_APP, 6);
     let scrape = daemon.scrape();
     assert_eq!(sums(&scrape), (8.0, 1.0, 7.0));
-    assert_eq!(
-        (removed(&scrape), scrape.value(ENDED, &[("reason", "settled")])),
-        (Some(2.0), Some(1.0))
-    );
+    assert_eq!((removed(&scrape), scrape.value(ENDED, &[("reason", "settled")])), (Some(2.0), Some(1.0)));
 }
 
 #[test]
@@ -193,13 +169,8 @@ fn a_hundred_reloads_under_load_leave_nothing_behind() {
     /// Threads and connections that come and go with the moment.
     const SLACK: usize = 6;
     let town = Town::empty(3, 100.0);
-    let apps: Vec<AppText> = (0..3)
-        .map(|n| {
-            app(&town, &format!("app{n}"), FIRST_APP + n)
-                .rate(50.0)
-                .users("t", 150)
-        })
-        .collect();
+    let apps: Vec<AppText> =
+        (0..3).map(|n| app(&town, &format!("app{n}"), FIRST_APP + n).rate(50.0).users("t", 150)).collect();
     let place = Place::new(&config(&apps));
     let daemon = place.serve(&[LIFECYCLE]);
     let counts = || {
@@ -220,10 +191,7 @@ fn a_hundred_reloads_under_load_leave_nothing_behind() {
     (10..110).for_each(reload);
     let settled = crate::support_b::eventually("files and threads are what they were", || {
         let after = counts();
-        let is_flat = before
-            .iter()
-            .zip(after)
-            .all(|(before, after)| after <= before + SLACK);
+        let is_flat = before.iter().zip(after).all(|(before, after)| after <= before + SLACK);
         is_flat.then_some(after)
     });
     println!("files and threads before {before:?}, after a hundred reloads {settled:?}");

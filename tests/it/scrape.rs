@@ -55,13 +55,8 @@ fn every_scrape_during_polling_is_well_formed_and_no_counter_falls() {
         };
         assert_eq!(family.kind, metric.kind.as_str(), "{}", metric.name);
         assert_eq!(family.help, metric.help, "{}", metric.name);
-        let known: BTreeSet<&str> = metric
-            .labels
-            .iter()
-            .chain(metric.trailing)
-            .copied()
-            .chain(["le"])
-            .collect();
+        let known: BTreeSet<&str> =
+            metric.labels.iter().chain(metric.trailing).copied().chain(["le"]).collect();
         for sample in &family.samples {
             let foreign = sample.labels.keys().find(|name| !known.contains(name.as_str()));
             assert_eq!(foreign, None, "{sample:?}");
@@ -71,11 +66,7 @@ fn every_scrape_during_polling_is_well_formed_and_no_counter_falls() {
         !name.starts_with("process_") && catalogue().iter().all(|metric| metric.name != name.as_str())
     });
     assert_eq!(foreign, None, "a metric that is not in the catalogue");
-    for name in [
-        "process_cpu_seconds_total",
-        "process_open_fds",
-        "process_resident_memory_bytes",
-    ] {
+    for name in ["process_cpu_seconds_total", "process_open_fds", "process_resident_memory_bytes"] {
         assert!(whole.value(name, &[]).is_some(), "{name}");
     }
     let failures = whole.sum("timpush_stage_failures_total", &[]);
@@ -85,13 +76,8 @@ fn every_scrape_during_polling_is_well_formed_and_no_counter_falls() {
 fn no_counter_falls(before: &Scrape, after: &Scrape) {
     for metric in catalogue().iter().filter(|metric| metric.kind == Kind::Counter) {
         for sample in before.samples(metric.name, &[]) {
-            let same = after
-                .samples(metric.name, &[])
-                .find(|s| s.labels == sample.labels);
-            assert!(
-                same.is_some_and(|s| s.value >= sample.value),
-                "{sample:?} became {same:?}"
-            );
+            let same = after.samples(metric.name, &[]).find(|s| s.labels == sample.labels);
+            assert!(same.is_some_and(|s| s.value >= sample.value), "{sample:?} became {same:?}");
         }
     }
 }
@@ -126,11 +112,7 @@ fn sets_are_born_whole() {
         online && platforms.len() > 4
     });
     let online: Vec<_> = platforms.iter().filter(|(route, _)| route == "online").collect();
-    assert_eq!(
-        online.len(),
-        1,
-        "on the online route the platform is always im: {platforms:?}"
-    );
+    assert_eq!(online.len(), 1, "on the online route the platform is always im: {platforms:?}");
 }
 
 /// A daemon that has nothing more to ask: its one pair is settled.
@@ -151,17 +133,12 @@ fn at_rest() -> (Town, Place, Daemon) {
 /// The page without what the process tells of this very moment.
 fn lasting(page: &str) -> String {
     let fleeting = |line: &&str| line.starts_with("process_");
-    page.lines()
-        .filter(|line| !fleeting(line))
-        .map(|line| format!("{line}\n"))
-        .collect()
+    page.lines().filter(|line| !fleeting(line)).map(|line| format!("{line}\n")).collect()
 }
 
 fn unpacked(page: &Page) -> String {
     let mut text = String::new();
-    flate2::read::GzDecoder::new(&*page.body)
-        .read_to_string(&mut text)
-        .unwrap();
+    flate2::read::GzDecoder::new(&*page.body).read_to_string(&mut text).unwrap();
     text
 }
 
@@ -169,27 +146,15 @@ fn unpacked(page: &Page) -> String {
 fn gzip_holds_the_same() {
     let (_town, _place, daemon) = at_rest();
     let plain = daemon.get("/metrics");
-    assert_eq!(
-        plain.header("content-type"),
-        Some("text/plain; version=0.0.4; charset=utf-8")
-    );
+    assert_eq!(plain.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     assert_eq!(plain.header("content-encoding"), None);
     let packed = request(daemon.address(), "GET /metrics", ACCEPT_GZIP);
     assert_eq!(packed.header("content-type"), plain.header("content-type"));
     assert_eq!(packed.header("content-encoding"), Some("gzip"));
-    assert!(
-        packed.body.len() * 3 < plain.body.len(),
-        "{} of {}",
-        packed.body.len(),
-        plain.body.len()
-    );
+    assert!(packed.body.len() * 3 < plain.body.len(), "{} of {}", packed.body.len(), plain.body.len());
     assert_eq!(lasting(&unpacked(&packed)), lasting(&plain.text()));
     Scrape::read(&unpacked(&packed));
-    let refused = request(
-        daemon.address(),
-        "GET /metrics",
-        "accept-encoding: gzip;q=0, br\r\n",
-    );
+    let refused = request(daemon.address(), "GET /metrics", "accept-encoding: gzip;q=0, br\r\n");
     assert_eq!(refused.header("content-encoding"), None);
 }
 
@@ -203,11 +168,7 @@ fn looking_causes_no_request() {
             assert_eq!(daemon.get(path).status, 200, "{path}");
         }
         let scrape = daemon.get("/metrics").text();
-        assert_eq!(
-            lasting(&scrape),
-            lasting(&first),
-            "nothing happens, so nothing changes"
-        );
+        assert_eq!(lasting(&scrape), lasting(&first), "nothing happens, so nothing changes");
     }
     assert_eq!((town.requests(FIRST_APP), town.requests(FIRST_APP + 1)), (1, 0));
     assert_eq!(town.sim.arrivals().stranger_requests, 0);
@@ -230,16 +191,10 @@ fn what_a_scrape_shows_is_on_disk() {
         for sample in shown.samples(RESULTS, &[]).filter(|sample| sample.value > 0.0) {
             let key = ["route", "stage", "platform", "outcome"].map(|name| sample.labels[name].clone());
             let kept: u64 = find.query_row(key, |row| row.get(0)).unwrap();
-            assert!(
-                kept as f64 >= sample.value,
-                "crash {crash}: {kept} are kept of {sample:?}"
-            );
+            assert!(kept as f64 >= sample.value, "crash {crash}: {kept} are kept of {sample:?}");
         }
-        let kept: u64 = ledger
-            .query_row("SELECT coalesce(sum(count), 0) FROM failure", [], |row| {
-                row.get(0)
-            })
-            .unwrap();
+        let kept: u64 =
+            ledger.query_row("SELECT coalesce(sum(count), 0) FROM failure", [], |row| row.get(0)).unwrap();
         assert!(kept as f64 >= shown.sum("timpush_stage_failures_total", &[]));
         drop(find);
         drop(ledger);
@@ -251,17 +206,10 @@ fn what_a_scrape_shows_is_on_disk() {
 
 /// As a restart must leave them: those that the ledger keeps.
 fn no_counter_of_the_ledger_falls(before: &Scrape, after: &Scrape) {
-    for name in [
-        RESULTS,
-        "timpush_stage_failures_total",
-        "timpush_pairs_ended_total",
-    ] {
+    for name in [RESULTS, "timpush_stage_failures_total", "timpush_pairs_ended_total"] {
         for sample in before.samples(name, &[]) {
             let same = after.samples(name, &[]).find(|s| s.labels == sample.labels);
-            assert!(
-                same.is_some_and(|s| s.value >= sample.value),
-                "{sample:?} became {same:?}"
-            );
+            assert!(same.is_some_and(|s| s.value >= sample.value), "{sample:?} became {same:?}");
         }
     }
 }

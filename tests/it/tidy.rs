@@ -33,9 +33,7 @@ fn every_file_begins_with_its_caption() {
     let first = |text: &Text| text.text.lines().next().unwrap_or_default().to_owned();
     let sources = sources();
     let broken = sources.iter().filter(|text| !is_caption(&first(text)));
-    let broken: Vec<String> = broken
-        .map(|text| format!("{}: {}", text.path, first(text)))
-        .collect();
+    let broken: Vec<String> = broken.map(|text| format!("{}: {}", text.path, first(text))).collect();
     none("the first line of a file is its caption, one sentence", &broken);
 }
 
@@ -44,9 +42,7 @@ fn files_are_short() {
     let sources = sources();
     let lines = |text: &Text| text.text.lines().count();
     let broken = sources.iter().filter(|text| lines(text) > MOST_LINES);
-    let broken: Vec<String> = broken
-        .map(|text| format!("{}: {} lines", text.path, lines(text)))
-        .collect();
+    let broken: Vec<String> = broken.map(|text| format!("{}: {} lines", text.path, lines(text))).collect();
     none("files have under 400 lines", &broken);
 }
 
@@ -55,28 +51,18 @@ fn functions_are_short_and_take_few_parameters() {
     let all: Vec<Function> = sources().iter().flat_map(functions).collect();
     assert!(all.len() > 1000, "only {} functions were found", all.len());
     let long = all.iter().filter(|function| function.lines > MOST_FUNCTION_LINES);
-    let long: Vec<String> = long
-        .map(|f| format!("{}: {} has {} lines", f.place, f.name, f.lines))
-        .collect();
+    let long: Vec<String> = long.map(|f| format!("{}: {} has {} lines", f.place, f.name, f.lines)).collect();
     none("functions have under 70 lines", &long);
-    let wide = all
-        .iter()
-        .filter(|function| function.parameters.len() > MOST_PARAMETERS);
-    let wide: Vec<String> = wide
-        .map(|f| format!("{}: {} takes {:?}", f.place, f.name, f.parameters))
-        .collect();
+    let wide = all.iter().filter(|function| function.parameters.len() > MOST_PARAMETERS);
+    let wide: Vec<String> =
+        wide.map(|f| format!("{}: {} takes {:?}", f.place, f.name, f.parameters)).collect();
     none("functions have at most 4 parameters", &wide);
 }
 
 #[test]
 fn what_may_not_be_in_code_is_not_there() {
     // Written in two parts, so that this file does not break its own rule.
-    let anywhere = [
-        ("to", "do!"),
-        ("unimple", "mented!"),
-        ("#[ig", "nore"),
-        ("db", "g!("),
-    ];
+    let anywhere = [("to", "do!"), ("unimple", "mented!"), ("#[ig", "nore"), ("db", "g!(")];
     let anywhere = anywhere.map(|(first, second)| format!("{first}{second}"));
     let mut broken = Vec::new();
     for source in sources() {
@@ -96,13 +82,7 @@ fn what_may_not_be_in_code_is_not_there() {
 
 #[test]
 fn no_file_names_a_machine_or_a_registry() {
-    let machines = [
-        ("/ro", "ot/"),
-        ("/ho", "me/"),
-        ("/Us", "ers/"),
-        ("/wo", "rk/"),
-        ("/tm", "p/h/"),
-    ];
+    let machines = [("/ro", "ot/"), ("/ho", "me/"), ("/Us", "ers/"), ("/wo", "rk/"), ("/tm", "p/h/")];
     let registries = [
         ("crates", ".io"),
         ("pypi", ".org"),
@@ -111,11 +91,7 @@ fn no_file_names_a_machine_or_a_registry() {
         ("golang", ".org"),
         ("rubygems", ".org"),
     ];
-    let words: Vec<String> = machines
-        .iter()
-        .chain(&registries)
-        .map(|(a, b)| format!("{a}{b}"))
-        .collect();
+    let words: Vec<String> = machines.iter().chain(&registries).map(|(a, b)| format!("{a}{b}")).collect();
     let mut broken = Vec::new();
     for text in texts("") {
         for (at, line) in text.text.lines().enumerate() {
@@ -124,10 +100,7 @@ fn no_file_names_a_machine_or_a_registry() {
             }
         }
     }
-    none(
-        "paths of a developer's machine, and hosts of package registries",
-        &broken,
-    );
+    none("paths of a developer's machine, and hosts of package registries", &broken);
 }
 
 /// The words of a text that begin with the prefix of our metrics, with the line of each.
@@ -135,12 +108,10 @@ fn metric_words(text: &str) -> Vec<(usize, &str)> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
     let words = |(at, line)| {
         let line: &str = line;
-        line.split(move |c| !is_word(c))
-            .map(move |word| (at + 1, word.trim_matches(':')))
+        line.split(move |c| !is_word(c)).map(move |word| (at + 1, word.trim_matches(':')))
     };
     let all = text.lines().enumerate().flat_map(words);
-    all.filter(|(_, word)| word.starts_with("timpush_") && !word.contains(':'))
-        .collect()
+    all.filter(|(_, word)| word.starts_with("timpush_") && !word.contains(':')).collect()
 }
 
 /// True for a metric, a series of a histogram, a beginning such as `timpush_api_` before a star, or our own name.
@@ -148,15 +119,10 @@ fn is_known(word: &str) -> bool {
     let series = |name: &str| catalogue().iter().any(|metric| metric.name == name);
     let histogram = |name: &str| {
         let is_histogram = |metric: &&timpush_exporter::metrics::Metric| metric.kind == Kind::Histogram;
-        catalogue()
-            .iter()
-            .filter(is_histogram)
-            .any(|metric| metric.name == name)
+        catalogue().iter().filter(is_histogram).any(|metric| metric.name == name)
     };
     let parts = ["_bucket", "_sum", "_count"];
-    let of_histogram = parts
-        .iter()
-        .any(|part| word.strip_suffix(part).is_some_and(histogram));
+    let of_histogram = parts.iter().any(|part| word.strip_suffix(part).is_some_and(histogram));
     let beginning = word.ends_with('_') && catalogue().iter().any(|metric| metric.name.starts_with(word));
     word == "timpush_exporter" || series(word) || of_histogram || beginning
 }
@@ -167,22 +133,14 @@ fn metrics_are_named_as_they_are() {
     assert!(!is_known("timpush_down") && !is_known("timpush_up_bucket"));
     let readme = fs::read_to_string(root().join("README.md")).expect("README.md is there");
     let named = metric_words(&readme);
-    let missing = catalogue()
-        .iter()
-        .filter(|metric| named.iter().all(|(_, word)| *word != metric.name));
+    let missing = catalogue().iter().filter(|metric| named.iter().all(|(_, word)| *word != metric.name));
     let missing: Vec<String> = missing.map(|metric| metric.name.to_owned()).collect();
     none("metrics that README.md does not name", &missing);
     let mut texts: Vec<Text> = ["grafana", "deploy"].into_iter().flat_map(texts).collect();
-    texts.push(Text {
-        path: "README.md".to_owned(),
-        text: readme.clone(),
-    });
+    texts.push(Text { path: "README.md".to_owned(), text: readme.clone() });
     let mut foreign = Vec::new();
     for text in &texts {
-        for (line, word) in metric_words(&text.text)
-            .into_iter()
-            .filter(|(_, word)| !is_known(word))
-        {
+        for (line, word) in metric_words(&text.text).into_iter().filter(|(_, word)| !is_known(word)) {
             foreign.push(format!("{}:{line}: {word}", text.path));
         }
     }

@@ -69,10 +69,7 @@ fn bodies_that_are_no_answer_are_malformed() {
 fn the_sample_is_read_word_for_word_in_both_spellings() {
     let sample = include_bytes!("../../../tests/fixtures/sample-answer.json");
     let answer = Answer::parse(sample).unwrap();
-    assert_eq!(
-        (answer.success, answer.code, answer.error_info.as_str()),
-        (true, 0, "sucess")
-    );
+    assert_eq!((answer.success, answer.code, answer.error_info.as_str()), (true, 0, "sucess"));
     assert_eq!(answer.drift, []);
     let done = Some(Stat {
         push_status: Some(1),
@@ -94,10 +91,7 @@ fn the_sample_is_read_word_for_word_in_both_spellings() {
             device: done.clone(),
             click: done.clone(),
         },
-        online: OnlineStats {
-            channel: done.clone(),
-            device: done,
-        },
+        online: OnlineStats { channel: done.clone(), device: done },
     };
     assert_eq!(answer.instances, [expected]);
     assert_eq!(Answer::parse(&body("documented-spelling.json")), Ok(answer));
@@ -146,16 +140,10 @@ fn texts_for_people_are_cut_and_calm() {
     assert_eq!(answer.error_info, "x".repeat(MAX_INFO_CHARS));
     let answer = Answer::parse(&body("emoji-info.json")).unwrap();
     assert_eq!(answer.error_info, "👍");
-    assert_eq!(
-        answer.instances[0].offline.channel.as_ref().unwrap().error_info,
-        "应用被封 🚫 "
-    );
+    assert_eq!(answer.instances[0].offline.channel.as_ref().unwrap().error_info, "应用被封 🚫 ");
     let answer = Answer::parse(&body("info-not-utf8.json")).unwrap();
     let info = &answer.instances[0].offline.channel.as_ref().unwrap().error_info;
-    assert!(
-        info.starts_with("BadDeviceToken ") && info.contains('\u{fffd}'),
-        "{info}"
-    );
+    assert!(info.starts_with("BadDeviceToken ") && info.contains('\u{fffd}'), "{info}");
 }
 
 #[test]
@@ -174,17 +162,11 @@ fn what_is_beyond_a_cap_is_told() {
         parse(&json!({"ActionStatus": "OK", "ErrorCode": 0, "InstanceTrace": elements})).unwrap()
     };
     assert_eq!(
-        (
-            answer(MAX_INSTANCES).instances.len(),
-            answer(MAX_INSTANCES).drift.len()
-        ),
+        (answer(MAX_INSTANCES).instances.len(), answer(MAX_INSTANCES).drift.len()),
         (MAX_INSTANCES, 0)
     );
     let cut = answer(MAX_INSTANCES + 1);
-    assert_eq!(
-        (cut.instances.len(), cut.drift),
-        (MAX_INSTANCES, vec![Drift::Cut])
-    );
+    assert_eq!((cut.instances.len(), cut.drift), (MAX_INSTANCES, vec![Drift::Cut]));
     let long = json!({"InstanceId": "é".repeat(MAX_TEXT_CHARS + 1)});
     let answer = parse(&json!({"ActionStatus": "OK", "ErrorCode": 0, "InstanceTrace": [long]})).unwrap();
     assert_eq!(answer.instances[0].instance_id, Some("é".repeat(MAX_TEXT_CHARS)));

@@ -26,27 +26,17 @@ fn the_full_fixture_and_the_example_mention_every_key_the_reader_knows() {
     let full = fs::read_to_string(&path).unwrap();
     let (keys, config) = keys_of(&full, &path);
     config.unwrap_or_else(|faults| panic!("{faults}"));
-    assert!(
-        keys.len() >= 32 && keys.contains("apps[].watch.http[].tls_config.key_file"),
-        "{keys:?}"
-    );
+    assert!(keys.len() >= 32 && keys.contains("apps[].watch.http[].tls_config.key_file"), "{keys:?}");
     let (_folder, example) = example();
     for key in keys {
         let name = key.rsplit(['.', ']']).next().unwrap();
         let mentions = |text: &str, bare: bool| {
             text.lines().any(|line| {
-                let line = if bare {
-                    line.trim_start_matches([' ', '#', '-'])
-                } else {
-                    line
-                };
+                let line = if bare { line.trim_start_matches([' ', '#', '-']) } else { line };
                 line.starts_with(&format!("{name}:")) || (!bare && line.contains(&format!("{name}:")))
             })
         };
-        assert!(
-            mentions(&full, false),
-            "full.yaml sets no {key}: its keys below are not known to this test"
-        );
+        assert!(mentions(&full, false), "full.yaml sets no {key}: its keys below are not known to this test");
         assert!(
             mentions(&example, true) || example.contains(&format!("{name}: {{")),
             "config.example.yaml has no {key}"
@@ -90,25 +80,8 @@ fn the_summary_names_the_number_to_change() {
     let lines: Vec<&str> = summary.lines().collect();
     assert_eq!(lines[0], "c.yaml: no faults");
     let row = |line: usize| lines[line].split_whitespace().collect::<Vec<_>>();
-    assert_eq!(
-        row(3),
-        ["shop", "127.0.0.1:9", "7", "1", "8", "0", "0", "1.25", "8s", "5"]
-    );
-    assert_eq!(
-        row(4),
-        [
-            "idle",
-            "adminapikr.im.qcloud.com",
-            "8",
-            "1",
-            "0",
-            "0",
-            "0",
-            "-",
-            "-",
-            "302400"
-        ]
-    );
+    assert_eq!(row(3), ["shop", "127.0.0.1:9", "7", "1", "8", "0", "0", "1.25", "8s", "5"]);
+    assert_eq!(row(4), ["idle", "adminapikr.im.qcloud.com", "8", "1", "0", "0", "0", "-", "-", "302400"]);
     let advice = "shop: only 1.25 looks per pair fit into watch_for 10s: raise requests_per_second from 1 to at least \
                   1.6, or watch at most 5 pairs instead of 8.";
     assert!(lines.contains(&advice), "{summary}");
@@ -127,10 +100,7 @@ fn the_summary_of_a_thousand_apps_fits_one_screen() {
     let summary = summary(&parse(&format!("apps: [{apps}]"), Path::new("c.yaml")).unwrap());
     assert!(summary.lines().count() <= 24, "{summary}");
     assert!(summary.contains("and 992 more apps"), "{summary}");
-    assert!(
-        summary.contains("apps 1000, requests per second 1000, pairs in static 2000"),
-        "{summary}"
-    );
+    assert!(summary.contains("apps 1000, requests per second 1000, pairs in static 2000"), "{summary}");
     assert!(summary.contains("warning: and 996 more like these"), "{summary}");
 }
 
@@ -142,15 +112,9 @@ fn the_rendered_config_has_defaults_and_no_user_and_no_token() {
     }
     let node = tree::parse(&text, Syntax::Yaml).unwrap();
     let shown = format!("{node:?}");
-    for part in [
-        "2 users",
-        "2d12h",
-        "-03:30",
-        "7d",
-        "600000",
-        "http://campaigns.internal/watch?...",
-        "administrator",
-    ] {
+    for part in
+        ["2 users", "2d12h", "-03:30", "7d", "600000", "http://campaigns.internal/watch?...", "administrator"]
+    {
         assert!(shown.contains(part), "{part} in {text}");
     }
     assert!(!format!("{:?}", good("full.yaml")).contains("token=abc"));
@@ -160,11 +124,8 @@ fn the_rendered_config_has_defaults_and_no_user_and_no_token() {
 fn what_is_rendered_reads_back_as_the_same_settings() {
     let config = good("anchors.yaml");
     // The region says the endpoint; the file takes one of the two.
-    let text: Vec<String> = render(&config)
-        .lines()
-        .filter(|line| !line.contains("endpoint:"))
-        .map(str::to_owned)
-        .collect();
+    let text: Vec<String> =
+        render(&config).lines().filter(|line| !line.contains("endpoint:")).map(str::to_owned).collect();
     let again = parse(&text.join("\n"), &config.file).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(config, again);
 }

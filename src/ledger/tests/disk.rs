@@ -19,28 +19,15 @@ fn close(opened: Opened) {
 }
 
 fn pair(user: &str) -> Enrol {
-    Enrol {
-        task: "task-1".into(),
-        user: user.into(),
-        labels: LabelSet::from([]),
-        pushed_at: None,
-        add: true,
-    }
+    Enrol { task: "task-1".into(), user: user.into(), labels: LabelSet::from([]), pushed_at: None, add: true }
 }
 
 async fn enrol(ledger: &Ledger, app: &Arc<str>, user: &str) -> Known {
-    ledger.enrol(app, vec![pair(user)], PUSHED).await.unwrap()[0]
-        .clone()
-        .unwrap()
+    ledger.enrol(app, vec![pair(user)], PUSHED).await.unwrap()[0].clone().unwrap()
 }
 
 async fn record(ledger: &Ledger, app: &Arc<str>, row: i64, trace: Trace) -> Verdict {
-    let sighting = Sighting {
-        row,
-        labels: LabelSet::from([]),
-        polled_at: PUSHED + 60,
-        trace,
-    };
+    let sighting = Sighting { row, labels: LabelSet::from([]), polled_at: PUSHED + 60, trace };
     ledger.record(app, sighting).await.unwrap()
 }
 
@@ -48,12 +35,7 @@ async fn record(ledger: &Ledger, app: &Arc<str>, row: i64, trace: Trace) -> Verd
 fn sums(ledger: &Ledger, app: &str) -> (u64, u64, [u64; 3]) {
     let snapshot = ledger.snapshot();
     let tally = &snapshot.apps[app];
-    let results = tally
-        .sets
-        .values()
-        .flat_map(|s| &s.stages)
-        .map(|s| s.results.iter().sum::<u64>())
-        .sum();
+    let results = tally.sets.values().flat_map(|s| &s.stages).map(|s| s.results.iter().sum::<u64>()).sum();
     let devices = tally.sets.values().map(|s| s.devices.iter().sum::<u64>()).sum();
     (results, devices, tally.ended)
 }
@@ -80,46 +62,19 @@ async fn everything_is_as_it_was_after_a_restart() {
     let app: Arc<str> = "shop".into();
     let labels: LabelSet = [("campaign".into(), "spring \"1\"".into())].into_iter().collect();
     let opened = open(folder.path());
-    let known = opened
-        .ledger
-        .enrol(
-            &app,
-            vec![Enrol {
-                labels: labels.clone(),
-                ..pair("bob")
-            }],
-            PUSHED,
-        )
-        .await;
+    let known =
+        opened.ledger.enrol(&app, vec![Enrol { labels: labels.clone(), ..pair("bob") }], PUSHED).await;
     let row = known.unwrap()[0].clone().unwrap().row;
     let mut mixed = success_up_to(&[Stage::Im, Stage::Offline]);
-    mixed.devices[0]
-        .leaves
-        .push(leaf(Stage::Channel, Outcome::Failure, 3));
+    mixed.devices[0].leaves.push(leaf(Stage::Channel, Outcome::Failure, 3));
     mixed.devices[0].platform = Platform::Vendor(77);
-    let sighting = Sighting {
-        row,
-        labels: labels.clone(),
-        polled_at: PUSHED + 60,
-        trace: mixed,
-    };
+    let sighting = Sighting { row, labels: labels.clone(), polled_at: PUSHED + 60, trace: mixed };
     opened.ledger.record(&app, sighting).await.unwrap();
     let before = opened.ledger.snapshot();
     close(opened);
 
     let opened = open(folder.path());
-    opened
-        .ledger
-        .enrol(
-            &app,
-            vec![Enrol {
-                labels,
-                ..pair("bob")
-            }],
-            PUSHED,
-        )
-        .await
-        .unwrap();
+    opened.ledger.enrol(&app, vec![Enrol { labels, ..pair("bob") }], PUSHED).await.unwrap();
     let after = opened.ledger.snapshot();
     assert_eq!(format!("{:?}", before.apps), format!("{:?}", after.apps));
     close(opened);
@@ -133,32 +88,15 @@ async fn a_pair_that_leaves_and_comes_back_counts_nothing_twice() {
     let part = success_up_to(&[Stage::Im]);
     let row = enrol(&opened.ledger, &app, "alice").await.row;
     record(&opened.ledger, &app, row, part.clone()).await;
-    let leave = |reason| {
-        vec![Leave {
-            row,
-            labels: LabelSet::from([]),
-            reason,
-        }]
-    };
-    opened
-        .ledger
-        .leave(&app, leave(Some(Ended::Removed)))
-        .await
-        .unwrap();
+    let leave = |reason| vec![Leave { row, labels: LabelSet::from([]), reason }];
+    opened.ledger.leave(&app, leave(Some(Ended::Removed))).await.unwrap();
     assert_eq!(sums(&opened.ledger, "shop"), (1, 0, [0, 0, 1]));
 
     assert_eq!(enrol(&opened.ledger, &app, "alice").await.row, row);
     assert_eq!(record(&opened.ledger, &app, row, part).await.news, []);
     assert_eq!(sums(&opened.ledger, "shop"), (1, 1, [0, 0, 1]));
-    opened
-        .ledger
-        .leave(&app, leave(Some(Ended::Expired)))
-        .await
-        .unwrap();
-    assert_eq!(
-        enrol(&opened.ledger, &app, "alice").await.ended,
-        Some(Ended::Expired)
-    );
+    opened.ledger.leave(&app, leave(Some(Ended::Expired))).await.unwrap();
+    assert_eq!(enrol(&opened.ledger, &app, "alice").await.ended, Some(Ended::Expired));
     assert_eq!(sums(&opened.ledger, "shop"), (1, 0, [0, 1, 1]));
     close(opened);
 }
@@ -168,18 +106,8 @@ async fn a_pair_that_is_too_old_is_not_added_but_found_if_it_was_known() {
     let folder = tempfile::tempdir().unwrap();
     let app: Arc<str> = "shop".into();
     let opened = open(folder.path());
-    let old = Enrol {
-        add: false,
-        ..pair("alice")
-    };
-    assert_eq!(
-        opened
-            .ledger
-            .enrol(&app, vec![old.clone()], PUSHED)
-            .await
-            .unwrap(),
-        [None]
-    );
+    let old = Enrol { add: false, ..pair("alice") };
+    assert_eq!(opened.ledger.enrol(&app, vec![old.clone()], PUSHED).await.unwrap(), [None]);
     enrol(&opened.ledger, &app, "alice").await;
     assert!(opened.ledger.enrol(&app, vec![old], PUSHED).await.unwrap()[0].is_some());
     close(opened);
@@ -197,22 +125,14 @@ fn two_daemons_do_not_share_a_storage() {
 
 #[test]
 fn a_damaged_store_is_moved_aside_whole_and_named() {
-    for damage in [
-        b"not a database, but a text that is long enough to be read as a header".as_slice(),
-        &[0; 8192],
-    ] {
+    for damage in
+        [b"not a database, but a text that is long enough to be read as a header".as_slice(), &[0; 8192]]
+    {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(FILE), damage).unwrap();
         let opened = open(folder.path());
         let aside = opened.quarantined.clone().expect("the damage was seen");
-        assert!(
-            aside
-                .file_name()
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .starts_with(QUARANTINE_PREFIX)
-        );
+        assert!(aside.file_name().unwrap().to_str().unwrap().starts_with(QUARANTINE_PREFIX));
         assert_eq!(std::fs::read(&aside).unwrap(), damage);
         close(opened);
         assert!(open(folder.path()).quarantined.is_none());
@@ -243,17 +163,13 @@ fn a_newer_store_and_one_of_another_program_are_refused_and_left_alone() {
     let db = rusqlite::Connection::open(&path).unwrap();
     db.pragma_update(None, "user_version", 99).unwrap();
     drop(db);
-    let refused = Ledger::open(folder.path(), PUSHED, |_| {})
-        .map(|_| ())
-        .unwrap_err();
+    let refused = Ledger::open(folder.path(), PUSHED, |_| {}).map(|_| ()).unwrap_err();
     assert!(matches!(refused, OpenError::Newer { found: 99, .. }), "{refused}");
 
     let other = tempfile::tempdir().unwrap();
     let db = rusqlite::Connection::open(other.path().join(FILE)).unwrap();
     db.execute_batch("CREATE TABLE bookmarks (url TEXT)").unwrap();
     drop(db);
-    let refused = Ledger::open(other.path(), PUSHED, |_| {})
-        .map(|_| ())
-        .unwrap_err();
+    let refused = Ledger::open(other.path(), PUSHED, |_| {}).map(|_| ()).unwrap_err();
     assert!(matches!(refused, OpenError::Foreign { .. }), "{refused}");
 }

@@ -23,16 +23,8 @@ fn both_outcomes_of_a_stage_count_once_each_however_often_they_alternate() {
     let mut record = Record::default();
     let mut counted = Vec::new();
     for round in 0..6 {
-        let outcome = if round % 2 == 0 {
-            Outcome::Failure
-        } else {
-            Outcome::Success
-        };
-        let news = fold(
-            &mut record,
-            &trace(vec![leaf(Stage::Channel, outcome, 1)]),
-            PUSHED + round,
-        );
+        let outcome = if round % 2 == 0 { Outcome::Failure } else { Outcome::Success };
+        let news = fold(&mut record, &trace(vec![leaf(Stage::Channel, outcome, 1)]), PUSHED + round);
         counted.extend(news.into_iter().map(|n| n.outcome));
     }
     assert_eq!(counted, [Outcome::Failure, Outcome::Success]);
@@ -41,11 +33,7 @@ fn both_outcomes_of_a_stage_count_once_each_however_often_they_alternate() {
 #[test]
 fn what_a_later_answer_leaves_out_stays_known() {
     let mut record = Record::default();
-    fold(
-        &mut record,
-        &success_up_to(&[Stage::Im, Stage::Offline]),
-        PUSHED + 5,
-    );
+    fold(&mut record, &success_up_to(&[Stage::Im, Stage::Offline]), PUSHED + 5);
     let known = record.clone();
     fold(&mut record, &Trace::default(), PUSHED + 6);
     fold(&mut record, &trace(vec![]), PUSHED + 7);
@@ -57,40 +45,22 @@ fn delays_count_from_the_push_and_detection_from_the_event() {
     let mut record = Record::default();
     let mut late = leaf(Stage::Im, Outcome::Success, 7);
     late.at = Some(PUSHED - 3); // Two clocks of the upstream, a little apart.
-    let news = fold(
-        &mut record,
-        &trace(vec![late, leaf(Stage::Offline, Outcome::Success, 9)]),
-        PUSHED + 30,
-    );
-    assert_eq!(
-        (news[0].delay_seconds, news[0].detection_seconds),
-        (Some(0), Some(33))
-    );
-    assert_eq!(
-        (news[1].delay_seconds, news[1].detection_seconds),
-        (Some(9), Some(21))
-    );
+    let news = fold(&mut record, &trace(vec![late, leaf(Stage::Offline, Outcome::Success, 9)]), PUSHED + 30);
+    assert_eq!((news[0].delay_seconds, news[0].detection_seconds), (Some(0), Some(33)));
+    assert_eq!((news[1].delay_seconds, news[1].detection_seconds), (Some(9), Some(21)));
 }
 
 #[test]
 fn a_time_before_the_push_is_no_delay() {
     let mut record = Record::default();
-    let news = fold(
-        &mut record,
-        &trace(vec![leaf(Stage::Im, Outcome::Success, -3600)]),
-        PUSHED,
-    );
+    let news = fold(&mut record, &trace(vec![leaf(Stage::Im, Outcome::Success, -3600)]), PUSHED);
     assert_eq!(news[0].delay_seconds, None);
 }
 
 #[test]
 fn silence_is_overdue_only_after_the_stage_before_succeeded_long_enough_ago() {
     let mut record = Record::default();
-    fold(
-        &mut record,
-        &success_up_to(&[Stage::Im, Stage::Offline, Stage::Channel]),
-        PUSHED + 5,
-    );
+    fold(&mut record, &success_up_to(&[Stage::Im, Stage::Offline, Stage::Channel]), PUSHED + 5);
     let standings = record.devices[0].standings(Route::Offline);
     let minute = u32::try_from((PUSHED + 2 + 3600 + 59) / 60).unwrap();
     assert_eq!(standings[3], (Stage::Device, Standing::Unreported(minute)));
@@ -98,15 +68,8 @@ fn silence_is_overdue_only_after_the_stage_before_succeeded_long_enough_ago() {
 
     let mut tally = AppTally::default();
     tally.enter(&LabelSet::from([]), &record);
-    let device = |tally: &AppTally, now| {
-        tally
-            .sets
-            .values()
-            .next()
-            .unwrap()
-            .stage(Stage::Device)
-            .overdue(now)
-    };
+    let device =
+        |tally: &AppTally, now| tally.sets.values().next().unwrap().stage(Stage::Device).overdue(now);
     assert_eq!(device(&tally, PUSHED + 3600), 0);
     assert_eq!(device(&tally, PUSHED + 3600 + 120), 1);
     tally.leave(&LabelSet::from([]), &record);
@@ -116,10 +79,7 @@ fn silence_is_overdue_only_after_the_stage_before_succeeded_long_enough_ago() {
 #[test]
 fn behind_a_failure_nothing_is_awaited() {
     let mut record = Record::default();
-    let failed = trace(vec![
-        leaf(Stage::Im, Outcome::Success, 1),
-        leaf(Stage::Offline, Outcome::Failure, 1),
-    ]);
+    let failed = trace(vec![leaf(Stage::Im, Outcome::Success, 1), leaf(Stage::Offline, Outcome::Failure, 1)]);
     fold(&mut record, &failed, PUSHED + 5);
     let standings = record.devices[0].standings(Route::Offline);
     assert_eq!(
@@ -136,11 +96,7 @@ fn behind_a_failure_nothing_is_awaited() {
 fn a_pair_settles_with_a_click_or_a_failure_and_not_in_the_first_seconds() {
     let mut record = Record::default();
     assert!(!record.is_settled(PUSHED + 60), "nothing is known of it");
-    fold(
-        &mut record,
-        &success_up_to(&Route::Offline.stages()[..4]),
-        PUSHED + 5,
-    );
+    fold(&mut record, &success_up_to(&Route::Offline.stages()[..4]), PUSHED + 5);
     assert!(!record.is_settled(PUSHED + 60), "a click may come");
     fold(&mut record, &success_up_to(Route::Offline.stages()), PUSHED + 5);
     assert!(!record.is_settled(PUSHED + 5), "a sibling device may show up");

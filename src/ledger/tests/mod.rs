@@ -28,17 +28,9 @@ pub fn trace(leaves: Vec<Leaf>) -> Trace {
         pushed_at: Some(PUSHED),
         leaves,
     };
-    Trace {
-        devices: vec![device],
-        drift: vec![],
-    }
+    Trace { devices: vec![device], drift: vec![] }
 }
 
 pub fn success_up_to(stages: &[Stage]) -> Trace {
-    trace(
-        stages
-            .iter()
-            .map(|stage| leaf(*stage, Outcome::Success, 2))
-            .collect(),
-    )
+    trace(stages.iter().map(|stage| leaf(*stage, Outcome::Success, 2)).collect())
 }

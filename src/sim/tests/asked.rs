@@ -10,11 +10,7 @@ use crate::sim::{Arrivals, Options, Pair, Sums, TownOptions, UnknownPairs, start
 
 #[tokio::test]
 async fn every_flaw_of_a_question_has_its_code() {
-    let simulator = start(Options {
-        lockout_failures: 1_000,
-        ..settled(1, 1)
-    })
-    .unwrap();
+    let simulator = start(Options { lockout_failures: 1_000, ..settled(1, 1) }).unwrap();
     let Pair { task, user, .. } = simulator.pairs(APP)[0].clone();
     let body = question(&task, &user);
     let now = now_seconds();
@@ -28,32 +24,12 @@ async fn every_flaw_of_a_question_has_its_code() {
         (signed("", &[]), &body, 70002),
         (signed("nonsense", &[]), &body, 70003),
         (signed(&good[..good.len() - 8], &[]), &body, 70003),
-        (
-            signed(&sig("administrator", APP + 1, KEY, now), &[]),
-            &body,
-            70014,
-        ),
+        (signed(&sig("administrator", APP + 1, KEY, now), &[]), &body, 70014),
         (signed(&good, &[("identifier", "Administrator")]), &body, 70013),
-        (
-            signed(&sig("administrator", APP, KEY, now - 120), &[]),
-            &body,
-            70001,
-        ),
-        (
-            signed(&sig("administrator", APP, "other", now), &[]),
-            &body,
-            70009,
-        ),
-        (
-            signed(&sig("administrator", APP, "other", now - 120), &[]),
-            &body,
-            70001,
-        ),
-        (
-            signed(&sig("bob", APP, KEY, now), &[("identifier", "bob")]),
-            &body,
-            90009,
-        ),
+        (signed(&sig("administrator", APP, KEY, now - 120), &[]), &body, 70001),
+        (signed(&sig("administrator", APP, "other", now), &[]), &body, 70009),
+        (signed(&sig("administrator", APP, "other", now - 120), &[]), &body, 70001),
+        (signed(&sig("bob", APP, KEY, now), &[("identifier", "bob")]), &body, 90009),
         (signed(&good, &[("sdkappid", "1400000009")]), &body, 70020),
         (signed(&good, &[("sdkappid", "")]), &body, 60012),
         (signed(&good, &[("sdkappid", "shop")]), &body, 60006),
@@ -72,10 +48,7 @@ async fn every_flaw_of_a_question_has_its_code() {
     assert_eq!(arrivals.apps[0].answers["0"], 2);
     assert_eq!(arrivals.apps[0].answers["70009"], 1);
     // Of the cases, three name no app of this simulator.
-    assert_eq!(
-        (arrivals.apps[0].requests, arrivals.stranger_requests),
-        (cases.len() as u64 - 3, 3)
-    );
+    assert_eq!((arrivals.apps[0].requests, arrivals.stranger_requests), (cases.len() as u64 - 3, 3));
     simulator.stop().await;
 }
 
@@ -93,11 +66,7 @@ async fn every_flaw_of_a_body_has_its_code() {
         (r#"{"TaskID": "t", "UserID": "u"}"#, 90049),
     ];
     for (body, code) in cases {
-        assert_eq!(
-            client.call("POST", &trace_path(), body).await.code(),
-            code,
-            "{body}"
-        );
+        assert_eq!(client.call("POST", &trace_path(), body).await.code(), code, "{body}");
     }
     simulator.stop().await;
 }
@@ -121,17 +90,9 @@ async fn the_documented_envelope_is_kept() {
     let mut client = Client::new(&simulator).await;
     let pushed: Vec<Pair> = simulator.pairs(APP);
     let mut elements = 0;
-    for Pair {
-        task,
-        user,
-        pushed_at,
-    } in &pushed
-    {
+    for Pair { task, user, pushed_at } in &pushed {
         let answer = client.ask(task, user).await.json();
-        assert_eq!(
-            (&answer["ErrorInfo"], &answer["ErrorCode"]),
-            (&json!("sucess"), &json!(0))
-        );
+        assert_eq!((&answer["ErrorInfo"], &answer["ErrorCode"]), (&json!("sucess"), &json!(0)));
         for element in answer["InstanceTrace"].as_array().unwrap() {
             let wanted = crate::sim::calendar::stamp(pushed_at * 1_000_000, 8 * 3_600);
             assert_eq!(element["PushTime"], wanted.as_str());
@@ -147,10 +108,7 @@ async fn the_documented_envelope_is_kept() {
 
 #[tokio::test]
 async fn what_comes_too_early_is_refused_and_counted() {
-    let rate = Options {
-        requests_per_second: 1e-3,
-        ..settled(1, 1)
-    };
+    let rate = Options { requests_per_second: 1e-3, ..settled(1, 1) };
     let simulator = start(rate).unwrap();
     let mut client = Client::new(&simulator).await;
     let Pair { task, user, .. } = simulator.pairs(APP)[0].clone();
@@ -171,19 +129,11 @@ async fn what_comes_too_early_is_refused_and_counted() {
 #[tokio::test]
 async fn bad_signatures_lock_the_app_out_until_the_window_has_passed() {
     let window = Duration::from_millis(300);
-    let simulator = start(Options {
-        lockout_failures: 2,
-        lockout_window: window,
-        ..settled(1, 1)
-    })
-    .unwrap();
+    let simulator = start(Options { lockout_failures: 2, lockout_window: window, ..settled(1, 1) }).unwrap();
     let mut client = Client::new(&simulator).await;
     let Pair { task, user, .. } = simulator.pairs(APP)[0].clone();
     let bad = trace_path_of(&[("usersig", "nonsense")]);
-    let codes = [
-        client.call("POST", &bad, "{}").await.code(),
-        client.call("POST", &bad, "{}").await.code(),
-    ];
+    let codes = [client.call("POST", &bad, "{}").await.code(), client.call("POST", &bad, "{}").await.code()];
     let locked = Instant::now();
     assert_eq!(codes, [70003, 70003]);
     loop {
@@ -208,11 +158,7 @@ async fn once_all_is_read_the_account_is_the_truth() {
     let simulator = start(options).unwrap();
     let mut client = Client::new(&simulator).await;
     let sig = usersig("root", APP + 1, KEY, now_seconds());
-    let second = trace_path_of(&[
-        ("sdkappid", "1400000002"),
-        ("identifier", "root"),
-        ("usersig", &sig),
-    ]);
+    let second = trace_path_of(&[("sdkappid", "1400000002"), ("identifier", "root"), ("usersig", &sig)]);
     for round in 0..2 {
         for (app, path) in [(APP, &trace_path()), (APP + 1, &second)] {
             for Pair { task, user, .. } in simulator.pairs(app) {
@@ -221,25 +167,12 @@ async fn once_all_is_read_the_account_is_the_truth() {
         }
         let (account, truth) = (simulator.account(), simulator.truth());
         assert_eq!(account, truth, "round {round}");
-        assert!(
-            account.devices > 480 && account.total("failure") > 40,
-            "{account:?}"
-        );
+        assert!(account.devices > 480 && account.total("failure") > 40, "{account:?}");
         let of = |app| {
-            account
-                .results
-                .iter()
-                .filter(|sum| sum.sdk_app_id == app)
-                .map(|sum| sum.count)
-                .sum::<u64>()
+            account.results.iter().filter(|sum| sum.sdk_app_id == app).map(|sum| sum.count).sum::<u64>()
         };
         assert!(of(APP) > 0 && of(APP + 1) > 0 && of(APP) != of(APP + 1));
-        assert!(
-            account
-                .results
-                .iter()
-                .all(|sum| (sum.route == "online") == (sum.platform == "im"))
-        );
+        assert!(account.results.iter().all(|sum| (sum.route == "online") == (sum.platform == "im")));
     }
     simulator.stop().await;
 }
@@ -254,12 +187,7 @@ async fn pairs_out_of_reach_are_empty_or_unknown() {
             push_span: Duration::from_secs(8 * day),
             past_share: 0.5,
         };
-        let simulator = start(Options {
-            town,
-            unknown_pairs,
-            ..options()
-        })
-        .unwrap();
+        let simulator = start(Options { town, unknown_pairs, ..options() }).unwrap();
         let mut client = Client::new(&simulator).await;
         let [old, new] = [0, 1].map(|index| simulator.pairs(APP)[index].clone());
         assert_eq!((now_seconds() - old.pushed_at) / day as i64, 8);
@@ -269,21 +197,13 @@ async fn pairs_out_of_reach_are_empty_or_unknown() {
         assert_eq!(client.ask("x", &new.user).await.code(), code);
         simulator.stop().await;
     }
-    let town = TownOptions {
-        tasks: 2,
-        users_per_task: 1,
-        push_span: Duration::from_secs(day),
-        past_share: 0.0,
-    };
+    let town =
+        TownOptions { tasks: 2, users_per_task: 1, push_span: Duration::from_secs(day), past_share: 0.0 };
     let simulator = start(Options { town, ..options() }).unwrap();
     let ahead = simulator.pairs(APP)[1].clone();
     assert!(ahead.pushed_at > now_seconds() + 1_000);
     let answer = Client::new(&simulator).await.ask(&ahead.task, &ahead.user).await;
-    assert_eq!(
-        (answer.code(), &answer.json()["InstanceTrace"]),
-        (0, &json!([])),
-        "not pushed yet"
-    );
+    assert_eq!((answer.code(), &answer.json()["InstanceTrace"]), (0, &json!([])), "not pushed yet");
     simulator.stop().await;
 }
 
@@ -297,29 +217,16 @@ async fn the_handles_turn_the_simulator_from_outside() {
     assert_eq!(pairs.len(), 10);
     let truth: Sums = serde_json::from_value(get("/sim/truth").await).unwrap();
     assert_eq!(truth, simulator.truth());
-    assert_eq!(
-        serde_json::from_value::<Sums>(get("/sim/account").await).unwrap(),
-        Sums::default()
-    );
+    assert_eq!(serde_json::from_value::<Sums>(get("/sim/account").await).unwrap(), Sums::default());
     let arrivals: Arrivals = serde_json::from_value(get("/sim/arrivals").await).unwrap();
     assert_eq!(arrivals, simulator.arrivals());
 
     let Pair { task, user, .. } = pairs[0].clone();
     let canned = json!({"task": task, "user": user, "text": "not json {"}).to_string();
     let cases = [
-        (
-            "POST",
-            "/sim/faults",
-            r#"{"fault": {"kind": "error", "code": 60008}, "requests": 1}"#,
-            200,
-        ),
+        ("POST", "/sim/faults", r#"{"fault": {"kind": "error", "code": 60008}, "requests": 1}"#, 200),
         ("POST", "/sim/faults", r#"{"fault": {"kind": "eror"}}"#, 400),
-        (
-            "POST",
-            "/sim/faults",
-            r#"{"fault": {"kind": "html"}, "sdk_app_id": 5}"#,
-            400,
-        ),
+        ("POST", "/sim/faults", r#"{"fault": {"kind": "html"}, "sdk_app_id": 5}"#, 400),
         ("POST", "/sim/answers", canned.as_str(), 200),
         ("POST", "/sim/answers", r#"{"task": "t", "user": "u"}"#, 400),
         ("POST", "/sim/outage", r#"{"platform": 3, "kind": "silent"}"#, 200),
@@ -341,17 +248,9 @@ async fn the_handles_turn_the_simulator_from_outside() {
     assert_eq!(client.ask(&task, &user).await.body, b"not json {");
     assert_eq!(client.call("DELETE", "/sim/answers", "").await.status, 200);
     assert_eq!(client.ask(&task, &user).await.code(), 0);
-    client
-        .call("POST", "/sim/faults", r#"{"fault": {"kind": "forget"}}"#)
-        .await;
-    assert_eq!(
-        client.ask(&task, &user).await.json()["InstanceTrace"],
-        Value::Array(Vec::new())
-    );
+    client.call("POST", "/sim/faults", r#"{"fault": {"kind": "forget"}}"#).await;
+    assert_eq!(client.ask(&task, &user).await.json()["InstanceTrace"], Value::Array(Vec::new()));
     client.call("DELETE", "/sim/faults", "").await;
-    assert_ne!(
-        client.ask(&task, &user).await.json()["InstanceTrace"],
-        Value::Array(Vec::new())
-    );
+    assert_ne!(client.ask(&task, &user).await.json()["InstanceTrace"], Value::Array(Vec::new()));
     simulator.stop().await;
 }

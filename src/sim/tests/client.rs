@@ -36,11 +36,7 @@ pub(super) fn settled(tasks: u32, users_per_task: u32) -> Options {
         push_span: std::time::Duration::from_secs(3_600),
         past_share: 1.0,
     };
-    Options {
-        town,
-        speed: 1e12,
-        ..options()
-    }
+    Options { town, speed: 1e12, ..options() }
 }
 
 pub(super) fn now_seconds() -> i64 {
@@ -78,16 +74,10 @@ pub(super) fn trace_path_of(changes: &[(&str, &str)]) -> String {
         ("contenttype", "json"),
     ];
     for (name, value) in changes {
-        query
-            .iter_mut()
-            .filter(|(own, _)| own == name)
-            .for_each(|pair| pair.1 = value);
+        query.iter_mut().filter(|(own, _)| own == name).for_each(|pair| pair.1 = value);
     }
-    let query: Vec<String> = query
-        .iter()
-        .filter(|pair| !pair.1.is_empty())
-        .map(|(n, v)| format!("{n}={v}"))
-        .collect();
+    let query: Vec<String> =
+        query.iter().filter(|pair| !pair.1.is_empty()).map(|(n, v)| format!("{n}={v}")).collect();
     format!("/v4/timpush/all_member_push_trace?{}", query.join("&"))
 }
 
@@ -110,9 +100,7 @@ impl Answer {
 
     /// `ErrorCode`.
     pub(super) fn code(&self) -> i64 {
-        self.json()["ErrorCode"]
-            .as_i64()
-            .unwrap_or_else(|| panic!("no ErrorCode: {self:?}"))
+        self.json()["ErrorCode"].as_i64().unwrap_or_else(|| panic!("no ErrorCode: {self:?}"))
     }
 }
 
@@ -121,9 +109,7 @@ pub(super) struct Client(BufReader<TcpStream>);
 
 impl Client {
     pub(super) async fn new(simulator: &Simulator) -> Client {
-        Client(BufReader::new(
-            TcpStream::connect(simulator.address()).await.unwrap(),
-        ))
+        Client(BufReader::new(TcpStream::connect(simulator.address()).await.unwrap()))
     }
 
     pub(super) async fn send(&mut self, method: &str, path: &str, body: &str) {
@@ -141,9 +127,7 @@ impl Client {
         }
         let head = head.to_lowercase();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length: "));
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
         let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
         self.0.read_exact(&mut body).await?;
         Ok(Answer { status, head, body })

@@ -32,18 +32,13 @@ async fn replaced_answers_are_what_was_ordered_and_enter_no_account() {
     };
     assert_eq!(spoiled(Fault::Error { code: -17 }).await.code(), -17);
     let echo = spoiled(Fault::SecretEcho).await;
-    assert!(
-        echo.json()["ErrorInfo"].as_str().unwrap().contains("&usersig=eA"),
-        "{echo:?}"
-    );
+    assert!(echo.json()["ErrorInfo"].as_str().unwrap().contains("&usersig=eA"), "{echo:?}");
     assert_eq!(spoiled(Fault::Http { status: 502 }).await.status, 502);
     assert_eq!(spoiled(Fault::Http { status: 429 }).await.status, 429);
     let redirect = spoiled(Fault::Http { status: 302 }).await;
     assert!(
         redirect.status == 302
-            && redirect
-                .head
-                .contains("\nlocation: /v4/timpush/all_member_push_trace?sdkappid=")
+            && redirect.head.contains("\nlocation: /v4/timpush/all_member_push_trace?sdkappid=")
     );
     let nothing = spoiled(Fault::Http { status: 204 }).await;
     assert_eq!((nothing.status, nothing.body.len()), (204, 0));
@@ -59,11 +54,7 @@ async fn replaced_answers_are_what_was_ordered_and_enter_no_account() {
     assert_eq!(fresh.account(), Sums::default());
     fresh.clear_faults();
     assert_eq!(client.ask(&pair.task, &pair.user).await.code(), 0);
-    assert_eq!(
-        fresh.account(),
-        account,
-        "what is handed out counts again, once the faults are cleared"
-    );
+    assert_eq!(fresh.account(), account, "what is handed out counts again, once the faults are cleared");
     fresh.stop().await;
     simulator.stop().await;
 }
@@ -73,20 +64,11 @@ async fn a_reset_breaks_the_connection_before_or_within_the_answer() {
     let (simulator, _, Pair { task, user, .. }) = stage().await;
     for mid_response in [false, true] {
         let fault = Fault::Reset { mid_response };
-        simulator
-            .set_fault(FaultOrder {
-                requests: Some(1),
-                ..fault.into()
-            })
-            .unwrap();
+        simulator.set_fault(FaultOrder { requests: Some(1), ..fault.into() }).unwrap();
         let mut client = Client::new(&simulator).await;
         client.send("POST", &trace_path(), &question(&task, &user)).await;
         let error = client.receive().await.unwrap_err();
-        assert_eq!(
-            error.kind(),
-            std::io::ErrorKind::ConnectionReset,
-            "mid_response {mid_response}"
-        );
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "mid_response {mid_response}");
     }
     assert_eq!(simulator.account(), Sums::default());
     assert_eq!(Client::new(&simulator).await.ask(&task, &user).await.code(), 0);
@@ -109,21 +91,12 @@ async fn a_hanging_answer_never_comes_and_stopping_ends_it() {
 async fn a_slow_answer_is_the_whole_answer_later() {
     let (simulator, mut client, Pair { task, user, .. }) = stage().await;
     let slow = Fault::Slow { milliseconds: 250 };
-    simulator
-        .set_fault(FaultOrder {
-            fault: slow,
-            sdk_app_id: Some(APP),
-            requests: Some(1),
-        })
-        .unwrap();
+    simulator.set_fault(FaultOrder { fault: slow, sdk_app_id: Some(APP), requests: Some(1) }).unwrap();
     let started = Instant::now();
     assert_eq!(client.ask(&task, &user).await.code(), 0);
     assert!(started.elapsed() >= Duration::from_millis(250));
     assert_eq!(simulator.account(), simulator.truth());
-    let strange = FaultOrder {
-        sdk_app_id: Some(5),
-        ..Fault::Html.into()
-    };
+    let strange = FaultOrder { sdk_app_id: Some(5), ..Fault::Html.into() };
     assert_eq!(simulator.set_fault(strange), Err(Refusal::UnknownApp(5)));
     simulator.stop().await;
 }
@@ -132,18 +105,11 @@ async fn a_slow_answer_is_the_whole_answer_later() {
 async fn canned_answers_are_served_to_the_byte_and_enter_no_account() {
     let (simulator, mut client, Pair { task, user, .. }) = stage().await;
     let raw = b"\xff\xfe{\"ErrorCode\":".as_slice();
-    simulator
-        .set_answer(CannedAnswer::raw(&task, &user, raw))
-        .unwrap();
-    simulator
-        .set_answer(CannedAnswer::json("made", "up", json!({"ErrorCode": 7})))
-        .unwrap();
+    simulator.set_answer(CannedAnswer::raw(&task, &user, raw)).unwrap();
+    simulator.set_answer(CannedAnswer::json("made", "up", json!({"ErrorCode": 7}))).unwrap();
     assert_eq!(client.ask(&task, &user).await.body, raw);
     assert_eq!(client.ask("made", "up").await.body, br#"{"ErrorCode":7}"#);
-    let of_app = CannedAnswer {
-        sdk_app_id: Some(APP),
-        ..CannedAnswer::json("made", "up", json!(8))
-    };
+    let of_app = CannedAnswer { sdk_app_id: Some(APP), ..CannedAnswer::json("made", "up", json!(8)) };
     simulator.set_answer(of_app).unwrap();
     assert_eq!(client.ask("made", "up").await.body, b"8");
     assert_eq!(simulator.account(), Sums::default());
@@ -155,47 +121,22 @@ async fn canned_answers_are_served_to_the_byte_and_enter_no_account() {
 #[tokio::test]
 async fn an_outage_shows_in_what_happens_after_it() {
     // Everything of a task happens within a moment of its push; the pushes lie within the next four seconds.
-    let town = TownOptions {
-        tasks: 200,
-        users_per_task: 20,
-        push_span: Duration::from_secs(4),
-        past_share: 0.0,
-    };
-    let simulator = start(Options {
-        town,
-        speed: 1e9,
-        ..options()
-    })
-    .unwrap();
+    let town =
+        TownOptions { tasks: 200, users_per_task: 20, push_span: Duration::from_secs(4), past_share: 0.0 };
+    let simulator = start(Options { town, speed: 1e9, ..options() }).unwrap();
     for platform in 1..=8 {
-        simulator
-            .outage(OutageOrder {
-                platform,
-                kind: OutageKind::Fail,
-                sdk_app_id: None,
-            })
-            .unwrap();
+        simulator.outage(OutageOrder { platform, kind: OutageKind::Fail, sdk_app_id: None }).unwrap();
     }
     let before = channel_results(&simulator, "success");
     reaches(&simulator, "failure", 1_000).await;
-    assert!(
-        channel_results(&simulator, "success") < before + 100,
-        "only what was pushed before the outage"
-    );
+    assert!(channel_results(&simulator, "success") < before + 100, "only what was pushed before the outage");
     simulator.end_outages();
     let failed = channel_results(&simulator, "failure");
     let succeeded = channel_results(&simulator, "success");
     reaches(&simulator, "success", succeeded + 500).await;
-    assert!(
-        channel_results(&simulator, "failure") >= failed,
-        "what the outage did stays"
-    );
+    assert!(channel_results(&simulator, "failure") >= failed, "what the outage did stays");
 
-    let unknown = OutageOrder {
-        platform: 0,
-        kind: OutageKind::Fail,
-        sdk_app_id: None,
-    };
+    let unknown = OutageOrder { platform: 0, kind: OutageKind::Fail, sdk_app_id: None };
     assert_eq!(simulator.outage(unknown), Err(Refusal::UnknownPlatform(0)));
     simulator.stop().await;
 }
@@ -225,9 +166,8 @@ fn read(answer: &Value, pair: &Pair, seen: &mut BTreeMap<(String, String, u64), 
     for element in answer["InstanceTrace"].as_array().unwrap_or(&Vec::new()) {
         let event_type = number(&element["EventType"]).unwrap() as u64;
         let vendor = match number(&element["PushPlatform"]).unwrap() {
-            known @ 1..=8 => [
-                "apns", "xiaomi", "huawei", "fcm", "meizu", "oppo", "vivo", "honor",
-            ][known as usize - 1]
+            known @ 1..=8 => ["apns", "xiaomi", "huawei", "fcm", "meizu", "oppo", "vivo", "honor"]
+                [known as usize - 1]
                 .to_owned(),
             other => format!("platform_{other}"),
         };
@@ -242,11 +182,7 @@ fn read(answer: &Value, pair: &Pair, seen: &mut BTreeMap<(String, String, u64), 
             ("online", "device", "/OnlinePushStat/DeviceStat"),
         ];
         let instance = element["InstanceId"].as_str().unwrap();
-        let device = (
-            format!("{} {}", pair.task, pair.user),
-            instance.to_owned(),
-            event_type,
-        );
+        let device = (format!("{} {}", pair.task, pair.user), instance.to_owned(), event_type);
         for (route, stage, path) in leaves {
             let leaf = element.pointer(path).unwrap_or(&Value::Null);
             let outcome = match number(&leaf["PushStatus"]) {
@@ -255,9 +191,7 @@ fn read(answer: &Value, pair: &Pair, seen: &mut BTreeMap<(String, String, u64), 
                 _ => continue,
             };
             let platform = if route == "online" { "im" } else { vendor.as_str() };
-            seen.entry(device.clone())
-                .or_default()
-                .insert(format!("{route} {stage} {platform} {outcome}"));
+            seen.entry(device.clone()).or_default().insert(format!("{route} {stage} {platform} {outcome}"));
         }
     }
 }
@@ -276,35 +210,18 @@ async fn bent_answers_leave_the_shape_and_keep_the_account() {
         }
         let account = simulator.account();
         let mut wanted: BTreeMap<&str, u64> = BTreeMap::new();
-        seen.values()
-            .flatten()
-            .for_each(|result| *wanted.entry(result).or_default() += 1);
+        seen.values().flatten().for_each(|result| *wanted.entry(result).or_default() += 1);
         let failures = account.failures.iter().map(|sum| {
-            (
-                format!(
-                    "{} {} {} failure {}",
-                    sum.route, sum.stage, sum.platform, sum.code
-                ),
-                sum.count,
-            )
+            (format!("{} {} {} failure {}", sum.route, sum.stage, sum.platform, sum.code), sum.count)
         });
         let successes = account.results.iter().filter(|sum| sum.outcome == "success");
-        let successes = successes.map(|sum| {
-            (
-                format!("{} {} {} success", sum.route, sum.stage, sum.platform),
-                sum.count,
-            )
-        });
+        let successes =
+            successes.map(|sum| (format!("{} {} {} success", sum.route, sum.stage, sum.platform), sum.count));
         let counted: BTreeMap<String, u64> = failures.chain(successes).collect();
-        let wanted: BTreeMap<String, u64> = wanted
-            .into_iter()
-            .map(|(name, count)| (name.to_owned(), count))
-            .collect();
+        let wanted: BTreeMap<String, u64> =
+            wanted.into_iter().map(|(name, count)| (name.to_owned(), count)).collect();
         assert_eq!(counted, wanted, "round {round}");
-        assert_eq!(
-            account.devices,
-            seen.values().filter(|results| !results.is_empty()).count() as u64
-        );
+        assert_eq!(account.devices, seen.values().filter(|results| !results.is_empty()).count() as u64);
     }
     let traps = [
         "\"PushStatus\":\"1\"",

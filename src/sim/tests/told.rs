@@ -17,34 +17,21 @@ use crate::sim::{
 const START: i64 = 1_800_000_000 * MICROS;
 
 fn shape(tasks: u32, users_per_task: u32) -> TownOptions {
-    TownOptions {
-        tasks,
-        users_per_task,
-        push_span: Duration::from_secs(1_000),
-        past_share: 0.4,
-    }
+    TownOptions { tasks, users_per_task, push_span: Duration::from_secs(1_000), past_share: 0.4 }
 }
 
 fn town(options: &TownOptions) -> Town<'_> {
-    Town {
-        start_micros: START,
-        ..Town::new(7, 1_400_000_001, options)
-    }
+    Town { start_micros: START, ..Town::new(7, 1_400_000_001, options) }
 }
 
 fn all(town: &Town, outages: &[Outage]) -> Vec<Delivery> {
     let pairs = (0..town.options.tasks)
         .flat_map(|task| (0..town.options.users_per_task).map(move |user| (task, user)));
-    pairs
-        .flat_map(|(task, user)| town.deliveries(task, user, outages))
-        .collect()
+    pairs.flat_map(|(task, user)| town.deliveries(task, user, outages)).collect()
 }
 
 fn at(now_micros: i64) -> Moment {
-    Moment {
-        now_micros,
-        zone_offset_seconds: 8 * 3_600,
-    }
+    Moment { now_micros, zone_offset_seconds: 8 * 3_600 }
 }
 
 const END: i64 = i64::MAX;
@@ -64,11 +51,7 @@ fn names_lead_back_to_their_owners_and_differ_between_apps() {
     }
     let forged = town.task_id(3).replace('_', "__");
     assert_eq!(
-        (
-            town.task_index(&forged),
-            town.task_index("_000001"),
-            town.task_index("")
-        ),
+        (town.task_index(&forged), town.task_index("_000001"), town.task_index("")),
         (None, None, None)
     );
     let other = Town::new(7, 1_400_000_002, &options);
@@ -80,9 +63,7 @@ fn names_lead_back_to_their_owners_and_differ_between_apps() {
 fn pushes_are_spread_over_the_span_on_both_sides_of_the_start() {
     let options = shape(10, 1);
     let town = town(&options);
-    let offsets: Vec<i64> = (0..10)
-        .map(|task| town.pushed_at(task) - START / MICROS)
-        .collect();
+    let offsets: Vec<i64> = (0..10).map(|task| town.pushed_at(task) - START / MICROS).collect();
     assert_eq!(offsets, [-1_000, -750, -500, -250, 0, 166, 333, 500, 666, 833]);
 }
 
@@ -90,10 +71,7 @@ fn pushes_are_spread_over_the_span_on_both_sides_of_the_start() {
 fn the_same_seed_tells_the_same_story() {
     let options = shape(3, 40);
     let told = |seed, app| {
-        let town = Town {
-            start_micros: START,
-            ..Town::new(seed, app, &options)
-        };
+        let town = Town { start_micros: START, ..Town::new(seed, app, &options) };
         let elements = all(&town, &[])
             .iter()
             .map(|delivery| element_of(delivery, at(END)).unwrap().json)
@@ -115,11 +93,7 @@ fn fates_have_the_shares_of_the_world_that_was_measured() {
 
     let devices: f64 = (0..400).map(|user| town.devices(user).len() as f64).sum::<f64>() * 40.0;
     let online = count(&|delivery| delivery.route == Route::Online);
-    assert!(
-        (online / devices - 0.25).abs() < 0.02,
-        "online {}",
-        online / devices
-    );
+    assert!((online / devices - 0.25).abs() < 0.02, "online {}", online / devices);
     assert!(all.len() as f64 > devices, "some devices get both");
 
     for vendor in &VENDORS {
@@ -129,23 +103,11 @@ fn fates_have_the_shares_of_the_world_that_was_measured() {
         let refused = count(&|delivery| of(delivery) && result(delivery, Stage::Channel) == Some(false));
         assert!(sent > 300.0, "platform {}: {sent}", vendor.platform);
         let share = refused / sent;
-        assert!(
-            (0.03..0.35).contains(&share),
-            "platform {}: refused {share}",
-            vendor.platform
-        );
+        assert!((0.03..0.35).contains(&share), "platform {}: refused {share}", vendor.platform);
         let reached = count(&|delivery| of(delivery) && result(delivery, Stage::Device).is_some());
         let silent = 1.0 - reached / (sent - refused);
-        let wanted = if vendor.platform == 4 {
-            1.0..1.01
-        } else {
-            0.06..0.18
-        };
-        assert!(
-            wanted.contains(&silent),
-            "platform {}: silent {silent}",
-            vendor.platform
-        );
+        let wanted = if vendor.platform == 4 { 1.0..1.01 } else { 0.06..0.18 };
+        assert!(wanted.contains(&silent), "platform {}: silent {silent}", vendor.platform);
     }
     let taps = count(&|delivery| result(delivery, Stage::Click).is_some());
     assert!((0.02..0.05).contains(&(taps / all.len() as f64)), "taps {taps}");
@@ -170,10 +132,7 @@ fn a_failure_ends_the_chain_and_time_runs_forward() {
                 assert!(event.at_micros >= last, "{delivery:?}");
                 (last, failed) = (event.at_micros, event.failure.is_some());
                 if let Some(failure) = event.failure {
-                    codes
-                        .entry((delivery.platform(), *stage))
-                        .or_default()
-                        .insert(failure.code);
+                    codes.entry((delivery.platform(), *stage)).or_default().insert(failure.code);
                 }
             }
         }
@@ -183,11 +142,7 @@ fn a_failure_ends_the_chain_and_time_runs_forward() {
     assert!(codes[&(1, Stage::Channel)].is_superset(&BTreeSet::from([400, 410])));
     assert!(codes[&(3, Stage::Device)].len() > 3 && codes[&(3, Stage::Channel)].contains(&80_300_007));
     assert_eq!(codes[&(1, Stage::Offline)], BTreeSet::from([-1, -2]));
-    assert!(
-        codes
-            .keys()
-            .all(|(platform, stage)| *stage != Stage::Device || [3, 8].contains(platform))
-    );
+    assert!(codes.keys().all(|(platform, stage)| *stage != Stage::Device || [3, 8].contains(platform)));
 }
 
 #[test]
@@ -195,10 +150,7 @@ fn nothing_is_shown_before_its_time() {
     let options = shape(4, 60);
     for delivery in all(&town(&options), &[]) {
         assert!(element_of(&delivery, at(delivery.dispatched_micros - 1)).is_none());
-        let mut shown = element_of(&delivery, at(delivery.dispatched_micros))
-            .unwrap()
-            .notes
-            .len();
+        let mut shown = element_of(&delivery, at(delivery.dispatched_micros)).unwrap().notes.len();
         for stage in delivery.route.stages() {
             let Some(event) = delivery.seen(*stage, END) else {
                 continue;
@@ -217,17 +169,13 @@ fn nothing_is_shown_before_its_time() {
 fn what_is_not_reported_takes_three_shapes() {
     let options = shape(2, 60);
     let mut seen = BTreeSet::new();
-    for delivery in all(&town(&options), &[])
-        .iter()
-        .filter(|delivery| delivery.route == Route::Offline)
-    {
+    for delivery in all(&town(&options), &[]).iter().filter(|delivery| delivery.route == Route::Offline) {
         let json = element_of(delivery, at(delivery.dispatched_micros)).unwrap().json;
         let (im, offline) = (json.get("IMCommitStat"), json.get("OfflinePushStat"));
         match delivery.device.blank {
-            Blank::LeafMissing => assert_eq!(
-                (im, offline),
-                (Some(&serde_json::json!({})), Some(&serde_json::json!({})))
-            ),
+            Blank::LeafMissing => {
+                assert_eq!((im, offline), (Some(&serde_json::json!({})), Some(&serde_json::json!({}))))
+            }
             Blank::ObjectMissing => assert_eq!((im, offline, json.get("OnlinePushStat")), (None, None, None)),
             Blank::Zero => {
                 let zero =
@@ -242,10 +190,7 @@ fn what_is_not_reported_takes_three_shapes() {
             }
         }
         seen.insert(format!("{:?}", delivery.device.blank));
-        let spelled = [
-            json.contains_key("LastActiveTerminal"),
-            json.contains_key("last_active_terminal"),
-        ];
+        let spelled = [json.contains_key("LastActiveTerminal"), json.contains_key("last_active_terminal")];
         assert!(spelled[0] != spelled[1]);
         seen.insert(format!("spelled as the table {}", spelled[0]));
     }
@@ -255,24 +200,10 @@ fn what_is_not_reported_takes_three_shapes() {
 /// Every delivery before and after an outage of Huawei, and the time of that outage.
 fn struck(town: &Town, kind: OutageKind) -> (Vec<(Delivery, Delivery)>, std::ops::Range<i64>) {
     let during = town.pushed_at(1) * MICROS..(town.pushed_at(4) + 60) * MICROS;
-    let order = OutageOrder {
-        platform: 3,
-        kind,
-        sdk_app_id: Some(town.sdk_app_id),
-    };
-    let outage = Outage {
-        order,
-        from_micros: during.start,
-        until_micros: during.end,
-    };
+    let order = OutageOrder { platform: 3, kind, sdk_app_id: Some(town.sdk_app_id) };
+    let outage = Outage { order, from_micros: during.start, until_micros: during.end };
     let plain = all(town, &[]);
-    let elsewhere = Outage {
-        order: OutageOrder {
-            sdk_app_id: Some(1),
-            ..order
-        },
-        ..outage
-    };
+    let elsewhere = Outage { order: OutageOrder { sdk_app_id: Some(1), ..order }, ..outage };
     assert_eq!(format!("{plain:?}"), format!("{:?}", all(town, &[elsewhere])));
     (plain.into_iter().zip(all(town, &[outage])).collect(), during)
 }
@@ -283,20 +214,12 @@ fn a_failing_vendor_refuses_what_it_is_sent_meanwhile() {
     let (deliveries, during) = struck(&town(&options), OutageKind::Fail);
     let mut refused = 0;
     for (before, after) in deliveries {
-        let sent = before
-            .seen(Stage::Channel, END)
-            .filter(|event| during.contains(&event.at_micros));
+        let sent = before.seen(Stage::Channel, END).filter(|event| during.contains(&event.at_micros));
         match sent.filter(|_| before.platform() == 3) {
             Some(sent) => {
                 let event = after.seen(Stage::Channel, END).unwrap();
-                assert_eq!(
-                    (event.failure.unwrap().code, event.at_micros),
-                    (81_000_001, sent.at_micros)
-                );
-                assert_eq!(
-                    (after.seen(Stage::Device, END), after.seen(Stage::Click, END)),
-                    (None, None)
-                );
+                assert_eq!((event.failure.unwrap().code, event.at_micros), (81_000_001, sent.at_micros));
+                assert_eq!((after.seen(Stage::Device, END), after.seen(Stage::Click, END)), (None, None));
                 refused += 1;
             }
             None => assert_eq!(format!("{before:?}"), format!("{after:?}")),
@@ -318,10 +241,7 @@ fn a_silent_vendor_takes_all_and_loses_what_should_be_heard_meanwhile() {
         };
         assert_eq!(after.seen(Stage::Channel, END), before.seen(Stage::Channel, END));
         if meanwhile(Stage::Device) {
-            assert_eq!(
-                (after.seen(Stage::Device, END), after.seen(Stage::Click, END)),
-                (None, None)
-            );
+            assert_eq!((after.seen(Stage::Device, END), after.seen(Stage::Click, END)), (None, None));
             lost += 1;
         } else if !meanwhile(Stage::Click) {
             assert_eq!(format!("{before:?}"), format!("{after:?}"));
@@ -334,9 +254,7 @@ fn a_silent_vendor_takes_all_and_loses_what_should_be_heard_meanwhile() {
 fn a_few_tasks_are_wholly_broken_at_one_vendor() {
     let options = shape(100, 60);
     let mut sent: BTreeMap<(i64, u8), (u32, BTreeSet<i64>)> = BTreeMap::new();
-    for delivery in all(&town(&options), &[])
-        .iter()
-        .filter(|delivery| [1, 3].contains(&delivery.platform()))
+    for delivery in all(&town(&options), &[]).iter().filter(|delivery| [1, 3].contains(&delivery.platform()))
     {
         if let Some(event) = delivery.seen(Stage::Channel, END) {
             let (count, codes) = sent.entry((delivery.pushed_at, delivery.platform())).or_default();
@@ -345,10 +263,7 @@ fn a_few_tasks_are_wholly_broken_at_one_vendor() {
         }
     }
     let credential = |platform| BTreeSet::from([if platform == 1 { 403 } else { 80_200_001 }]);
-    let broken = sent
-        .iter()
-        .filter(|((_, platform), (_, codes))| *codes == credential(*platform))
-        .count();
+    let broken = sent.iter().filter(|((_, platform), (_, codes))| *codes == credential(*platform)).count();
     assert_eq!(sent.len(), 200);
     assert!(sent.values().all(|(count, _)| *count > 3));
     assert!((2..14).contains(&broken), "{broken} of 200");

@@ -31,19 +31,9 @@ fn seconds(at: Option<i64>) -> String {
 fn told(trace: &Trace) -> String {
     let mut lines = Vec::new();
     for device in &trace.devices {
-        let Device {
-            instance,
-            event,
-            platform,
-            notifications,
-            pushed_at,
-            leaves,
-        } = device;
+        let Device { instance, event, platform, notifications, pushed_at, leaves } = device;
         let notifications = notifications.as_str();
-        lines.push(format!(
-            "{instance:?} {event:?} {platform} {notifications} {}",
-            seconds(*pushed_at)
-        ));
+        lines.push(format!("{instance:?} {event:?} {platform} {notifications} {}", seconds(*pushed_at)));
         for leaf in leaves {
             let (route, stage, at) = (leaf.route.as_str(), leaf.stage.as_str(), seconds(leaf.at));
             let platform = device.platform_on(leaf.route);
@@ -125,16 +115,10 @@ fn a_wrong_zone_shows_as_times_in_the_future() {
     let told_at = |now| read(&answer, EAST_EIGHT, now);
     assert_eq!(told_at(PUSHED + 2 - FUTURE_SLACK_SECONDS).drift, []);
     let early = told_at(PUSHED + 1 - FUTURE_SLACK_SECONDS);
-    assert_eq!(
-        (early.drift, early.devices[0].pushed_at),
-        (vec![Drift::FutureTime], Some(PUSHED))
-    );
+    assert_eq!((early.drift, early.devices[0].pushed_at), (vec![Drift::FutureTime], Some(PUSHED)));
     assert!(early.devices[0].leaves.iter().all(|leaf| leaf.at.is_none()));
     let in_utc = read(&answer, 0, NOW);
-    assert_eq!(
-        (in_utc.drift, in_utc.devices[0].pushed_at),
-        (vec![Drift::FutureTime], None)
-    );
+    assert_eq!((in_utc.drift, in_utc.devices[0].pushed_at), (vec![Drift::FutureTime], None));
 }
 
 #[test]
@@ -169,33 +153,16 @@ fn object(
     value: impl Strategy<Value = Value> + 'static,
 ) -> impl Strategy<Value = Value> {
     let pairs = prop::collection::hash_map(prop::sample::select(keys), value, 0..=keys.len());
-    pairs.prop_map(|pairs| {
-        pairs
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value))
-            .collect()
-    })
+    pairs.prop_map(|pairs| pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
 fn element() -> impl Strategy<Value = Value> {
-    let stat = object(
-        &["PushStatus", "ErrorCode", "ErrorInfo", "EventTime", "Extra"],
-        word(),
-    );
+    let stat = object(&["PushStatus", "ErrorCode", "ErrorInfo", "EventTime", "Extra"], word());
     let leaves = &["IMStat", "OfflineStat", "ChannelStat", "DeviceStat", "ClickStat"];
     let group = object(leaves, prop_oneof![9 => stat, 1 => word()]);
-    let groups = object(
-        &["IMCommitStat", "OfflinePushStat", "OnlinePushStat"],
-        prop_oneof![9 => group, 1 => word()],
-    );
-    let heads = &[
-        "InstanceId",
-        "PushTime",
-        "EventType",
-        "PushPlatform",
-        "NotificationStatus",
-        "Token",
-    ];
+    let groups =
+        object(&["IMCommitStat", "OfflinePushStat", "OnlinePushStat"], prop_oneof![9 => group, 1 => word()]);
+    let heads = &["InstanceId", "PushTime", "EventType", "PushPlatform", "NotificationStatus", "Token"];
     (object(heads, word()), groups).prop_map(|(mut head, groups)| {
         let fields = head.as_object_mut().unwrap();
         fields.extend(groups.as_object().unwrap().clone());

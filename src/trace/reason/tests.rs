@@ -108,11 +108,7 @@ fn every_code_of_the_sheet_has_its_reason() {
         let platform = Platform::from_name(platform).unwrap();
         let info = if info == "-" { "" } else { info };
         for code in codes.split(',').map(|code| code.parse().unwrap()) {
-            assert_eq!(
-                of(stage, platform, code, info).as_str(),
-                expected,
-                "{code} in {line}"
-            );
+            assert_eq!(of(stage, platform, code, info).as_str(), expected, "{code} in {line}");
         }
     }
 }
@@ -121,12 +117,7 @@ fn every_code_of_the_sheet_has_its_reason() {
 fn a_platform_without_a_name_has_only_the_words_of_all() {
     assert_eq!(of(Stage::Channel, Platform::Vendor(9), 410, ""), Reason::Unknown);
     assert_eq!(
-        of(
-            Stage::Channel,
-            Platform::Vendor(9),
-            7,
-            "regId invalid: regid_invalid"
-        ),
+        of(Stage::Channel, Platform::Vendor(9), 7, "regId invalid: regid_invalid"),
         Reason::InvalidToken
     );
 }
@@ -137,11 +128,7 @@ type Place = (Option<Stage>, Option<Platform>, Option<i64>, String);
 /// All that one row of the file decides, taken apart.
 fn places(row: &Row) -> Vec<Place> {
     fn each<T: Copy>(list: &[T]) -> Vec<Option<T>> {
-        if list.is_empty() {
-            vec![None]
-        } else {
-            list.iter().copied().map(Some).collect()
-        }
+        if list.is_empty() { vec![None] } else { list.iter().copied().map(Some).collect() }
     }
     let mut places = Vec::new();
     for stage in each(&row.stages) {
@@ -164,10 +151,7 @@ fn the_table_decides_nothing_twice() {
     all.dedup();
     assert_eq!(all.len(), count);
     for row in &rows {
-        assert!(
-            row.keyword.is_empty() || row.keyword.chars().count() >= 7,
-            "short word: {row:?}"
-        );
+        assert!(row.keyword.is_empty() || row.keyword.chars().count() >= 7, "short word: {row:?}");
         assert!(!row.codes.contains(&0), "0 is no failure: {row:?}");
     }
 }
@@ -189,11 +173,7 @@ fn a_faulty_line_is_named() {
 #[test]
 fn every_reason_says_who_must_act() {
     for reason in Reason::ALL {
-        let (who, what) = reason
-            .who()
-            .split_once(": ")
-            .or(reason.who().split_once(" ("))
-            .unwrap();
+        let (who, what) = reason.who().split_once(": ").or(reason.who().split_once(" (")).unwrap();
         assert!(!who.is_empty() && !what.is_empty(), "{reason:?}");
         assert_eq!(Reason::from_word(reason.as_str()), Some(reason));
     }

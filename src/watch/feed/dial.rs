@@ -61,20 +61,12 @@ impl Dialer {
             }
             "http" => base.tls_certs_only([]), // Without it the system's certificates would have to be there.
             other => {
-                return Err(format!(
-                    "has the scheme {other}; http:// or https:// would be right"
-                ));
+                return Err(format!("has the scheme {other}; http:// or https:// would be right"));
             }
         };
-        let client = builder
-            .build()
-            .map_err(|error| format!("no HTTP client can be made: {}", words(error)))?;
-        Ok(Dialer {
-            client,
-            url,
-            host,
-            stamps,
-        })
+        let client =
+            builder.build().map_err(|error| format!("no HTTP client can be made: {}", words(error)))?;
+        Ok(Dialer { client, url, host, stamps })
     }
 
     /// True if the files of `tls_config` are others than those the client was made with. Blocks.
@@ -114,9 +106,7 @@ fn with_tls(mut builder: ClientBuilder, tls: &TlsSettings) -> Result<ClientBuild
         let certificates = Certificate::from_pem_bundle(&read_file(path).map_err(fault)?)
             .map_err(|error| fault(words(error)))?;
         if certificates.is_empty() {
-            return Err(fault(
-                "holds no certificate; certificates as PEM would be right".to_owned(),
-            ));
+            return Err(fault("holds no certificate; certificates as PEM would be right".to_owned()));
         }
         builder = builder.tls_certs_only(certificates);
     }
@@ -135,7 +125,7 @@ fn with_tls(mut builder: ClientBuilder, tls: &TlsSettings) -> Result<ClientBuild
         (None, None) => {}
         _ => {
             return Err(
-                "tls_config: has one of cert_file and key_file; both or none would be right".to_owned(),
+                "tls_config: has one of cert_file and key_file; both or none would be right".to_owned()
             );
         }
     }
@@ -151,12 +141,7 @@ fn with_tls(mut builder: ClientBuilder, tls: &TlsSettings) -> Result<ClientBuild
 fn with_server_name(builder: ClientBuilder, name: &str, url: &mut Url) -> Result<ClientBuilder, String> {
     let fault =
         || "tls_config.server_name: is no DNS name; one such as watch.example.com would be right".to_owned();
-    if name
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse::<IpAddr>()
-        .is_ok()
-    {
+    if name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok() {
         return Err(fault());
     }
     let host = url
@@ -194,14 +179,8 @@ impl Resolve for HostOfUrl {
 
 /// What a request proves itself with.
 pub(super) enum Proof {
-    Basic {
-        username: String,
-        password: SecretString,
-    },
-    Header {
-        scheme: String,
-        credentials: SecretString,
-    },
+    Basic { username: String, password: SecretString },
+    Header { scheme: String, credentials: SecretString },
 }
 
 impl Proof {
@@ -210,20 +189,14 @@ impl Proof {
         if let Some(basic) = &source.basic_auth {
             let password = read_secret(&basic.password_file)
                 .map_err(|text| format!("basic_auth.password_file {text}"))?;
-            return Ok(Some(Proof::Basic {
-                username: basic.username.clone(),
-                password,
-            }));
+            return Ok(Some(Proof::Basic { username: basic.username.clone(), password }));
         }
         let Some(authorization) = &source.authorization else {
             return Ok(None);
         };
         let credentials = read_secret(&authorization.credentials_file)
             .map_err(|text| format!("authorization.credentials_file {text}"))?;
-        Ok(Some(Proof::Header {
-            scheme: authorization.scheme.clone(),
-            credentials,
-        }))
+        Ok(Some(Proof::Header { scheme: authorization.scheme.clone(), credentials }))
     }
 
     /// Puts the proof into the head of the request.
@@ -264,9 +237,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     }
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(cannot)?;
-    file.take(MAX_SECRET_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(cannot)?;
+    file.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes).map_err(cannot)?;
     if bytes.len() as u64 > MAX_SECRET_BYTES {
         return Err(format!("is longer than {MAX_SECRET_BYTES} bytes"));
     }

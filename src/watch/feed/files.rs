@@ -20,11 +20,8 @@ pub const MAX_FILES: usize = 10_000;
 const MAX_FOLDERS_TOLD: usize = 20;
 /// As a shell reads a pattern: `*` and `?` match no slash and no leading dot, so that half-written `.list.yaml` of
 /// editors and copying tools stay out.
-const OPTIONS: MatchOptions = MatchOptions {
-    case_sensitive: true,
-    require_literal_separator: true,
-    require_literal_leading_dot: true,
-};
+const OPTIONS: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
 /// Files that are there, in the order of their paths.
 type Found = BTreeMap<PathBuf, ListFormat>;
@@ -67,14 +64,9 @@ impl FilePattern {
     /// # Errors
     /// What is wrong with the pattern.
     pub(super) fn new(pattern: &Path, watch_labels: Arc<[Box<str>]>) -> Result<FilePattern, String> {
-        let text = pattern
-            .to_str()
-            .ok_or("is not UTF-8; text in UTF-8 would be right")?;
+        let text = pattern.to_str().ok_or("is not UTF-8; text in UTF-8 would be right")?;
         Pattern::new(text).map_err(|error| {
-            format!(
-                "is no pattern ({}); one such as watch/*.yaml would be right",
-                error.msg
-            )
+            format!("is no pattern ({}); one such as watch/*.yaml would be right", error.msg)
         })?;
         let plain: Vec<Option<String>> = text.split('/').map(plain).collect();
         let fixed: Vec<&str> = plain.iter().map_while(Option::as_deref).collect();
@@ -156,10 +148,8 @@ impl FilePattern {
     fn match_one(&self, path: &Path, troubles: &mut Vec<String>) -> Option<Found> {
         let Some(format) = ListFormat::of(path) else {
             let right = ListFormat::EXTENSIONS.join(" .");
-            troubles.push(format!(
-                "{}: has no known extension; one of .{right} would be right",
-                path.display()
-            ));
+            troubles
+                .push(format!("{}: has no known extension; one of .{right} would be right", path.display()));
             return None;
         };
         match fs::symlink_metadata(path) {
@@ -198,11 +188,7 @@ impl FilePattern {
             let outcome = match changed(&path, file.stamp, &mut left_bytes) {
                 Ok(None) => Ok(()),
                 Ok(Some(content)) => {
-                    let document = Document {
-                        shown: &shown,
-                        format,
-                        bytes: &content.bytes,
-                    };
+                    let document = Document { shown: &shown, format, bytes: &content.bytes };
                     file.held.read(document, &self.watch_labels, news);
                     file.stamp = content.stamp;
                     Ok(())
@@ -269,10 +255,7 @@ fn cannot(error: &io::Error) -> String {
 }
 
 fn is_gone(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// The name that a part of a pattern stands for, `None` if it holds a wildcard. One in brackets of its own (`[*]`) is
@@ -281,9 +264,7 @@ fn plain(part: &str) -> Option<String> {
     let mut name = String::new();
     let mut rest = part;
     while let Some(c) = rest.chars().next() {
-        let quoted = ["[?]", "[*]", "[[]", "[]]"]
-            .into_iter()
-            .find(|quoted| rest.starts_with(quoted));
+        let quoted = ["[?]", "[*]", "[[]", "[]]"].into_iter().find(|quoted| rest.starts_with(quoted));
         match (c, quoted) {
             (_, Some(quoted)) => {
                 name.push_str(&quoted[1..2]);

@@ -72,10 +72,7 @@ impl Held {
 
     /// The document is gone, and its list with it.
     pub(super) fn leave(mut self, shown: &str, news: &mut News) {
-        news.tell(format!(
-            "{shown}: is gone; its {} pairs leave the list",
-            self.pairs
-        ));
+        news.tell(format!("{shown}: is gone; its {} pairs leave the list", self.pairs));
         if !self.list.is_empty() {
             self.replace(Vec::new(), news);
         }
@@ -83,8 +80,7 @@ impl Held {
 
     fn replace(&mut self, entries: Vec<Entry>, news: &mut News) {
         news.changed = true;
-        news.replaced
-            .push(std::mem::replace(&mut self.list, Arc::new(entries)));
+        news.replaced.push(std::mem::replace(&mut self.list, Arc::new(entries)));
     }
 
     /// Ends a look: what went wrong in it, or what is wrong with the content; the log is told where that is new.

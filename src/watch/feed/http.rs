@@ -62,11 +62,7 @@ impl HttpFeed {
             source: Arc::new(source.clone()),
             watch_labels,
             max_bytes: MAX_LIST_BYTES,
-            state: State {
-                dialer,
-                etag: None,
-                held: Held::default(),
-            },
+            state: State { dialer, etag: None, held: Held::default() },
         })
     }
 
@@ -115,11 +111,7 @@ impl HttpFeed {
         let (shown, labels) = (self.shown.clone(), Arc::clone(&self.watch_labels));
         blocking(move || {
             let mut news = News::default();
-            let document = Document {
-                shown: &shown,
-                format: ListFormat::Json,
-                bytes: &body,
-            };
+            let document = Document { shown: &shown, format: ListFormat::Json, bytes: &body };
             state.held.read(document, &labels, &mut news);
             // An answer that is no list must come whole again.
             state.etag = etag.filter(|_| state.held.is_good());
@@ -132,11 +124,7 @@ impl HttpFeed {
     async fn ask(&self, state: &mut State) -> Option<Result<Answer, String>> {
         let (source, dialer) = (Arc::clone(&self.source), state.dialer.clone());
         let prepared = blocking(move || {
-            let dialer = if dialer.is_stale(&source) {
-                Dialer::new(&source)?
-            } else {
-                dialer
-            };
+            let dialer = if dialer.is_stale(&source) { Dialer::new(&source)? } else { dialer };
             Ok((dialer, Proof::read(&source)?))
         });
         let proof = match prepared.await? {
@@ -178,24 +166,15 @@ impl HttpFeed {
             status if status.is_redirection() && status != StatusCode::NOT_MODIFIED => Err(format!(
                 "answered {status}; redirects are not followed, the URL itself would have to be the right one"
             )),
-            status => Err(format!(
-                "answered {status}; 200 OK with a list as JSON would be right"
-            )),
+            status => Err(format!("answered {status}; 200 OK with a list as JSON would be right")),
         }
     }
 
     /// The whole body; the outer error is one that is too long.
     async fn body(&self, mut response: Response) -> Result<Result<Vec<u8>, reqwest::Error>, String> {
         let max = self.max_bytes;
-        let too_long = || {
-            Err(format!(
-                "answered with more than {max} bytes; at most that would be right"
-            ))
-        };
-        if response
-            .content_length()
-            .is_some_and(|length| length > max as u64)
-        {
+        let too_long = || Err(format!("answered with more than {max} bytes; at most that would be right"));
+        if response.content_length().is_some_and(|length| length > max as u64) {
             return too_long();
         }
         let mut body = Vec::new();

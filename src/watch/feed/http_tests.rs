@@ -24,10 +24,7 @@ pub(super) fn source(peer: &Peer) -> HttpSource {
 }
 
 pub(super) fn try_feed(source: HttpSource) -> Result<Feed, FeedError> {
-    let sources = Sources {
-        http: vec![source],
-        ..Sources::default()
-    };
+    let sources = Sources { http: vec![source], ..Sources::default() };
     Feed::new(&sources, &Arc::from([]))
 }
 
@@ -68,10 +65,7 @@ async fn an_address_is_asked_when_it_is_due() {
     assert_eq!(feed.next_at(), Some(61_000));
     let head = &peer.heads()[0];
     assert!(head.starts_with("GET /watch HTTP/1.1\r\n"), "{head}");
-    assert!(
-        head.contains("accept: application/json\r\n") && !head.contains("authorization"),
-        "{head}"
-    );
+    assert!(head.contains("accept: application/json\r\n") && !head.contains("authorization"), "{head}");
 
     peer.answer(&ok(TWO));
     assert!(feed.refresh(60_999).await.reports.is_empty());
@@ -80,10 +74,7 @@ async fn an_address_is_asked_when_it_is_due() {
     assert_eq!(users(&feed), ["a", "b"]);
 
     let same = feed.refresh(121_000).await;
-    assert_eq!(
-        (same.changed, same.reports[0].last_success_at),
-        (false, Some(121))
-    );
+    assert_eq!((same.changed, same.reports[0].last_success_at), (false, Some(121)));
 }
 
 #[tokio::test]
@@ -102,11 +93,8 @@ async fn an_answer_of_304_is_a_success_that_keeps_the_list() {
     assert!(!refreshed.changed);
     assert_eq!(refreshed.reports[0].last_success_at, Some(120));
     assert_eq!(users(&feed), ["a"]);
-    let asked: Vec<bool> = peer
-        .heads()
-        .iter()
-        .map(|head| head.contains("if-none-match: \"v1\"\r\n"))
-        .collect();
+    let asked: Vec<bool> =
+        peer.heads().iter().map(|head| head.contains("if-none-match: \"v1\"\r\n")).collect();
     assert_eq!(asked, [false, false, true]);
 
     // Whoever answers with something else has forgotten what that tag was of.
@@ -141,10 +129,7 @@ async fn whatever_fails_keeps_the_last_good_list_and_is_logged_once() {
             "answered 204 No Content; 200 OK with a list as JSON would be right",
         ),
         (ok("{}"), list),
-        (
-            "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n[".to_owned(),
-            "error decoding response body",
-        ),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n[".to_owned(), "error decoding response body"),
         ("rubbish\r\n\r\n".to_owned(), "error sending request"),
     ];
     for (number, (answer, text)) in (1..).zip(cases) {
@@ -153,14 +138,8 @@ async fn whatever_fails_keeps_the_last_good_list_and_is_logged_once() {
         let report = &refreshed.reports[0];
         let error = report.error.as_ref().unwrap();
         assert!(error.starts_with(&format!("{shown}: {text}")), "{error}");
-        assert_eq!(
-            report.messages,
-            [format!("{error}; the 1 pairs known before stay")]
-        );
-        assert_eq!(
-            (refreshed.changed, report.entries, report.last_success_at),
-            (false, 1, Some(0))
-        );
+        assert_eq!(report.messages, [format!("{error}; the 1 pairs known before stay")]);
+        assert_eq!((refreshed.changed, report.entries, report.last_success_at), (false, 1, Some(0)));
         assert!(!format!("{report:?}").contains("hidden"));
         assert_eq!(users(&feed), ["a"]);
         let again = feed.refresh((2 * number + 1) * MINUTE).await;
@@ -169,10 +148,7 @@ async fn whatever_fails_keeps_the_last_good_list_and_is_logged_once() {
     peer.answer(&ok(ONE));
     let refreshed = feed.refresh(100 * MINUTE).await;
     assert!(!refreshed.changed);
-    assert_eq!(
-        refreshed.reports[0].messages,
-        [format!("{shown}: can be read again")]
-    );
+    assert_eq!(refreshed.reports[0].messages, [format!("{shown}: can be read again")]);
     assert_eq!(refreshed.reports[0].last_success_at, Some(6_000));
 }
 
@@ -183,10 +159,7 @@ async fn an_address_without_a_listener_is_told_without_its_query() {
     let mut feed = feed(source);
     let report = look(&mut feed, 0).await;
     let text = format!("{report:?} {feed:?}");
-    assert!(
-        text.contains("watch?...") && text.contains("refused") && !text.contains("hidden"),
-        "{text}"
-    );
+    assert!(text.contains("watch?...") && text.contains("refused") && !text.contains("hidden"), "{text}");
     assert!(feed.lists().is_empty());
 }
 
@@ -196,12 +169,7 @@ async fn silence_ends_with_the_shorter_of_refresh_and_timeout() {
     let mut source = source(&peer);
     source.refresh = Duration::from_millis(50);
     let report = look(&mut feed(source), 0).await;
-    assert!(
-        report
-            .error
-            .unwrap()
-            .ends_with("gave no whole answer within 50 ms")
-    );
+    assert!(report.error.unwrap().ends_with("gave no whole answer within 50 ms"));
 }
 
 #[tokio::test]
@@ -221,10 +189,7 @@ async fn a_body_beyond_the_cap_is_not_taken() {
     feed.http[0].feed.set_max_bytes(ONE.len());
     peer.answer(&ok(ONE));
     assert_eq!(look(&mut feed, 0).await.error, None);
-    let text = format!(
-        "answered with more than {} bytes; at most that would be right",
-        ONE.len()
-    );
+    let text = format!("answered with more than {} bytes; at most that would be right", ONE.len());
     let length_told = ok(TWO);
     let length_untold = format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{TWO}");
     let chunked = format!(
@@ -247,10 +212,8 @@ async fn secrets_are_read_for_every_request_and_never_shown() {
     let secret = folder.path().join("secret");
     peer.answer(&ok(ONE));
     let mut bearer = source(&peer);
-    bearer.authorization = Some(Authorization {
-        scheme: "Token".to_owned(),
-        credentials_file: secret.clone(),
-    });
+    bearer.authorization =
+        Some(Authorization { scheme: "Token".to_owned(), credentials_file: secret.clone() });
     let mut feed_of_bearer = feed(bearer);
     for (number, token) in (0..).zip(["first-token", "second-token"]) {
         fs::write(&secret, format!(" {token}\n")).unwrap();
@@ -267,35 +230,22 @@ async fn secrets_are_read_for_every_request_and_never_shown() {
         fs::write(&secret, content).unwrap();
         let report = look(&mut feed_of_bearer, number * MINUTE).await;
         let error = report.error.as_ref().unwrap();
-        assert!(
-            error.contains("authorization.credentials_file") && error.contains(text),
-            "{error}"
-        );
+        assert!(error.contains("authorization.credentials_file") && error.contains(text), "{error}");
         assert!(!error.contains("lines") && !error.contains("secret\"") && report.entries == 1);
     }
     assert_eq!(peer.heads().len(), asked, "nothing is asked without its secret");
 
     let mut basic = source(&peer);
-    basic.basic_auth = Some(BasicAuth {
-        username: "scraper".to_owned(),
-        password_file: secret.clone(),
-    });
+    basic.basic_auth = Some(BasicAuth { username: "scraper".to_owned(), password_file: secret.clone() });
     fs::write(&secret, "pass word\n").unwrap();
     let mut feed_of_basic = feed(basic);
     look(&mut feed_of_basic, 0).await;
     // printf 'scraper:pass word' | base64
     let line = "\r\nauthorization: Basic c2NyYXBlcjpwYXNzIHdvcmQ=\r\n";
-    assert!(
-        peer.heads().last().unwrap().contains(line),
-        "{:?}",
-        peer.heads().last()
-    );
+    assert!(peer.heads().last().unwrap().contains(line), "{:?}", peer.heads().last());
     fs::remove_file(&secret).unwrap();
     let error = look(&mut feed_of_basic, MINUTE).await.error.unwrap();
-    assert!(
-        error.contains("basic_auth.password_file") && error.contains("cannot be read"),
-        "{error}"
-    );
+    assert!(error.contains("basic_auth.password_file") && error.contains("cannot be read"), "{error}");
 }
 
 #[tokio::test]
@@ -306,11 +256,7 @@ async fn refused_entries_are_counted_once_for_each_body() {
     let mut feed = feed(source(&peer));
     let first = look(&mut feed, 0).await;
     assert_eq!((first.refused, first.entries, first.error), (2, 1, None));
-    assert!(
-        first.messages[0].contains("/watch: [1].task: is empty"),
-        "{:?}",
-        first.messages
-    );
+    assert!(first.messages[0].contains("/watch: [1].task: is empty"), "{:?}", first.messages);
     let second = look(&mut feed, MINUTE).await;
     assert_eq!((second.refused, second.messages.len()), (0, 0));
 }
@@ -325,8 +271,5 @@ fn other_schemes_are_refused() {
         tls: TlsSettings::default(),
     };
     let text = try_feed(source).unwrap_err().to_string();
-    assert_eq!(
-        text,
-        "watch.http[0]: ftp://h/w?...: has the scheme ftp; http:// or https:// would be right"
-    );
+    assert_eq!(text, "watch.http[0]: ftp://h/w?...: has the scheme ftp; http:// or https:// would be right");
 }

@@ -45,18 +45,10 @@ pub const FILES_LOOK: Duration = Duration::from_secs(2);
 pub enum FeedError {
     /// Not a pattern of files.
     #[error("watch.files[{index}]: {} {reason}", pattern.display())]
-    Pattern {
-        index: usize,
-        pattern: PathBuf,
-        reason: String,
-    },
+    Pattern { index: usize, pattern: PathBuf, reason: String },
     /// No client for this address; `url` is shown without its query.
     #[error("watch.http[{index}]: {url}: {reason}")]
-    Http {
-        index: usize,
-        url: String,
-        reason: String,
-    },
+    Http { index: usize, url: String, reason: String },
 }
 
 /// What a look at the sources came to.
@@ -100,12 +92,8 @@ impl Feed {
     pub fn new(sources: &Sources, watch_labels: &Arc<[Box<str>]>) -> Result<Feed, FeedError> {
         let mut patterns = Vec::new();
         for (index, pattern) in sources.files.iter().enumerate() {
-            let files =
-                FilePattern::new(pattern, Arc::clone(watch_labels)).map_err(|reason| FeedError::Pattern {
-                    index,
-                    pattern: pattern.clone(),
-                    reason,
-                })?;
+            let files = FilePattern::new(pattern, Arc::clone(watch_labels))
+                .map_err(|reason| FeedError::Pattern { index, pattern: pattern.clone(), reason })?;
             patterns.push(Pattern {
                 files: Arc::new(files),
                 known: Arc::default(),
@@ -119,20 +107,10 @@ impl Feed {
                 url: source.shown_url(),
                 reason,
             })?;
-            http.push(Address {
-                feed,
-                account: Account::new(format!("http[{index}]")),
-                due_at: i64::MIN,
-            });
+            http.push(Address { feed, account: Account::new(format!("http[{index}]")), due_at: i64::MIN });
         }
         let untold = (!sources.entries.is_empty()).then(|| Account::new("static".to_owned()));
-        Ok(Feed {
-            fixed: Arc::new(sources.entries.clone()),
-            untold,
-            patterns,
-            files_at: i64::MIN,
-            http,
-        })
+        Ok(Feed { fixed: Arc::new(sources.entries.clone()), untold, patterns, files_at: i64::MIN, http })
     }
 
     /// The names that reports use, in the order of [`Feed::lists`].
@@ -151,11 +129,7 @@ impl Feed {
         let files = self.look_at_files(now_millis);
         let http = join_all(self.http.iter().map(|address| address.look(now_millis)));
         let (files, http) = join(files, http).await;
-        let mut closing = Closing {
-            now_millis,
-            refreshed: Refreshed::default(),
-            replaced: Vec::new(),
-        };
+        let mut closing = Closing { now_millis, refreshed: Refreshed::default(), replaced: Vec::new() };
         if let Some(mut account) = self.untold.take() {
             closing.close(&mut account, News::of_a_change(), pairs_of(&self.fixed));
         }
@@ -215,29 +189,19 @@ impl Feed {
         let files = self.patterns.iter().flat_map(|pattern| pattern.known.held());
         let http = self.http.iter().map(|address| address.feed.held());
         let fixed = std::iter::once(&self.fixed);
-        fixed
-            .chain(files.chain(http).map(Held::list))
-            .filter(|list| !list.is_empty())
-            .cloned()
-            .collect()
+        fixed.chain(files.chain(http).map(Held::list)).filter(|list| !list.is_empty()).cloned().collect()
     }
 }
 
 impl fmt::Debug for Feed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Feed")
-            .field("sources", &self.source_names())
-            .finish_non_exhaustive()
+        f.debug_struct("Feed").field("sources", &self.source_names()).finish_non_exhaustive()
     }
 }
 
 impl Address {
     async fn look(&self, now_millis: i64) -> Option<Looked> {
-        if is_due(self.due_at, self.feed.refresh(), now_millis) {
-            self.feed.look().await
-        } else {
-            None
-        }
+        if is_due(self.due_at, self.feed.refresh(), now_millis) { self.feed.look().await } else { None }
     }
 }
 

@@ -50,12 +50,7 @@ impl Peer {
                 }
             }
         });
-        Peer {
-            address,
-            scheme,
-            shared,
-            thread: Some(thread),
-        }
+        Peer { address, scheme, shared, thread: Some(thread) }
     }
 
     pub(super) fn url(&self) -> String {
@@ -117,10 +112,7 @@ impl Shared {
             stream.read_exact(&mut byte)?;
             head.extend(byte);
         }
-        self.heads
-            .lock()
-            .unwrap()
-            .push(String::from_utf8_lossy(&head).into_owned());
+        self.heads.lock().unwrap().push(String::from_utf8_lossy(&head).into_owned());
         let answer = self.answer.lock().unwrap().clone();
         if answer.is_empty() {
             // Until the client gives up.
@@ -141,8 +133,5 @@ pub(super) fn ok(body: &str) -> String {
 
 /// An answer with `headers`, each ended by CRLF.
 pub(super) fn answer(status: &str, headers: &str, body: &str) -> String {
-    format!(
-        "HTTP/1.1 {status}\r\ncontent-length: {}\r\n{headers}connection: close\r\n\r\n{body}",
-        body.len()
-    )
+    format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n{headers}connection: close\r\n\r\n{body}", body.len())
 }

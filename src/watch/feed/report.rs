@@ -44,10 +44,7 @@ pub(super) struct News {
 impl News {
     /// A list is there that was not.
     pub(super) fn of_a_change() -> News {
-        News {
-            changed: true,
-            ..News::default()
-        }
+        News { changed: true, ..News::default() }
     }
 
     /// A line for the log.
@@ -91,11 +88,7 @@ pub(super) struct Account {
 
 impl Account {
     pub(super) fn new(source: String) -> Account {
-        Account {
-            source,
-            last_success_at: None,
-            told: None,
-        }
+        Account { source, last_success_at: None, told: None }
     }
 
     /// Takes over what a look at `now` (Unix ms) brought; a report if there is anything to tell.
@@ -141,10 +134,7 @@ mod tests {
     fn the_same_is_told_once_and_trouble_stops_the_time_of_success() {
         let mut account = Account::new("files[0]".to_owned());
         assert!(account.close(News::default(), 3, 1_000).is_some());
-        assert!(
-            account.close(News::default(), 3, 1_900).is_none(),
-            "the same second"
-        );
+        assert!(account.close(News::default(), 3, 1_900).is_none(), "the same second");
         assert!(account.close(News::default(), 3, 2_000).is_some());
         let bad = || {
             let mut news = News::default();

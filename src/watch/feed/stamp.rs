@@ -57,13 +57,9 @@ mod tests {
             changed_at: (1_000, 500_000_000),
         };
         let at = |millis| SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
-        for (millis, settled) in [
-            (990_000, true),
-            (999_000, false),
-            (1_000_500, false),
-            (1_002_499, false),
-            (1_002_500, true),
-        ] {
+        for (millis, settled) in
+            [(990_000, true), (999_000, false), (1_000_500, false), (1_002_499, false), (1_002_500, true)]
+        {
             assert_eq!(stamp.is_settled(at(millis)), settled, "{millis}");
         }
     }

@@ -23,11 +23,7 @@ impl Scene {
     pub(super) fn new(patterns: &[&str]) -> Scene {
         let folder = tempfile::tempdir().unwrap();
         let feed = Scene::feed(folder.path(), patterns);
-        Scene {
-            folder,
-            feed,
-            now: 1_000_000,
-        }
+        Scene { folder, feed, now: 1_000_000 }
     }
 
     fn feed(folder: &Path, patterns: &[&str]) -> Feed {
@@ -66,9 +62,7 @@ impl Scene {
     pub(super) fn users(&self) -> String {
         let lists = self.feed.lists();
         let entries = lists.iter().flat_map(|list| list.iter());
-        let users: Vec<&str> = entries
-            .flat_map(|entry| entry.users.iter().map(String::as_str))
-            .collect();
+        let users: Vec<&str> = entries.flat_map(|entry| entry.users.iter().map(String::as_str)).collect();
         users.join(" ")
     }
 }
@@ -107,16 +101,10 @@ async fn files_that_appear_change_and_vanish_are_noticed() {
     let (changed, report) = scene.report().await;
     assert_eq!((changed, report.entries, report.error), (true, 1, None));
     let path = scene.path("a.yaml");
-    assert_eq!(
-        report.messages,
-        [format!("{}: is gone; its 2 pairs leave the list", path.display())]
-    );
+    assert_eq!(report.messages, [format!("{}: is gone; its 2 pairs leave the list", path.display())]);
     assert_eq!(scene.users(), "d");
     let (changed, report) = scene.report().await;
-    assert_eq!(
-        (changed, report.last_success_at, report.messages.len()),
-        (false, scene.success_at(), 0)
-    );
+    assert_eq!((changed, report.last_success_at, report.messages.len()), (false, scene.success_at(), 0));
 }
 
 #[tokio::test]
@@ -149,9 +137,7 @@ async fn a_broken_file_keeps_its_last_good_list_and_stops_the_time_of_success() 
     scene.write("a.json", r#"[{"task":"t","#);
     let refreshed = scene.look().await;
     assert!(!refreshed.changed);
-    let [json, yaml] = &refreshed.reports[..] else {
-        panic!("{refreshed:?}")
-    };
+    let [json, yaml] = &refreshed.reports[..] else { panic!("{refreshed:?}") };
     assert_eq!((json.last_success_at, json.entries), (good_at, 1));
     assert_eq!(yaml.last_success_at, scene.success_at());
     let error = json.error.clone().unwrap();
@@ -197,15 +183,8 @@ async fn the_swap_of_a_mounted_config_map_is_noticed() {
     fs::remove_dir_all(scene.path("..2")).unwrap();
     let (changed, report) = scene.report().await;
     let error = report.error.unwrap();
-    assert!(
-        !changed && error.contains("list.yaml: cannot be read ("),
-        "{error}"
-    );
-    assert_eq!(
-        scene.users(),
-        "b",
-        "the link is there, what it names may come back"
-    );
+    assert!(!changed && error.contains("list.yaml: cannot be read ("), "{error}");
+    assert_eq!(scene.users(), "b", "the link is there, what it names may come back");
 }
 
 #[tokio::test]
@@ -214,10 +193,7 @@ async fn a_pattern_without_wildcards_must_find_its_file() {
     let (changed, report) = scene.report().await;
     let path = scene.path("one.yaml").display().to_string();
     let missing = format!("{path}: cannot be read (No such file or directory (os error 2))");
-    assert_eq!(
-        (changed, report.error, report.last_success_at),
-        (false, Some(missing.clone()), None)
-    );
+    assert_eq!((changed, report.error, report.last_success_at), (false, Some(missing.clone()), None));
     assert_eq!(report.messages.join("\n"), missing);
     assert!(scene.look().await.reports.is_empty(), "told once");
 
@@ -241,10 +217,7 @@ async fn lists_stay_where_their_folder_is_gone() {
     let refreshed = scene.look().await;
     assert!(!refreshed.changed);
     for report in &refreshed.reports {
-        assert!(
-            report.error.as_ref().unwrap().contains("cannot be read"),
-            "{report:?}"
-        );
+        assert!(report.error.as_ref().unwrap().contains("cannot be read"), "{report:?}");
         assert_eq!(report.entries, 1);
     }
     fs::rename(scene.path("elsewhere"), scene.path("mount")).unwrap();
@@ -284,10 +257,7 @@ async fn csv_files_are_lists_and_refused_lines_are_counted_once_for_each_content
     let text = "task,user,tier\nt,a,gold\nt,,gold\n,b,gold\n";
     scene.write("a.csv", text);
     let (changed, report) = scene.report().await;
-    assert_eq!(
-        (changed, report.entries, report.refused, report.error),
-        (true, 1, 2, None)
-    );
+    assert_eq!((changed, report.entries, report.refused, report.error), (true, 1, 2, None));
     let path = scene.path("a.csv").display().to_string();
     assert!(report.messages[0].starts_with(&format!("{path}: line 3: user: is empty")));
     assert_eq!(scene.feed.lists()[0][0].labels["tier"], "gold");
@@ -302,11 +272,7 @@ async fn csv_files_are_lists_and_refused_lines_are_counted_once_for_each_content
     );
     scene.write("a.csv", "task,user,tier\nt,a,gold\nt,,gold\n");
     let (changed, report) = scene.report().await;
-    assert_eq!(
-        (changed, report.refused),
-        (false, 1),
-        "the entries are those from before"
-    );
+    assert_eq!((changed, report.refused), (false, 1), "the entries are those from before");
 }
 
 #[tokio::test]
@@ -315,19 +281,14 @@ async fn files_and_bytes_beyond_the_caps_are_told() {
     for name in ["a", "b", "c", "d"] {
         scene.write(&format!("{name}.yaml"), &yaml(name));
     }
-    Arc::get_mut(&mut scene.feed.patterns[0].files)
-        .unwrap()
-        .set_max_files(3);
+    Arc::get_mut(&mut scene.feed.patterns[0].files).unwrap().set_max_files(3);
     let (_, report) = scene.report().await;
     let error = report.error.unwrap();
     assert!(
         error.ends_with("*.yaml: matches 4 files, of which 3 are read; at most 3 would be right"),
         "{error}"
     );
-    assert_eq!(
-        (scene.users(), report.last_success_at),
-        ("a b c".to_owned(), None)
-    );
+    assert_eq!((scene.users(), report.last_success_at), ("a b c".to_owned(), None));
     scene.write("0.yaml", &yaml("z"));
     scene.look().await;
     assert_eq!(scene.users(), "z a b", "the first by their paths");

@@ -87,12 +87,7 @@ struct Files(TempDir);
 impl Files {
     fn new() -> Files {
         let files = Files(tempfile::tempdir().unwrap());
-        for (name, text) in [
-            ("ca", ROOT),
-            ("cert", CLIENT),
-            ("key", CLIENT_KEY),
-            ("empty", " "),
-        ] {
+        for (name, text) in [("ca", ROOT), ("cert", CLIENT), ("key", CLIENT_KEY), ("empty", " ")] {
             fs::write(files.path(name), text).unwrap();
         }
         files
@@ -117,9 +112,7 @@ async fn error(peer: &Peer, tls: TlsSettings) -> Option<String> {
     let mut source = source(peer);
     source.tls = tls;
     let refreshed = feed(source).refresh(0).await;
-    let [report] = &refreshed.reports[..] else {
-        panic!("{refreshed:?}")
-    };
+    let [report] = &refreshed.reports[..] else { panic!("{refreshed:?}") };
     assert_eq!(report.entries, u64::from(report.error.is_none()));
     report.error.clone()
 }
@@ -142,21 +135,14 @@ async fn a_server_is_trusted_by_ca_file_under_the_name_of_server_name() {
     tls.ca_file = None;
     let text = error(&peer, tls).await.unwrap();
     assert!(text.contains("invalid peer certificate"), "{text}");
-    assert_eq!(
-        peer.heads().len(),
-        1,
-        "nothing was sent to a server that is not trusted"
-    );
+    assert_eq!(peer.heads().len(), 1, "nothing was sent to a server that is not trusted");
 }
 
 #[tokio::test]
 async fn insecure_skip_verify_trusts_anybody() {
     let peer = Peer::start(Some(server(false)));
     peer.answer(&ok(ONE));
-    let tls = TlsSettings {
-        insecure_skip_verify: true,
-        ..TlsSettings::default()
-    };
+    let tls = TlsSettings { insecure_skip_verify: true, ..TlsSettings::default() };
     assert_eq!(error(&peer, tls).await, None);
 }
 
@@ -209,10 +195,7 @@ async fn settings_that_cannot_work_are_told_before_anything_is_asked() {
         change(&mut source.tls);
         super::http_tests::try_feed(source).unwrap_err().to_string()
     };
-    let prefix = format!(
-        "watch.http[0]: https://127.0.0.1:{}/watch?...: tls_config.",
-        peer.port()
-    );
+    let prefix = format!("watch.http[0]: https://127.0.0.1:{}/watch?...: tls_config.", peer.port());
     let name = |name: &str| with(&|tls| tls.server_name = Some(name.to_owned()));
     let no_name =
         format!("{prefix}server_name: is no DNS name; one such as watch.example.com would be right");
@@ -221,10 +204,7 @@ async fn settings_that_cannot_work_are_told_before_anything_is_asked() {
     assert_eq!(name("a b"), no_name);
     let text = with(&|tls| tls.ca_file = Some(files.path("none")));
     assert!(
-        text.starts_with(&format!(
-            "{prefix}ca_file {}: cannot be read (",
-            files.path("none").display()
-        )),
+        text.starts_with(&format!("{prefix}ca_file {}: cannot be read (", files.path("none").display())),
         "{text}"
     );
     let text = with(&|tls| {
@@ -233,10 +213,7 @@ async fn settings_that_cannot_work_are_told_before_anything_is_asked() {
     });
     let path = files.path("cert");
     assert!(
-        text.starts_with(&format!(
-            "{prefix}cert_file {}: with its key_file is no identity",
-            path.display()
-        )),
+        text.starts_with(&format!("{prefix}cert_file {}: with its key_file is no identity", path.display())),
         "{text}"
     );
     assert!(!text.contains("BEGIN") && !text.contains("hidden"));

@@ -14,11 +14,7 @@ async fn lists_stand_in_the_order_of_the_sources() {
     let (peer, folder) = (Peer::start(None), tempfile::tempdir().unwrap());
     peer.answer(&ok(r#"[{"task":"t","users":["http"]}]"#));
     for name in ["a.yaml", "b.csv", "c.yaml"] {
-        let text = if name == "b.csv" {
-            "task,user\nt,b.csv\n".to_owned()
-        } else {
-            yaml(name)
-        };
+        let text = if name == "b.csv" { "task,user\nt,b.csv\n".to_owned() } else { yaml(name) };
         fs::write(folder.path().join(name), text).unwrap();
     }
     let sources = Sources {
@@ -39,39 +35,20 @@ async fn lists_stand_in_the_order_of_the_sources() {
     let feed = Feed::new(&sources, &Arc::from([])).unwrap();
     let mut scene = Scene { folder, feed, now: 0 };
     let refreshed = scene.look().await;
-    let told: Vec<(&str, u64)> = refreshed
-        .reports
-        .iter()
-        .map(|report| (&*report.source, report.entries))
-        .collect();
-    assert_eq!(
-        told,
-        [("static", 2), ("files[0]", 1), ("files[1]", 2), ("http[0]", 1)]
-    );
-    assert_eq!(
-        scene.feed.source_names(),
-        ["static", "files[0]", "files[1]", "http[0]"]
-    );
+    let told: Vec<(&str, u64)> =
+        refreshed.reports.iter().map(|report| (&*report.source, report.entries)).collect();
+    assert_eq!(told, [("static", 2), ("files[0]", 1), ("files[1]", 2), ("http[0]", 1)]);
+    assert_eq!(scene.feed.source_names(), ["static", "files[0]", "files[1]", "http[0]"]);
     assert_eq!(scene.users(), "static twice b.csv a.yaml c.yaml http");
     assert_eq!(scene.feed.next_at(), Some(2 * LOOK), "files are due before http");
-    let sources: Vec<String> = scene
-        .look()
-        .await
-        .reports
-        .into_iter()
-        .map(|report| report.source)
-        .collect();
+    let sources: Vec<String> = scene.look().await.reports.into_iter().map(|report| report.source).collect();
     assert_eq!(sources, ["files[0]", "files[1]"]);
 }
 
 #[tokio::test]
 async fn entries_of_the_config_file_are_never_due_and_told_once() {
     let sources = Sources {
-        entries: vec![Entry {
-            task: "t".to_owned(),
-            users: vec!["a".to_owned()],
-            ..Entry::default()
-        }],
+        entries: vec![Entry { task: "t".to_owned(), users: vec!["a".to_owned()], ..Entry::default() }],
         ..Sources::default()
     };
     let mut feed = Feed::new(&sources, &Arc::from([])).unwrap();
@@ -90,9 +67,8 @@ async fn entries_of_the_config_file_are_never_due_and_told_once() {
 async fn two_hundred_thousand_entries_load_while_others_go_on() {
     const ENTRIES: usize = 200_000;
     let mut scene = Scene::new(&["*.json"]);
-    let entries: Vec<String> = (0..ENTRIES)
-        .map(|n| format!(r#"{{"task":"task-{}","users":["user-{n}"]}}"#, n % 1000))
-        .collect();
+    let entries: Vec<String> =
+        (0..ENTRIES).map(|n| format!(r#"{{"task":"task-{}","users":["user-{n}"]}}"#, n % 1000)).collect();
     scene.write("a.json", &format!("[{}]", entries.join(",\n")));
     let (turns, done) = (AtomicU64::new(0), AtomicBool::new(false));
     let others = async {
@@ -116,13 +92,7 @@ async fn two_hundred_thousand_entries_load_while_others_go_on() {
 
 #[test]
 fn a_pattern_that_is_none_is_refused() {
-    let sources = Sources {
-        files: vec!["/a/*.yaml".into(), "/a/[.yaml".into()],
-        ..Sources::default()
-    };
+    let sources = Sources { files: vec!["/a/*.yaml".into(), "/a/[.yaml".into()], ..Sources::default() };
     let text = Feed::new(&sources, &Arc::from([])).unwrap_err().to_string();
-    assert!(
-        text.starts_with("watch.files[1]: /a/[.yaml is no pattern ("),
-        "{text}"
-    );
+    assert!(text.starts_with("watch.files[1]: /a/[.yaml is no pattern ("), "{text}");
 }

@@ -34,11 +34,7 @@ pub fn offline(statuses: &[i64]) -> Value {
         "Token": "token-of-a-device", "NotificationStatus": 1,
     });
     for (leaf, status) in LEAVES.into_iter().zip(statuses) {
-        let object = if leaf == LEAVES[0] {
-            "IMCommitStat"
-        } else {
-            "OfflinePushStat"
-        };
+        let object = if leaf == LEAVES[0] { "IMCommitStat" } else { "OfflinePushStat" };
         let code = if *status == FAILURE { 410 } else { 0 };
         let told = json!({"PushStatus": status, "ErrorCode": code, "ErrorInfo": "", "EventTime": stamp(20)});
         device[object][leaf] = told;

@@ -73,9 +73,7 @@ impl Place {
     /// Serves, and waits until it is ready.
     pub fn serve(&self, flags: &[&str]) -> Daemon {
         let daemon = self.begin(flags);
-        eventually("the daemon is ready", || {
-            (daemon.get("/-/ready").status == 200).then_some(())
-        });
+        eventually("the daemon is ready", || (daemon.get("/-/ready").status == 200).then_some(()));
         daemon
     }
 
@@ -102,11 +100,7 @@ pub struct Said {
 
 impl Daemon {
     fn start(mut command: Command) -> Daemon {
-        let mut child = command
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = drain(child.stderr.take().unwrap());
         let address = eventually("the daemon listens", || {
             let log = log.text();
@@ -218,10 +212,7 @@ pub fn drain(pipe: impl Read + Send + 'static) -> Said {
             text.push('\n');
         }
     });
-    Said {
-        text,
-        reader: Some(reader),
-    }
+    Said { text, reader: Some(reader) }
 }
 
 /// An answer over HTTP.
@@ -265,11 +256,7 @@ pub fn request(address: SocketAddr, what: &str, headers: &str) -> Page {
         .unwrap_or_else(|| panic!("{what}: no end of the headers in {answer:?}"));
     let head = String::from_utf8(answer[..end].to_vec()).unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    let page = Page {
-        status,
-        head,
-        body: answer[end + 4..].to_vec(),
-    };
+    let page = Page { status, head, body: answer[end + 4..].to_vec() };
     if let Some(length) = page.header("content-length") {
         assert_eq!(length.parse(), Ok(page.body.len()), "{what}: cut off");
     }

@@ -62,21 +62,13 @@ impl Reply {
 
     /// Exactly these bytes.
     pub fn raw(text: &str) -> Reply {
-        Reply {
-            pieces: vec![text.as_bytes().to_vec()],
-            pause: Duration::ZERO,
-            keep: true,
-        }
+        Reply { pieces: vec![text.as_bytes().to_vec()], pause: Duration::ZERO, keep: true }
     }
 
     /// The same bytes in pieces of that size.
     pub fn in_pieces(self, bytes: usize, pause: Duration) -> Reply {
         let all = self.pieces.concat();
-        Reply {
-            pieces: all.chunks(bytes).map(<[u8]>::to_vec).collect(),
-            pause,
-            keep: self.keep,
-        }
+        Reply { pieces: all.chunks(bytes).map(<[u8]>::to_vec).collect(), pause, keep: self.keep }
     }
 }
 
@@ -127,9 +119,7 @@ impl Listener {
 
     /// Waits until that many requests have come in all; gives them.
     pub fn await_seen(&self, requests: usize) -> Vec<Seen> {
-        eventually("enough requests came", || {
-            Some(self.seen()).filter(|seen| seen.len() >= requests)
-        })
+        eventually("enough requests came", || Some(self.seen()).filter(|seen| seen.len() >= requests))
     }
 
     /// Holds answers back from now on, or lets them go.
@@ -199,14 +189,7 @@ fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Seen> {
     let rest = buffer.split_off(end + 4 + length);
     let body = String::from_utf8(buffer[end + 4..].to_vec()).unwrap();
     *buffer = rest;
-    Some(Seen {
-        connection: 0,
-        number: 0,
-        at,
-        line,
-        headers,
-        body,
-    })
+    Some(Seen { connection: 0, number: 0, at, line, headers, body })
 }
 
 fn read_more(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<()> {

@@ -80,15 +80,9 @@ pub fn fairly(mut measure: impl FnMut() -> Result<(), Breach>) {
         let noise = watch.end();
         let Err(breach) = measured else { return };
         println!("{breach:?} with {noise:?}");
-        assert!(
-            noise.is_too_great(),
-            "{breach:?} on a machine that was in time: {noise:?}"
-        );
+        assert!(noise.is_too_great(), "{breach:?} on a machine that was in time: {noise:?}");
         let excused = breach.early <= noise.stalls / STALLS_PER_EXCUSE;
-        assert!(
-            attempt < ATTEMPTS || excused,
-            "{breach:?} is more than {noise:?} excuses"
-        );
+        assert!(attempt < ATTEMPTS || excused, "{breach:?} is more than {noise:?} excuses");
     }
     println!("NOT MEASURED: the machine was too busy");
 }

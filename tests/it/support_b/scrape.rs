@@ -47,11 +47,7 @@ impl Scrape {
                 let (named, words) = help.take().unwrap_or_else(|| panic!("no HELP before {line}"));
                 assert_eq!(named, name, "HELP of another family before {line}");
                 assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
-                let family = Family {
-                    kind: kind.to_owned(),
-                    help: words,
-                    samples: Vec::new(),
-                };
+                let family = Family { kind: kind.to_owned(), help: words, samples: Vec::new() };
                 let before = scrape.families.insert(name.to_owned(), family);
                 assert!(before.is_none(), "{name} is there in two pieces");
                 name.clone_into(&mut open);
@@ -76,9 +72,7 @@ impl Scrape {
         name: &'a str,
         labels: &'a [(&str, &str)],
     ) -> impl Iterator<Item = &'a Sample> {
-        let stripped = ["_bucket", "_sum", "_count"]
-            .iter()
-            .find_map(|suffix| name.strip_suffix(suffix));
+        let stripped = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix));
         let stem = stripped.filter(|stem| self.families.get(*stem).is_some_and(|f| f.kind == "histogram"));
         let family = self.families.get(stem.unwrap_or(name));
         let has = move |sample: &&Sample| {
@@ -97,32 +91,21 @@ impl Scrape {
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let mut samples = self.samples(name, labels);
         let value = samples.next().map(|sample| sample.value);
-        assert!(
-            samples.next().is_none(),
-            "{name} {labels:?} is more than one series"
-        );
+        assert!(samples.next().is_none(), "{name} {labels:?} is more than one series");
         value
     }
 
     /// True if any series of the app is there.
     pub fn names_app(&self, app: &str) -> bool {
         let of_app = |sample: &Sample| sample.labels.get("app").is_some_and(|value| value == app);
-        self.families
-            .values()
-            .any(|family| family.samples.iter().any(of_app))
+        self.families.values().any(|family| family.samples.iter().any(of_app))
     }
 }
 
 impl Family {
     fn owns(&self, name: &str, sample: &str) -> bool {
-        let suffixes: &[&str] = if self.kind == "histogram" {
-            &["_bucket", "_sum", "_count"]
-        } else {
-            &[""]
-        };
-        sample
-            .strip_prefix(name)
-            .is_some_and(|rest| suffixes.contains(&rest))
+        let suffixes: &[&str] = if self.kind == "histogram" { &["_bucket", "_sum", "_count"] } else { &[""] };
+        sample.strip_prefix(name).is_some_and(|rest| suffixes.contains(&rest))
     }
 
     fn check(&self, name: &str) {
@@ -134,12 +117,7 @@ impl Family {
             assert!(!is_count || sample.value >= 0.0, "{sample:?} counts below zero");
             assert!(sample.value.is_finite(), "{sample:?}");
         }
-        assert_eq!(
-            name.ends_with("_total"),
-            self.kind == "counter",
-            "{name} is a {}",
-            self.kind
-        );
+        assert_eq!(name.ends_with("_total"), self.kind == "counter", "{name} is a {}", self.kind);
         if self.kind == "histogram" {
             self.check_histogram(name);
         }
@@ -160,15 +138,7 @@ impl Family {
                 _ => part.has_sum = true,
             }
         }
-        for (
-            labels,
-            Parts {
-                buckets,
-                count,
-                has_sum,
-            },
-        ) in parts
-        {
+        for (labels, Parts { buckets, count, has_sum }) in parts {
             assert!(has_sum, "{name} {labels:?} has no sum");
             let rises = |two: &[(f64, f64)]| two[0].0 < two[1].0 && two[0].1 <= two[1].1;
             assert!(buckets.windows(2).all(rises), "{name} {labels:?}: {buckets:?}");
@@ -211,19 +181,12 @@ impl<'a> Reader<'a> {
                 assert!(self.take("=\""), "no value of {key}: {line}");
                 let value = self.quoted();
                 assert!(!key.is_empty() && !key.starts_with("__"), "{line}");
-                assert!(
-                    labels.insert(key.to_owned(), value).is_none(),
-                    "a label twice: {line}"
-                );
+                assert!(labels.insert(key.to_owned(), value).is_none(), "a label twice: {line}");
             }
         }
         assert!(self.take(" "), "no blank before the value: {line}");
         let value = number(self.0);
-        Sample {
-            name: name.to_owned(),
-            labels,
-            value,
-        }
+        Sample { name: name.to_owned(), labels, value }
     }
 
     /// Letters, digits and underscores, not first a digit; colons only in names of metrics.
@@ -231,11 +194,7 @@ impl<'a> Reader<'a> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || (c == ':' && may_have_colons);
         let end = self.0.find(|c| !allowed(c)).unwrap_or(self.0.len());
         let (name, rest) = self.0.split_at(end);
-        assert!(
-            !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()),
-            "{:?}",
-            self.0
-        );
+        assert!(!name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()), "{:?}", self.0);
         self.0 = rest;
         name
     }

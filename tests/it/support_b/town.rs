@@ -26,12 +26,7 @@ impl Town {
         Town::start(Options {
             requests_per_second,
             apps: accounts(apps),
-            town: TownOptions {
-                tasks: 0,
-                users_per_task: 0,
-                push_span: Duration::ZERO,
-                past_share: 0.0,
-            },
+            town: TownOptions { tasks: 0, users_per_task: 0, push_span: Duration::ZERO, past_share: 0.0 },
             unknown_pairs: UnknownPairs::Empty,
             ..Options::default()
         })
@@ -55,20 +50,13 @@ impl Town {
 
     fn start(options: Options) -> Town {
         let turn = Turn::shared();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let sim = {
             let _inside = runtime.enter();
             sim::start(options).unwrap()
         };
-        Town {
-            sim,
-            runtime,
-            _turn: turn,
-        }
+        Town { sim, runtime, _turn: turn }
     }
 
     /// A configuration of the first app that watches all that the town knows.
@@ -77,10 +65,7 @@ impl Town {
         let pairs = self.sim.pairs(FIRST_APP);
         pairs.iter().fold(app, |app, pair| {
             let pushed_at = jiff::Timestamp::from_second(pair.pushed_at).unwrap();
-            app.entry(&format!(
-                "{{task: {}, users: [{}], pushed_at: {pushed_at}}}",
-                pair.task, pair.user
-            ))
+            app.entry(&format!("{{task: {}, users: [{}], pushed_at: {pushed_at}}}", pair.task, pair.user))
         })
     }
 
@@ -103,19 +88,14 @@ impl Town {
 
     /// The next requests fail in that way.
     pub fn fault(&self, fault: sim::Fault, requests: u64) {
-        let order = FaultOrder {
-            requests: Some(requests),
-            ..fault.into()
-        };
+        let order = FaultOrder { requests: Some(requests), ..fault.into() };
         self.sim.set_fault(order).unwrap();
     }
 
     /// What every question about the pair is answered with from now on.
     pub fn answer(&self, task: &str, user: &str, answer: serde_json::Value) {
         let order = serde_json::json!({"task": task, "user": user, "json": answer});
-        self.sim
-            .set_answer(serde_json::from_value(order).unwrap())
-            .unwrap();
+        self.sim.set_answer(serde_json::from_value(order).unwrap()).unwrap();
     }
 
     /// Ends the simulator.

@@ -19,10 +19,7 @@ fn floors() -> BTreeMap<String, Option<u32>> {
     for line in lib.lines() {
         if let Some(words) = line.strip_prefix("/// ").or_else(|| line.strip_prefix("// ")) {
             said = said.or(Some(words));
-        } else if let Some(room) = line
-            .strip_prefix("pub mod ")
-            .and_then(|rest| rest.strip_suffix(';'))
-        {
+        } else if let Some(room) = line.strip_prefix("pub mod ").and_then(|rest| rest.strip_suffix(';')) {
             let words = said.take().unwrap_or_else(|| panic!("{room} has no floor"));
             let (place, _) = words.split_once(':').unwrap_or_else(|| panic!("{room}: {words}"));
             let floor = match place.strip_prefix("Floor ") {
@@ -64,21 +61,14 @@ fn imports(text: &str) -> Vec<&str> {
 
 #[test]
 fn imports_only_look_down() {
-    assert_eq!(
-        imports("use crate::a::B; use crate::{b, c::{D, e}, f::g};"),
-        ["a", "b", "c", "f"]
-    );
+    assert_eq!(imports("use crate::a::B; use crate::{b, c::{D, e}, f::g};"), ["a", "b", "c", "f"]);
     let floors = floors();
     assert!(floors.len() > 10, "{floors:?}");
     let mut broken = Vec::new();
     let mut looked_down = 0;
     for source in texts("src") {
         let path = source.path.strip_prefix("src/").expect("it lies there");
-        let room = path
-            .split('/')
-            .next()
-            .expect("a path has a first part")
-            .trim_end_matches(".rs");
+        let room = path.split('/').next().expect("a path has a first part").trim_end_matches(".rs");
         if room == "lib" || COMMAND_LINE.contains(&room) {
             continue;
         }
@@ -87,9 +77,7 @@ fn imports_only_look_down() {
             continue;
         };
         for used in imports(&source.text).into_iter().filter(|used| *used != room) {
-            let floor = floors
-                .get(used)
-                .unwrap_or_else(|| panic!("{}: no room {used}", source.path));
+            let floor = floors.get(used).unwrap_or_else(|| panic!("{}: no room {used}", source.path));
             let is_below = matches!((own, floor), (Some(own), Some(floor)) if floor < own);
             let is_common = used == COMMON && own.is_some();
             if !is_below && !is_common {

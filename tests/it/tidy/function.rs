@@ -24,9 +24,7 @@ pub fn functions(source: &Text) -> Vec<Function> {
             });
         is_start.then_some((at, line.len() - words.len()))
     });
-    starts
-        .map(|(at, indent)| function(source, &lines, (at, indent)))
-        .collect()
+    starts.map(|(at, indent)| function(source, &lines, (at, indent))).collect()
 }
 
 fn function(source: &Text, lines: &[&str], (at, indent): (usize, usize)) -> Function {
@@ -38,11 +36,7 @@ fn function(source: &Text, lines: &[&str], (at, indent): (usize, usize)) -> Func
     let end = " ".repeat(indent) + "}";
     let closes = |line: &&str| **line == end;
     let is_one_line = lines[at].ends_with(['}', ';']);
-    let length = if is_one_line {
-        1
-    } else {
-        1 + lines[at..].iter().position(closes).unwrap_or(0)
-    };
+    let length = if is_one_line { 1 } else { 1 + lines[at..].iter().position(closes).unwrap_or(0) };
     Function {
         place: format!("{}:{}", source.path, at + 1),
         name: name.to_owned(),
@@ -80,26 +74,18 @@ fn parameters(text: &str) -> Vec<String> {
         let words = parameter.split(':').next().unwrap_or_default();
         words.split([' ', '&']).any(|word| word == "self")
     };
-    trimmed
-        .filter(|p| !p.is_empty() && !p.starts_with("//") && !is_self(p))
-        .collect()
+    trimmed.filter(|p| !p.is_empty() && !p.starts_with("//") && !is_self(p)).collect()
 }
 
 #[test]
 fn functions_are_counted_as_they_are_written() {
     let text = "trait T {\n    fn a(&mut self) -> u8;\n}\n\npub(super) async fn b<F: Fn(u8, u8) -> u8>(\n    f: F,\n    \
                 (x, y): (u8, u8),\n    z: Vec<(u8, u8)>,\n) where\n    F: Sized,\n{\n    if true {\n    }\n}\n\nfn c() {}\n";
-    let source = Text {
-        path: "p".to_owned(),
-        text: text.to_owned(),
-    };
+    let source = Text { path: "p".to_owned(), text: text.to_owned() };
     let found = functions(&source);
     let told: Vec<(&str, usize)> = found.iter().map(|f| (f.name.as_str(), f.lines)).collect();
     assert_eq!(told, [("a", 1), ("b", 10), ("c", 1)]);
     assert!(found[0].parameters.is_empty() && found[2].parameters.is_empty());
-    assert_eq!(
-        found[1].parameters,
-        ["f: F", "(x, y): (u8, u8)", "z: Vec<(u8, u8)>"]
-    );
+    assert_eq!(found[1].parameters, ["f: F", "(x, y): (u8, u8)", "z: Vec<(u8, u8)>"]);
     assert_eq!(found[1].place, "p:5");
 }

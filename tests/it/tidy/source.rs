@@ -19,10 +19,7 @@ impl Text {
     fn folder(&self) -> &str {
         let stem = self.path.strip_suffix(".rs").unwrap_or(&self.path);
         let roots = ["/mod", "/lib", "/main"];
-        roots
-            .iter()
-            .find_map(|root| stem.strip_suffix(root))
-            .unwrap_or(stem)
+        roots.iter().find_map(|root| stem.strip_suffix(root)).unwrap_or(stem)
     }
 
     /// The modules that this file declares for tests alone, as paths without `.rs`.
