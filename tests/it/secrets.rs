@@ -139,7 +139,7 @@ async fn no_password_of_a_watch_source_is_shown() {
     rig.write("watch.password", PASSWORD);
     let source = |number: usize| {
         let url = format!("http://{}/watch{number}", spy.address);
-        let proof = if number % 2 == 0 {
+        let proof = if number.is_multiple_of(2) {
             ("basic_auth", json!({"username": "exporter", "password_file": "watch.password"}))
         } else {
             ("authorization", json!({"credentials_file": "watch.password"}))
