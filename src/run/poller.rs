@@ -121,7 +121,7 @@ impl Poller {
             upstream: Arc::new(upstream(&app)),
             signer: signer(&app),
             trouble,
-            list: List::new(app.max_pairs),
+            list: List::default(),
             schedule: Schedule::default(),
             held: HashMap::new(),
             work: JoinSet::new(),

@@ -1,10 +1,11 @@
 //! The list in force: each pair once, compactly kept, and the difference that a new list makes.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
 
+use super::arena::{Arena, Span};
+use super::interner::Interner;
 use super::{Entry, LabelSet};
 
 /// Names a pair of one list for as long as it is listed; used again afterwards.
@@ -14,9 +15,11 @@ pub type Slot = u32;
 #[derive(Clone, Copy, Debug)]
 pub struct Pair<'a> {
     pub task: &'a str,
+    /// Stands for the task as long as a pair of it is listed.
+    pub task_number: u32,
     pub user: &'a str,
     pub labels: &'a LabelSet,
-    /// As the entry says, Unix seconds.
+    /// As the entry says, Unix seconds from 1970 to 2106; a time beyond is drawn to the nearest of these.
     pub pushed_at: Option<i64>,
 }
 
@@ -43,43 +46,47 @@ pub struct Difference {
 /// The pairs of one app.
 #[derive(Debug)]
 pub struct List {
-    cap: usize,
-    tasks: Vec<Box<str>>,
-    task_numbers: HashMap<Box<str>, u32>,
-    labels: Vec<LabelSet>,
-    label_numbers: HashMap<LabelSet, u32>,
-    pairs: Vec<Option<Kept>>,
+    tasks: Interner<Box<str>>,
+    labels: Interner<LabelSet>,
+    users: Arena,
+    pairs: Vec<Kept>,
     free: Vec<Slot>,
     index: HashTable<Slot>,
     hasher: RandomState,
 }
 
-#[derive(Debug)]
+/// One pair, or a slot that is free.
+#[derive(Clone, Copy, Debug)]
 struct Kept {
-    user: Box<str>,
-    task: u32,
-    labels: u32,
-    pushed_at: Option<i64>,
+    user: Span,
+    /// Whether the slot is in use.
+    listed: bool,
     /// Seen in the list that is being taken over.
     marked: bool,
+    task: u32,
+    labels: u32,
+    /// Unix seconds, or [`UNKNOWN`].
+    pushed_at: u32,
 }
 
-impl List {
-    /// An empty list that takes at most `cap` pairs.
-    pub fn new(cap: usize) -> List {
+/// No push time.
+const UNKNOWN: u32 = 0;
+
+impl Default for List {
+    fn default() -> List {
         List {
-            cap,
-            tasks: Vec::new(),
-            task_numbers: HashMap::new(),
-            labels: Vec::new(),
-            label_numbers: HashMap::new(),
+            tasks: Interner::default(),
+            labels: Interner::default(),
+            users: Arena::default(),
             pairs: Vec::new(),
             free: Vec::new(),
             index: HashTable::new(),
             hasher: RandomState::new(),
         }
     }
+}
 
+impl List {
     /// How many pairs are listed.
     pub fn len(&self) -> usize {
         self.index.len()
@@ -92,62 +99,53 @@ impl List {
 
     /// The pair of a slot that is listed.
     pub fn pair(&self, slot: Slot) -> Option<Pair<'_>> {
-        let kept = self.pairs.get(slot as usize)?.as_ref()?;
+        let kept = self.pairs.get(slot as usize).filter(|kept| kept.listed)?;
         Some(Pair {
-            task: &self.tasks[kept.task as usize],
-            user: &kept.user,
-            labels: &self.labels[kept.labels as usize],
-            pushed_at: kept.pushed_at,
+            task: self.tasks.get(kept.task),
+            task_number: kept.task,
+            user: self.users.get(kept.user),
+            labels: self.labels.get(kept.labels),
+            pushed_at: (kept.pushed_at != UNKNOWN).then_some(i64::from(kept.pushed_at)),
         })
     }
 
-    /// Takes over a new list: pairs that stay keep their slots. Where a pair stands more than once, its first place
-    /// says its labels and push time.
+    /// Takes over a new list of at most `cap` pairs: pairs that stay keep their slots. Where a pair stands more than
+    /// once, its first place says its labels and push time.
     pub fn replace<'a>(&mut self, entries: impl IntoIterator<Item = &'a Entry>, cap: usize) -> Difference {
-        self.cap = cap;
         let mut difference = Difference::default();
         for entry in entries {
-            let task = self.task_number(&entry.task);
-            let labels = self.label_number(label_set(entry));
+            let task = self.tasks.hold(&Box::from(entry.task.as_str()));
+            let labels = self.labels.hold(&label_set(entry));
+            let pushed_at = entry.pushed_at.map_or(UNKNOWN, |at| at.clamp(1, u32::MAX.into()) as u32);
+            let new = Kept { user: Span::default(), listed: true, marked: true, task, labels, pushed_at };
             for user in &entry.users {
-                self.take(
-                    user,
-                    Kept { user: "".into(), task, labels, pushed_at: entry.pushed_at, marked: true },
-                    &mut difference,
-                );
-            }
-        }
-        for slot in 0..self.pairs.len() {
-            match &mut self.pairs[slot] {
-                Some(kept) if kept.marked => kept.marked = false,
-                Some(_) => {
-                    let slot = u32::try_from(slot).expect("slots are counted in u32");
-                    difference.gone.extend(self.remove(slot));
+                match self.find(task, user) {
+                    Some(slot) => self.confirm(slot, new, &mut difference),
+                    None if self.index.len() >= cap => difference.over_limit += 1,
+                    None => match self.insert(user, new) {
+                        Some(slot) => difference.added.push(slot),
+                        None => difference.over_limit += 1,
+                    },
                 }
-                None => {}
             }
+            self.tasks.release(task);
+            self.labels.release(labels);
         }
-        self.forget_unused();
+        self.remove_unmarked(&mut difference);
         difference
     }
 
-    fn take(&mut self, user: &str, new: Kept, difference: &mut Difference) {
-        let Some(slot) = self.find(new.task, user) else {
-            if self.index.len() >= self.cap {
-                difference.over_limit += 1;
-                return;
-            }
-            difference.added.push(self.insert(Kept { user: user.into(), ..new }));
-            return;
-        };
-        let kept = self.pairs[slot as usize].as_mut().expect("the index holds listed slots only");
+    /// A pair that is listed stands in the new list, too.
+    fn confirm(&mut self, slot: Slot, new: Kept, difference: &mut Difference) {
+        let kept = &mut self.pairs[slot as usize];
         if std::mem::replace(&mut kept.marked, true) {
             return;
         }
         if kept.labels != new.labels {
-            let before = self.labels[kept.labels as usize].clone();
-            kept.labels = new.labels;
-            difference.relabelled.push(Gone { slot, labels: before });
+            let before = std::mem::replace(&mut kept.labels, new.labels);
+            difference.relabelled.push(Gone { slot, labels: self.labels.get(before).clone() });
+            self.labels.hold_again(new.labels);
+            self.labels.release(before);
         }
         if kept.pushed_at != new.pushed_at {
             kept.pushed_at = new.pushed_at;
@@ -155,92 +153,66 @@ impl List {
         }
     }
 
+    fn remove_unmarked(&mut self, difference: &mut Difference) {
+        for at in 0..self.pairs.len() {
+            let kept = &mut self.pairs[at];
+            if kept.listed && !std::mem::take(&mut kept.marked) {
+                let slot = u32::try_from(at).expect("slots are counted in u32");
+                difference.gone.extend(self.remove(slot));
+            }
+        }
+        if self.users.is_wasteful() {
+            self.users.compact(self.pairs.iter_mut().filter(|kept| kept.listed).map(|kept| &mut kept.user));
+        }
+    }
+
     /// Takes a pair off the list.
     pub fn remove(&mut self, slot: Slot) -> Option<Gone> {
-        let kept = self.pairs.get_mut(slot as usize)?.take()?;
-        let hash = self.hasher.hash_one((kept.task, &*kept.user));
+        let kept = *self.pairs.get(slot as usize).filter(|kept| kept.listed)?;
+        let hash = self.hasher.hash_one((kept.task, self.users.get(kept.user)));
         if let Ok(entry) = self.index.find_entry(hash, |found| *found == slot) {
             entry.remove();
         }
+        let labels = self.labels.get(kept.labels).clone();
+        self.users.drop_text(kept.user);
+        self.tasks.release(kept.task);
+        self.labels.release(kept.labels);
+        self.pairs[slot as usize].listed = false;
         self.free.push(slot);
-        Some(Gone { slot, labels: self.labels[kept.labels as usize].clone() })
+        Some(Gone { slot, labels })
     }
 
     fn find(&self, task: u32, user: &str) -> Option<Slot> {
         let hash = self.hasher.hash_one((task, user));
         let same = |slot: &Slot| {
-            let kept = self.pairs[*slot as usize].as_ref();
-            kept.is_some_and(|kept| kept.task == task && *kept.user == *user)
+            let kept = &self.pairs[*slot as usize];
+            kept.task == task && self.users.get(kept.user) == user
         };
         self.index.find(hash, same).copied()
     }
 
-    fn insert(&mut self, kept: Kept) -> Slot {
+    /// `None` if there is no room for the name of the user.
+    fn insert(&mut self, user: &str, new: Kept) -> Option<Slot> {
+        let kept = Kept { user: self.users.keep(user)?, ..new };
+        self.tasks.hold_again(kept.task);
+        self.labels.hold_again(kept.labels);
         let slot = match self.free.pop() {
             Some(slot) => {
-                self.pairs[slot as usize] = Some(kept);
+                self.pairs[slot as usize] = kept;
                 slot
             }
             None => {
-                self.pairs.push(Some(kept));
+                self.pairs.push(kept);
                 u32::try_from(self.pairs.len() - 1).expect("max_pairs is far below 2^32")
             }
         };
-        self.enter_index(slot);
-        slot
-    }
-
-    fn enter_index(&mut self, slot: Slot) {
-        let (pairs, hasher) = (&self.pairs, &self.hasher);
+        let (pairs, users, hasher) = (&self.pairs, &self.users, &self.hasher);
         let hash = |slot: &Slot| {
-            let kept = pairs[*slot as usize].as_ref().expect("the index holds listed slots only");
-            hasher.hash_one((kept.task, &*kept.user))
+            let kept = &pairs[*slot as usize];
+            hasher.hash_one((kept.task, users.get(kept.user)))
         };
         self.index.insert_unique(hash(&slot), slot, hash);
-    }
-
-    fn task_number(&mut self, task: &str) -> u32 {
-        if let Some(number) = self.task_numbers.get(task) {
-            return *number;
-        }
-        let number = u32::try_from(self.tasks.len()).expect("tasks are fewer than pairs");
-        self.tasks.push(task.into());
-        self.task_numbers.insert(task.into(), number);
-        number
-    }
-
-    fn label_number(&mut self, set: LabelSet) -> u32 {
-        if let Some(number) = self.label_numbers.get(&set) {
-            return *number;
-        }
-        let number = u32::try_from(self.labels.len()).expect("label sets are fewer than pairs");
-        self.labels.push(set.clone());
-        self.label_numbers.insert(set, number);
-        number
-    }
-
-    /// Numbers tasks and label sets anew once most of them are of pairs long gone.
-    fn forget_unused(&mut self) {
-        if self.tasks.len() + self.labels.len() <= 2 * self.index.len() + 64 {
-            return;
-        }
-        let (tasks, labels) = (std::mem::take(&mut self.tasks), std::mem::take(&mut self.labels));
-        self.task_numbers.clear();
-        self.label_numbers.clear();
-        self.index.clear();
-        let pairs = std::mem::take(&mut self.pairs);
-        for mut kept in pairs {
-            if let Some(kept) = kept.as_mut() {
-                kept.task = self.task_number(&tasks[kept.task as usize]);
-                kept.labels = self.label_number(labels[kept.labels as usize].clone());
-            }
-            self.pairs.push(kept);
-        }
-        for slot in 0..self.pairs.len() {
-            if self.pairs[slot].is_some() {
-                self.enter_index(u32::try_from(slot).expect("slots are counted in u32"));
-            }
-        }
+        Some(slot)
     }
 }
 
@@ -270,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_new_list_is_a_difference_and_pairs_that_stay_keep_their_slots() {
-        let mut list = List::new(100);
+        let mut list = List::default();
         let first = list.replace(&[entry("t1", &["a", "b"], "x"), entry("t2", &["a"], "x")], 100);
         assert_eq!(names(&list, &first.added), ["t1/a", "t1/b", "t2/a"]);
         let kept = first.added[1];
@@ -284,7 +256,7 @@ mod tests {
 
     #[test]
     fn the_first_place_of_a_pair_says_its_labels() {
-        let mut list = List::new(100);
+        let mut list = List::default();
         let twice = [entry("t", &["a", "a"], "first"), entry("t", &["a"], "second")];
         let difference = list.replace(&twice, 100);
         assert_eq!(difference.added.len(), 1);
@@ -298,7 +270,7 @@ mod tests {
 
     #[test]
     fn what_lies_beyond_the_cap_is_counted_and_pairs_that_stay_come_first() {
-        let mut list = List::new(2);
+        let mut list = List::default();
         assert_eq!(list.replace(&[entry("t", &["a", "b", "c"], "")], 2).over_limit, 1);
         let less = list.replace(&[entry("t", &["b", "c"], "")], 2);
         assert_eq!((less.over_limit, less.gone.len()), (1, 1));
@@ -307,18 +279,19 @@ mod tests {
 
     #[test]
     fn lists_that_change_for_ever_leave_no_tasks_behind() {
-        let mut list = List::new(1000);
+        let mut list = List::default();
         for round in 0..2000 {
             let task = format!("task-{round}");
             let difference = list.replace(&[entry(&task, &["a", "b"], &task)], 1000);
             assert_eq!(names(&list, &difference.added), [format!("{task}/a"), format!("{task}/b")]);
         }
-        assert!(list.tasks.len() < 100 && list.labels.len() < 100 && list.pairs.len() <= 4);
+        assert_eq!((list.tasks.len(), list.labels.len()), (1, 1));
+        assert!(list.pairs.len() <= 4 && !list.users.is_wasteful());
     }
 
     #[test]
     fn a_pair_taken_off_is_added_again_by_the_next_list() {
-        let mut list = List::new(10);
+        let mut list = List::default();
         let added = list.replace(&[entry("t", &["a"], "x")], 10).added;
         assert!(list.remove(added[0]).is_some());
         assert!(list.remove(added[0]).is_none());

@@ -1,9 +1,11 @@
 //! Whom we care about: entries, the list in force, and the sources it comes from.
 
+mod arena;
 mod csv_list;
 mod document;
 mod entry;
 pub mod feed;
+mod interner;
 pub mod list;
 mod source;
 #[cfg(test)]

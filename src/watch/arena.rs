@@ -1,0 +1,56 @@
+//! Many short texts in one piece of memory.
+
+/// Where a text lies.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Span {
+    at: u32,
+    len: u16,
+}
+
+/// Texts, each at most 64 KiB, together at most 4 GiB.
+#[derive(Debug, Default)]
+pub(super) struct Arena {
+    bytes: Vec<u8>,
+    /// Bytes of texts that were dropped.
+    waste: usize,
+}
+
+/// Waste below this is left alone.
+const WASTE_LEFT_BYTES: usize = 1 << 16;
+
+impl Arena {
+    /// Keeps a text; `None` if it is too long or there is no room for it.
+    pub fn keep(&mut self, text: &str) -> Option<Span> {
+        let span = Span { at: u32::try_from(self.bytes.len()).ok()?, len: u16::try_from(text.len()).ok()? };
+        self.bytes.extend_from_slice(text.as_bytes());
+        Some(span)
+    }
+
+    /// The text at a place that [`Arena::keep`] gave.
+    pub fn get(&self, span: Span) -> &str {
+        let bytes = self.bytes.get(span.at as usize..span.at as usize + usize::from(span.len));
+        bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+    }
+
+    /// A text is no longer needed.
+    pub fn drop_text(&mut self, span: Span) {
+        self.waste += usize::from(span.len);
+    }
+
+    /// True if moving the texts together is worth it.
+    pub fn is_wasteful(&self) -> bool {
+        self.waste > WASTE_LEFT_BYTES && self.waste > self.bytes.len() / 2
+    }
+
+    /// Moves the texts still needed together, and tells each owner its new place.
+    pub fn compact<'a>(&mut self, spans: impl Iterator<Item = &'a mut Span>) {
+        let mut bytes = Vec::with_capacity(self.bytes.len() - self.waste);
+        for span in spans {
+            let text = self.get(*span).as_bytes();
+            span.at = u32::try_from(bytes.len()).expect("fewer texts need less room");
+            bytes.extend_from_slice(text);
+        }
+        self.bytes = bytes;
+        self.waste = 0;
+    }
+}
