@@ -35,6 +35,15 @@ impl Batch {
                 }
                 Ok(Answer::Done)
             }
+            Job::Learn { app, bytes, .. } => {
+                let row = store.app(app)?;
+                store.set_learned(row, bytes)?;
+                Ok(Answer::Done)
+            }
+            Job::Learned { app, .. } => {
+                let row = store.app(app)?;
+                store.learned(row).map(Answer::Learned)
+            }
             Job::Dismiss { app, removed, .. } => {
                 let (tally, _) = self.app(app);
                 tally.dismiss();

@@ -92,6 +92,8 @@ pub(super) enum Job {
     Enrol { app: Arc<str>, pairs: Vec<Enrol>, now: i64, reply: oneshot::Sender<Vec<Option<Known>>> },
     Record { app: Arc<str>, sighting: Sighting, reply: oneshot::Sender<Verdict> },
     Leave { app: Arc<str>, pairs: Vec<Leave>, reply: oneshot::Sender<()> },
+    Learn { app: Arc<str>, bytes: Vec<u8>, reply: oneshot::Sender<()> },
+    Learned { app: Arc<str>, reply: oneshot::Sender<Option<Vec<u8>>> },
     Dismiss { app: Arc<str>, removed: u64, reply: oneshot::Sender<()> },
 }
 
@@ -99,6 +101,7 @@ pub(super) enum Job {
 pub(super) enum Answer {
     Enrolled(Vec<Option<Known>>),
     Recorded(Verdict),
+    Learned(Option<Vec<u8>>),
     Done,
 }
 
@@ -184,6 +187,22 @@ impl Ledger {
         self.ask(|reply| Job::Dismiss { app: app.clone(), removed, reply }).await
     }
 
+    /// Keeps what the schedule of `app` has learned.
+    ///
+    /// # Errors
+    /// The ledger is closed.
+    pub async fn learn(&self, app: &Arc<str>, bytes: Vec<u8>) -> Result<(), LedgerClosed> {
+        self.ask(|reply| Job::Learn { app: app.clone(), bytes, reply }).await
+    }
+
+    /// What [`Ledger::learn`] kept last; `None` too where it is damaged, which costs nothing but time to learn.
+    ///
+    /// # Errors
+    /// The ledger is closed.
+    pub async fn learned(&self, app: &Arc<str>) -> Result<Option<Vec<u8>>, LedgerClosed> {
+        self.ask(|reply| Job::Learned { app: app.clone(), reply }).await
+    }
+
     async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, LedgerClosed> {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(job(reply)).await.map_err(|_| LedgerClosed)?;
@@ -197,7 +216,11 @@ impl Job {
         match (self, answer) {
             (Job::Enrol { reply, .. }, Answer::Enrolled(known)) => drop(reply.send(known)),
             (Job::Record { reply, .. }, Answer::Recorded(verdict)) => drop(reply.send(verdict)),
-            (Job::Leave { reply, .. } | Job::Dismiss { reply, .. }, Answer::Done) => drop(reply.send(())),
+            (Job::Learned { reply, .. }, Answer::Learned(bytes)) => drop(reply.send(bytes)),
+            (
+                Job::Leave { reply, .. } | Job::Dismiss { reply, .. } | Job::Learn { reply, .. },
+                Answer::Done,
+            ) => drop(reply.send(())),
             _ => unreachable!("a batch answers its jobs in order"),
         }
     }

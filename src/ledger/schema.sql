@@ -28,6 +28,11 @@ CREATE TABLE pair (
   UNIQUE (task, user)
 ) STRICT;
 
+CREATE TABLE learned (                    -- how fast news comes, as the schedule has learned it; with a checksum
+  app     INTEGER PRIMARY KEY REFERENCES app (id),
+  learned BLOB NOT NULL
+) STRICT;
+
 CREATE TABLE result (                     -- timpush_stage_results_total
   app INTEGER NOT NULL REFERENCES app (id), labels TEXT NOT NULL, route TEXT NOT NULL, platform TEXT NOT NULL,
   stage TEXT NOT NULL, outcome TEXT NOT NULL, count INTEGER NOT NULL,

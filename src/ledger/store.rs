@@ -192,6 +192,27 @@ impl Store {
         Ok(())
     }
 
+    /// Keeps what the schedule of an app has learned.
+    pub fn set_learned(&self, app: i64, bytes: &[u8]) -> Result<(), StoreError> {
+        let mut whole = bytes.to_vec();
+        whole.extend_from_slice(&checksum(bytes));
+        self.db
+            .prepare_cached("INSERT OR REPLACE INTO learned (app, learned) VALUES (?1, ?2)")?
+            .execute(params![app, whole])?;
+        Ok(())
+    }
+
+    /// What [`Store::set_learned`] kept, if it is whole.
+    pub fn learned(&self, app: i64) -> Result<Option<Vec<u8>>, StoreError> {
+        let whole: Option<Vec<u8>> = self
+            .db
+            .prepare_cached("SELECT learned FROM learned WHERE app = ?1")?
+            .query_row([app], |row| row.get(0))
+            .optional()?;
+        let split = whole.as_deref().and_then(|whole| whole.split_last_chunk::<4>());
+        Ok(split.filter(|(bytes, sum)| checksum(bytes) == **sum).map(|(bytes, _)| bytes.to_vec()))
+    }
+
     /// Deletes at most `most` pairs that nobody added, pushed or polled since `before`; gives how many.
     pub fn purge(&self, before: i64, most: usize) -> Result<usize, StoreError> {
         let deleted = self

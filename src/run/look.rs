@@ -1,5 +1,6 @@
 //! One look: sign, ask, read, record; and what its end means for pair and app.
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use super::trouble::Step;
 /// All that a look needs, apart from the poller.
 struct Task {
     slot: Slot,
-    row: i64,
+    row: NonZero<i64>,
     /// Of [`super::trouble::Trouble::epoch`].
     epoch: u32,
     app: Arc<str>,
@@ -39,7 +40,7 @@ struct Task {
 /// What a look came to.
 pub(super) struct Looked {
     slot: Slot,
-    row: i64,
+    row: NonZero<i64>,
     epoch: u32,
     /// From the start to the answer or the failure.
     took: Duration,
@@ -74,7 +75,7 @@ impl Poller {
         let pair = self.list.pair(slot)?;
         let task = Task {
             slot,
-            row: self.held.get(&slot)?.row,
+            row: self.held.get(slot)?.row,
             epoch: self.trouble.epoch(),
             app: self.name.clone(),
             task: pair.task.to_owned(),
@@ -119,7 +120,7 @@ impl Poller {
             Ok(verdict) => self.answered(&looked, (*verdict).as_ref().map_err(|_| LedgerClosed)?, now),
             Err(failed) => self.failed(&looked, failed, now),
         };
-        if self.held.get(&looked.slot).is_some_and(|held| held.row == looked.row) {
+        if self.held.is_of(looked.slot, looked.row) {
             self.schedule.looked(looked.slot, look, now);
         }
         Ok(())
@@ -139,7 +140,7 @@ impl Poller {
         if self.trouble.epoch() == looked.epoch {
             self.trouble.over();
         }
-        if let Some(held) = self.held.get_mut(&looked.slot) {
+        if let Some(held) = self.held.get_mut(looked.slot) {
             held.doubts = 0;
         }
         let (pushed_at, ends_at) = self.times(looked.slot, verdict.record.pushed_at());
@@ -157,10 +158,10 @@ impl Poller {
         let was_paused = self.trouble.resume_at();
         let mut step = self.trouble.about(failure.action, looked.epoch, now, credential);
         if let (Action::RetryThenGiveUp { tries }, Some(held)) =
-            (failure.action, self.held.get_mut(&looked.slot))
+            (failure.action, self.held.get_mut(looked.slot))
         {
-            held.doubts += 1;
-            if held.doubts > tries {
+            held.doubts = held.doubts.saturating_add(1);
+            if u32::from(held.doubts) > tries {
                 step = Step::Refuse;
             }
         }
@@ -210,7 +211,7 @@ impl Task {
                 let polled_at = wall_seconds();
                 let trace = read::read(&answer, self.zone_offset_seconds, polled_at);
                 drift.clone_from(&trace.drift);
-                let sighting = Sighting { row: self.row, labels: self.labels, polled_at, trace };
+                let sighting = Sighting { row: self.row.get(), labels: self.labels, polled_at, trace };
                 Ok(self.ledger.record(&self.app, sighting).await)
             }
         };

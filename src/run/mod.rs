@@ -4,6 +4,7 @@ mod apps;
 pub mod clock;
 mod daemon;
 mod feeder;
+mod holdings;
 mod look;
 mod pairs;
 mod poller;

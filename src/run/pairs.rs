@@ -1,6 +1,7 @@
 //! How a list comes into force: its difference, told to the ledger in pieces while polling goes on.
 
 use std::collections::VecDeque;
+use std::num::NonZero;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
@@ -12,7 +13,8 @@ use crate::watch::Entry;
 use crate::watch::list::Gone;
 
 use super::clock::{wall_millis, wall_seconds};
-use super::poller::{Done, Held, Poller};
+use super::holdings::Held;
+use super::poller::{Done, Poller};
 
 /// Pairs that one job tells the ledger.
 const PIECE: usize = 1000;
@@ -115,8 +117,8 @@ impl Poller {
     }
 
     fn leave(&mut self, gone: Gone, reason: Option<Ended>) -> Option<Leave> {
-        let held = self.held.remove(&gone.slot)?;
-        Some(Leave { row: held.row, labels: gone.labels, reason })
+        let held = self.held.remove(gone.slot)?;
+        Some(Leave { row: held.row.get(), labels: gone.labels, reason })
     }
 
     async fn tell_leaves(&mut self, mut leaves: Vec<Leave>) -> Result<(), LedgerClosed> {
@@ -166,10 +168,10 @@ impl Poller {
                 self.list.remove(slot);
                 continue;
             };
-            self.held.insert(slot, Held { row: known.row, added_at: known.added_at, doubts: 0 });
+            self.held.insert(slot, held(&known));
             let (pushed_at, ends_at) = self.times(slot, known.record.pushed_at());
             if known.ended == Some(Ended::Expired) {
-                self.held.remove(&slot);
+                self.held.remove(slot);
                 self.list.remove(slot);
             } else if ends_at <= enrolled.now * 1000 {
                 let reason = (known.ended != Some(Ended::Settled)).then_some(Ended::Expired);
@@ -204,10 +206,15 @@ impl Poller {
     /// from what the upstream says if that can be true, else from when the pair was added.
     pub(super) fn times(&self, slot: Slot, told: Option<i64>) -> (i64, i64) {
         let listed = self.list.pair(slot).and_then(|pair| pair.pushed_at);
-        let added_at = self.held.get(&slot).map_or_else(wall_seconds, |held| held.added_at);
+        let added_at = self.held.get(slot).map_or_else(wall_seconds, |held| held.added_at.into());
         let believed = told.filter(|at| *at >= added_at - PUSH_HORIZON_SECONDS);
         let pushed_at = listed.or(believed).unwrap_or(added_at) * 1000;
         let watch_for = i64::try_from(self.app.watch_for.as_millis()).unwrap_or(i64::MAX / 4);
         (pushed_at, pushed_at + watch_for)
     }
+}
+
+fn held(known: &Known) -> Held {
+    let row = NonZero::new(known.row).expect("SQLite counts rows from 1");
+    Held { row, added_at: u32::try_from(known.added_at.max(0)).unwrap_or(u32::MAX), doubts: 0 }
 }

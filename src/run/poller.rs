@@ -1,6 +1,5 @@
 //! One app's loop: whenever the budget lets a question through, ask the pair that the schedule names.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +13,14 @@ use crate::budget::{Budget, Moment, Turn};
 use crate::config::App;
 use crate::ledger::{Ledger, LedgerClosed};
 use crate::metrics::{AppMetrics, PairStates};
-use crate::schedule::{Schedule, Slot, State};
+use crate::schedule::{Schedule, State};
 use crate::usersig::{Identity, SignError, Signer};
 use crate::watch::Entry;
 use crate::watch::list::List;
 use crate::web::{AppStatus, LatestFailure};
 
 use super::clock::{self, FINE_INTERVAL, StepWatch, wall_millis};
+use super::holdings::Holdings;
 use super::look::Looked;
 use super::pairs::{Enrolled, Enrolment};
 use super::trouble::Trouble;
@@ -60,16 +60,6 @@ pub struct Tools {
     pub status: Arc<ArcSwap<AppStatus>>,
 }
 
-/// What the poller knows of a listed pair beside list and schedule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Held {
-    /// Its row in the ledger.
-    pub row: i64,
-    pub added_at: i64,
-    /// Questions answered with a code that may be the pair's fault or not.
-    pub doubts: u32,
-}
-
 /// Polls one app.
 pub struct Poller {
     pub(super) app: App,
@@ -80,7 +70,7 @@ pub struct Poller {
     pub(super) trouble: Trouble,
     pub(super) list: List,
     pub(super) schedule: Schedule,
-    pub(super) held: HashMap<Slot, Held>,
+    pub(super) held: Holdings,
     pub(super) work: JoinSet<Done>,
     /// Requests on their way, up to the commit of their answers.
     pub(super) in_flight: usize,
@@ -123,7 +113,7 @@ impl Poller {
             trouble,
             list: List::default(),
             schedule: Schedule::default(),
-            held: HashMap::new(),
+            held: Holdings::default(),
             work: JoinSet::new(),
             in_flight: 0,
             sending: None,

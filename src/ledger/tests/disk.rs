@@ -173,3 +173,23 @@ fn a_newer_store_and_one_of_another_program_are_refused_and_left_alone() {
     let refused = Ledger::open(other.path(), PUSHED, |_| {}).map(|_| ()).unwrap_err();
     assert!(matches!(refused, OpenError::Foreign { .. }), "{refused}");
 }
+
+#[tokio::test]
+async fn what_was_learned_is_kept_and_damage_to_it_is_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let app: Arc<str> = "shop".into();
+    let opened = open(folder.path());
+    assert_eq!(opened.ledger.learned(&app).await.unwrap(), None);
+    opened.ledger.learn(&app, b"much".to_vec()).await.unwrap();
+    opened.ledger.learn(&app, b"more".to_vec()).await.unwrap();
+    close(opened);
+    let opened = open(folder.path());
+    assert_eq!(opened.ledger.learned(&app).await.unwrap(), Some(b"more".to_vec()));
+    close(opened);
+    let db = rusqlite::Connection::open(folder.path().join(FILE)).unwrap();
+    db.execute("UPDATE learned SET learned = x'0102030405060708'", []).unwrap();
+    drop(db);
+    let opened = open(folder.path());
+    assert_eq!(opened.ledger.learned(&app).await.unwrap(), None);
+    close(opened);
+}
