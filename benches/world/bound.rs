@@ -18,7 +18,8 @@ const AGES: usize = 252;
 const TIMES: usize = 100;
 /// Channels have spoken by the age of that number.
 const EARLY: usize = 80;
-const ELEMENTS: usize = 6;
+const ELEMENTS: usize = 3;
+const SAMPLE: usize = 6000;
 const REFUSALS: [f64; 9] = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 0.9, 1.0];
 
 /// Lower bound in seconds for a steady stream with that many looks per pair.
@@ -26,7 +27,7 @@ pub fn stream(load: &Load, looks: f64) -> f64 {
     let failures: usize = load.pairs.iter().flat_map(|p| &p.elements).flat_map(|e| &e.events).filter(|e| e.failed).count();
     let per_pair = failures as f64 / load.pairs.len() as f64;
     let tasks = by_task(load);
-    let worth = |price: f64| (cost(&tasks, load.pairs.len(), price) - price * looks) / per_pair;
+    let worth = |price: f64| (cost(&tasks, price) - price * looks) / per_pair;
     let prices = (0..28).map(|at| 0.02 * 1.8f64.powi(at));
     let best = prices.map(|price| (worth(price), price)).max_by(|a, b| a.0.total_cmp(&b.0));
     let (_, price) = best.unwrap_or_default();
@@ -54,59 +55,90 @@ pub fn burst(load: &Load) -> f64 {
     sum / count
 }
 
-/// An element as the bound sees it.
+/// An offline element as the bound sees it.
 #[derive(Clone, Copy, Debug)]
 struct Asked {
     refusals: f64,
     receipts: bool,
-    /// Elements of its pair.
-    elements: usize,
 }
 
-/// Offline elements by task.
-fn by_task(load: &Load) -> Vec<(usize, Vec<Asked>)> {
-    let mut tasks = vec![(0, Vec::new()); load.tasks.len()];
-    for pair in &load.pairs {
-        let (pairs, asked) = &mut tasks[pair.task as usize];
-        *pairs += 1;
-        for element in pair.elements.iter().filter(|element| !element.online) {
-            let vendor = VENDORS.iter().position(|v| v.number == element.vendor).unwrap_or(0);
-            asked.push(Asked {
-                refusals: load.tasks[pair.task as usize].refusals[vendor],
+/// Pairs by task, each with its offline elements; so many of them that the sum is exact to a percent.
+fn by_task(load: &Load) -> Vec<Vec<Vec<Asked>>> {
+    let every = (load.pairs.len() / SAMPLE).max(1);
+    let mut tasks = vec![Vec::new(); load.tasks.len()];
+    for pair in load.pairs.iter().step_by(every) {
+        let task = &load.tasks[pair.task as usize];
+        let asked = |vendor: i64| {
+            let vendor = VENDORS.iter().position(|v| v.number == vendor).unwrap_or(0);
+            Asked {
+                refusals: task.refusals[vendor],
                 receipts: VENDORS[vendor].receipts,
-                elements: pair.elements.len().min(ELEMENTS),
-            });
-        }
+            }
+        };
+        let offline = pair.elements.iter().filter(|element| !element.online);
+        tasks[pair.task as usize].push(offline.map(|element| asked(element.vendor)).collect());
     }
     tasks
 }
 
 /// Mean cost of a pair at that price of a look: delays and prices.
-fn cost(tasks: &[(usize, Vec<Asked>)], pairs: usize, price: f64) -> f64 {
+fn cost(tasks: &[Vec<Vec<Asked>>], price: f64) -> f64 {
+    let times = channel_times();
+    // By the number of elements that share a look, by receipts, by refusals.
     let tables: Vec<[Vec<Early>; 2]> = (1..=ELEMENTS)
-        .map(|elements| [false, true].map(|receipts| tables(price / elements as f64, receipts)))
+        .map(|sharing| [false, true].map(|receipts| tables(price / sharing as f64, receipts, &times)))
         .collect();
-    let mut sum = 0.0;
-    for (members, asked) in tasks {
-        let mut costs = vec![price * *members as f64; AGES];
-        for element in asked {
-            let tables = &tables[element.elements - 1][usize::from(element.receipts)];
-            let above = REFUSALS.iter().position(|r| *r >= element.refusals).unwrap_or(REFUSALS.len() - 1).max(1);
-            let (low, high) = (REFUSALS[above - 1], REFUSALS[above]);
-            let share = (element.refusals - low) / (high - low);
+    let (mut sum, mut pairs) = (0.0, 0);
+    for members in tasks {
+        let mut costs = vec![price * members.len() as f64; AGES];
+        pairs += members.len();
+        for asked in members {
             for (at, cost) in costs.iter_mut().enumerate() {
-                *cost += tables[above - 1].first[at] * (1.0 - share) + tables[above].first[at] * share;
+                *cost += pair_cost(asked, at, &tables);
             }
         }
         sum += costs.into_iter().fold(f64::INFINITY, f64::min);
     }
-    sum / pairs as f64
+    sum / f64::from(pairs as u32)
 }
 
-fn tables(price: f64, receipts: bool) -> Vec<Early> {
+/// Expected cost of a pair whose first look comes at that age, without the price of it. The looks behind it are shared
+/// by the elements that it leaves open.
+fn pair_cost(asked: &[Asked], at: usize, tables: &[[Vec<Early>; 2]]) -> f64 {
+    let open = |element: &Asked| element.table(&tables[0], |early| early.open[at]);
+    let mut sum = 0.0;
+    for (own, element) in asked.iter().enumerate() {
+        sum += element.table(&tables[0], |early| early.delay[at]);
+        // How many of the others stay open.
+        let mut others = [0.0; ELEMENTS];
+        others[0] = 1.0;
+        for other in asked.iter().enumerate().filter(|(at, _)| *at != own).map(|(_, other)| open(other)) {
+            for count in (0..ELEMENTS).rev() {
+                let fewer = if count > 0 { others[count - 1] } else { 0.0 };
+                others[count] = others[count] * (1.0 - other) + fewer * other;
+            }
+        }
+        for (count, chance) in others.into_iter().enumerate().filter(|(_, chance)| *chance > 0.0) {
+            sum += chance * element.table(&tables[count], |early| early.future[at]);
+        }
+    }
+    sum
+}
+
+impl Asked {
+    /// Between the tables of the refusals below and above.
+    fn table(&self, tables: &[Vec<Early>; 2], value: impl Fn(&Early) -> f64) -> f64 {
+        let tables = &tables[usize::from(self.receipts)];
+        let above = REFUSALS.iter().position(|r| *r >= self.refusals).unwrap_or(REFUSALS.len() - 1).max(1);
+        let (low, high) = (REFUSALS[above - 1], REFUSALS[above]);
+        let share = (self.refusals - low) / (high - low);
+        value(&tables[above - 1]) * (1.0 - share) + value(&tables[above]) * share
+    }
+}
+
+fn tables(price: f64, receipts: bool, times: &[f64]) -> Vec<Early> {
     let late = Late::of(price, receipts);
-    let times = channel_times();
-    REFUSALS.iter().map(|refusals| Early::of(price, *refusals, &late, &times)).collect()
+    REFUSALS.iter().map(|refusals| Early::of(price, *refusals, &late, times)).collect()
 }
 
 fn age(at: usize) -> f64 {
@@ -137,15 +169,15 @@ impl Late {
         late
     }
 
-    /// Cost if the first look comes that long after the channel's success.
-    fn cost(&self, after: f64) -> f64 {
+    /// Delay, and chance and cost of what stays open, if the first look comes that long after the channel's success.
+    fn first(&self, after: f64) -> (f64, f64, f64) {
         if !self.receipts {
-            return 0.0;
+            return (0.0, 0.0, 0.0);
         }
         let at = ((after / FIRST_AGE).ln() / STEP.ln()).clamp(0.0, AGES as f64 - 1.001);
         let (below, share) = (at as usize, at.fract());
         let value = self.value[below] * (1.0 - share) + self.value[below + 1] * share;
-        waited(after) + waiting(after) * value
+        (waited(after), waiting(after), value)
     }
 }
 
@@ -177,39 +209,64 @@ fn normal(x: f64) -> f64 {
     if x > 0.0 { 1.0 - upper } else { upper }
 }
 
-/// From the push on.
+/// From the push on, by the age at the first look.
 struct Early {
-    /// Expected cost if the first look is made at that age, without the price of it.
-    first: Vec<f64>,
+    /// Expected delay of what that look sees.
+    delay: Vec<f64>,
+    /// Chance that something may still come.
+    open: Vec<f64>,
+    /// Expected cost of the looks behind it.
+    future: Vec<f64>,
 }
 
 impl Early {
     fn of(price: f64, refusals: f64, late: &Late, times: &[f64]) -> Early {
-        // What a look at age `to` costs an element whose channel spoke at that time.
-        let spoke: Vec<Vec<f64>> = (0..AGES)
-            .map(|to| {
-                let cost = |time: &f64| {
-                    let after = age(to) - time;
-                    if after < 0.0 { f64::NAN } else { refusals * after + (1.0 - refusals) * late.cost(after) }
-                };
-                times.iter().map(cost).collect()
-            })
-            .collect();
-        let mut value = [0.0; AGES];
-        let cost = |from: f64, to: usize, value: &[f64; AGES]| {
-            let open = times.iter().zip(&spoke[to]).filter(|(time, _)| **time > from);
-            let (sum, count) = open.fold((0.0, 0.0), |(sum, count), (_, cost)| {
-                (sum + if cost.is_nan() { value[to] } else { *cost }, count + 1.0)
-            });
-            if count > 0.0 { sum / count } else { 0.0 }
+        // Delay, chance of staying open and cost of that, by age and by the time at which the channel spoke.
+        let spoke = |to: usize, time: f64| {
+            let after = age(to) - time;
+            let (delay, open, value) = late.first(after);
+            let success = 1.0 - refusals;
+            (refusals * after + success * delay, success * open, success * open * value)
+        };
+        let spoken: Vec<Vec<(f64, f64, f64)>> =
+            (0..AGES).map(|to| times.iter().map(|time| spoke(to, *time)).collect()).collect();
+        let mut value = vec![0.0; AGES];
+        let mean = |from: f64, to: usize, value: &[f64]| {
+            let (mut sum, mut count) = ((0.0, 0.0, 0.0), 0.0);
+            for (time, (delay, open, future)) in times.iter().zip(&spoken[to]).filter(|(time, _)| **time > from) {
+                count += 1.0;
+                if *time > age(to) {
+                    sum.1 += 1.0;
+                    sum.2 += value[to];
+                } else {
+                    sum.0 += delay;
+                    sum.1 += open;
+                    sum.2 += future;
+                }
+            }
+            let count = f64::max(count, 1.0);
+            (sum.0 / count, sum.1 / count, sum.2 / count)
         };
         for from in (0..EARLY).rev() {
-            let best = (from + 1..AGES.min(from + 120)).map(|to| cost(age(from), to, &value));
-            value[from] = price + best.fold(f64::INFINITY, f64::min);
+            let cost = |to: usize| {
+                let (delay, _, future) = mean(age(from), to, &value);
+                delay + future
+            };
+            let best = (from + 1..from + 120).map(cost).fold(f64::INFINITY, f64::min);
+            value[from] = price + best;
         }
-        Early {
-            first: (0..AGES).map(|to| cost(0.0, to, &value)).collect(),
+        let mut early = Early {
+            delay: Vec::with_capacity(AGES),
+            open: Vec::with_capacity(AGES),
+            future: Vec::with_capacity(AGES),
+        };
+        for to in 0..AGES {
+            let (delay, open, future) = mean(0.0, to, &value);
+            early.delay.push(delay);
+            early.open.push(open);
+            early.future.push(future);
         }
+        early
     }
 }
 

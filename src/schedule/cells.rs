@@ -6,8 +6,8 @@ use super::grid::{CELLS, Curve, EDGES, Place, Rates};
 const KEPT_DEVICES: f64 = 300.0;
 
 /// What a result is worth; a failure is 1.
-pub const DEVICE_WORTH: f64 = 0.1;
-pub const CLICK_WORTH: f64 = 0.05;
+pub fn device_worth() -> f64 { super::knob(2, 0.1) }
+pub fn click_worth() -> f64 { super::knob(3, 0.05) }
 
 /// What ended a wait.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -127,17 +127,24 @@ impl Cells {
         }
     }
 
-    /// Rates per second, shrunk to `prior` as if it had been seen in `devices` devices.
+    /// Rates per second, shrunk to `prior` as if it had been seen in `devices` devices. What is compared with the prior
+    /// is smoothed over neighbouring cells, so that few counts do not make a ragged curve.
     pub fn rates(&self, prior: &[Rates; CELLS], devices: f64) -> [Rates; CELLS] {
-        std::array::from_fn(|cell| {
-            let believed = (EDGES[cell + 1] - EDGES[cell]) * devices;
-            let all = f64::from(self.exposure[cell]) + believed;
-            let rate = |count: f32, prior: f64| (f64::from(count) + prior * believed) / all;
-            Rates {
-                failure: rate(self.failures[cell], prior[cell].failure),
-                success: rate(self.successes[cell], prior[cell].success),
-                worth: rate(self.worth[cell], prior[cell].worth),
-            }
+        let rate = |counts: &[f32; CELLS], of: fn(&Rates) -> f64| {
+            let seen: [f64; CELLS] = std::array::from_fn(|cell| f64::from(counts[cell]));
+            let due: [f64; CELLS] = std::array::from_fn(|cell| f64::from(self.exposure[cell]) * of(&prior[cell]));
+            std::array::from_fn::<f64, CELLS, _>(|cell| {
+                let believed = (EDGES[cell + 1] - EDGES[cell]) * of(&prior[cell]) * devices;
+                of(&prior[cell]) * (smooth(&seen, cell) + believed) / (smooth(&due, cell) + believed)
+            })
+        };
+        let failure = rate(&self.failures, |r| r.failure);
+        let success = rate(&self.successes, |r| r.success);
+        let worth = rate(&self.worth, |r| r.worth);
+        std::array::from_fn(|cell| Rates {
+            failure: failure[cell],
+            success: success[cell],
+            worth: worth[cell],
         })
     }
 
@@ -168,4 +175,13 @@ impl ScaleFree {
             }
         })
     }
+}
+
+/// A mean over neighbouring cells.
+fn smooth(values: &[f64; CELLS], cell: usize) -> f64 {
+    let reach = super::knob(8, 2.0) as usize;
+    let (from, to) = (cell.saturating_sub(reach), (cell + reach).min(CELLS - 1));
+    let weight = |at: usize| (reach + 1 - at.abs_diff(cell)) as f64;
+    let sum: f64 = (from..=to).map(|at| weight(at) * values[at]).sum();
+    sum / (from..=to).map(weight).sum::<f64>()
 }

@@ -31,7 +31,7 @@ impl Ratio {
     }
 
     fn factor(self, inertia: f32) -> f32 {
-        ((self.seen + inertia) / (self.expected + inertia)).max(FACTOR_MIN)
+        { let inertia = inertia * super::knob(6, 1.0) as f32; ((self.seen + inertia) / (self.expected + inertia)).max(FACTOR_MIN) }
     }
 }
 
@@ -130,7 +130,7 @@ impl Groups {
         // The time speaks where the task has not spoken yet.
         let factor = (known.first.seen + INERTIA * time) / (known.first.expected + INERTIA);
         let unseen = known.members.saturating_sub(known.looks) as f32;
-        let curious = CURIOSITY * unseen / (unseen + CURIOUS_MEMBERS) / (1.0 + known.looks as f32);
+        let curious = super::knob(7, CURIOSITY as f64) as f32 * unseen / (unseen + CURIOUS_MEMBERS) / (1.0 + known.looks as f32);
         (f64::from(factor.max(FACTOR_MIN)), f64::from(1.0 + curious))
     }
 

@@ -23,11 +23,11 @@ impl Gain {
     }
 
     /// `news` × (`news` / `slope`)^½.
-    pub fn index(self) -> f64 {
+    pub fn index(self, longest: f64) -> f64 {
         if self.news <= 0.0 {
             return 0.0;
         }
-        let ripening = self.news / self.slope.max(self.news * 1e-7);
-        self.news * ripening.powf(RIPENING)
+        let ripening = (self.news / self.slope.max(self.news * 1e-7)).min(longest);
+        self.news * ripening.powf(super::knob(0, RIPENING))
     }
 }

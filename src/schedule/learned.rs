@@ -1,15 +1,19 @@
 //! What the daemon's own looks have taught: how long each stage of each vendor takes to report, and how it ends.
 
-use super::cells::{CLICK_WORTH, Cells, DEVICE_WORTH, End, ScaleFree};
+use super::cells::{click_worth, Cells, device_worth, End, ScaleFree};
 use super::grid::{Curve, Rates};
 use super::told::{Device, Millis, Report, Route, STAGES};
 
 /// Platforms that are told apart; what comes later shares the pool.
 pub const PLATFORMS_CAP: usize = 32;
-/// Where a device may stand: five places on the offline route, three on the online route, and a pair without devices.
-pub const STANDS: usize = 9;
+/// What a device may wait for: on the offline route the channel's answer, the receipt, a tap; on the online route the
+/// first two; and a pair without devices waits for one. What comes before the channel belongs to its wait.
+pub const STANDS: usize = 6;
 /// A pair whose answers have shown no device yet.
 pub const NOBODY: Class = Class((STANDS - 1) as u16);
+
+/// The stage that ends the first wait.
+const CHANNEL: usize = 2;
 
 /// How fast the shapes are forgotten.
 const SHAPE_HALF_LIFE_SECONDS: f64 = 6.0 * 3600.0;
@@ -19,7 +23,7 @@ const LEVEL_HALF_LIFE_SECONDS: f64 = 1200.0;
 const LEVEL_INERTIA: f64 = 3.0;
 /// Devices as which the prior counts in the pool, and the pool in a platform.
 const POOL_PRIOR_DEVICES: f64 = 3.0;
-const PLATFORM_PRIOR_DEVICES: f64 = 30.0;
+fn platform_prior_devices() -> f64 { super::knob(4, 30.0) }
 /// A curve is drawn anew when this share of what it was drawn from came after.
 const REFIT_SHARE: f64 = 1.0 / 32.0;
 /// How far the upstream's clock may be off.
@@ -100,7 +104,7 @@ impl Wait {
 
     /// How many times as many failures as the curve says there are at present.
     pub fn level(&self) -> f64 {
-        (self.seen + LEVEL_INERTIA) / (self.expected + LEVEL_INERTIA)
+        (self.seen + super::knob(5, LEVEL_INERTIA)) / (self.expected + super::knob(5, LEVEL_INERTIA))
     }
 
     /// Adds to the level.
@@ -146,7 +150,9 @@ impl Learned {
             if report.failed {
                 return None;
             }
-            since = since.max(when(&report));
+            if stage >= CHANNEL {
+                since = since.max(when(&report));
+            }
             stand = stage + 1;
         }
         let class = self.class(device, stand)?;
@@ -155,11 +161,11 @@ impl Learned {
 
     fn class(&mut self, device: &Device, stand: usize) -> Option<Class> {
         let place = match (device.route, stand) {
-            (Route::Offline, 0..=4) => stand,
-            // im is 1, channel 3.
-            (Route::Online, 0) => 5,
-            (Route::Online, 1 | 2) => 6,
-            (Route::Online, 3) => 7,
+            (Route::Offline, ..=CHANNEL) => 0,
+            (Route::Offline, 3) => 1,
+            (Route::Offline, 4) => 2,
+            (Route::Online, ..=CHANNEL) => 3,
+            (Route::Online, 3) => 4,
             _ => return None,
         };
         let platform = match device.route {
@@ -195,7 +201,7 @@ impl Learned {
         let mut since = span.pushed_at;
         let (mut seen, mut expected) = (0.0, 0.0);
         let mut stands = true;
-        for (stage, report) in reports(device) {
+        for (stage, report) in reports(device).filter(|(stage, report)| *stage >= CHANNEL || report.failed) {
             if report.fresh
                 && stands
                 && let Some(class) = self.class(device, stand)
@@ -311,7 +317,7 @@ impl Learned {
         let rates = if at < STANDS {
             pool
         } else {
-            wait.cells.rates(&pool, PLATFORM_PRIOR_DEVICES)
+            wait.cells.rates(&pool, platform_prior_devices())
         };
         wait.curve = Curve::exclusive(&rates);
         wait.drawn_at = wait.watched;
@@ -375,8 +381,8 @@ fn when(report: &Report) -> Millis {
 
 fn worth(stage: usize) -> f64 {
     match stage {
-        3 => DEVICE_WORTH,
-        4 => CLICK_WORTH,
+        3 => device_worth(),
+        4 => click_worth(),
         _ => 0.0,
     }
 }

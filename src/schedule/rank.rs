@@ -117,7 +117,8 @@ impl Schedule {
     fn value(&mut self, slot: Slot, now: Tick) -> u32 {
         let gain = self.gain(slot, now);
         let pair = self.book.pair_mut(slot);
-        let index = gain.index() * 0.5f64.powi(i32::from(pair.failures));
+        let s = self.clock.seconds(if pair.looked == NONE { pair.pushed } else { pair.looked }, now) + 1.0;
+        let index = gain.index(s * super::knob(10, 1e6)) * 0.5f64.powi(i32::from(pair.failures));
         let owed = gain.news >= OWED_NEWS && pair.state != State::Failing;
         self.owed += usize::from(owed);
         self.owed -= usize::from(std::mem::replace(&mut pair.owed, owed));
@@ -146,7 +147,7 @@ impl Schedule {
         let mut gain = self.first_gain(pushed, now, factor);
         gain.news *= curious;
         gain.slope *= curious;
-        let index = gain.index();
+        let index = gain.index((self.clock.seconds(pushed, now) * super::knob(10, 1e6)).min(super::knob(9, 1e7)));
         let again = now + pause(self.served, index, now.saturating_sub(pushed));
         self.time.set(again, name, &mut self.book);
         let key = key(index);
@@ -178,6 +179,20 @@ impl Schedule {
             gain.add(wait.curve.news(from, to), factor);
         }
         gain
+    }
+
+    pub fn debug(&self, slot: Slot, now: i64) -> String {
+        let now = self.clock.tick(now);
+        let mut out = format!("served {} ", self.served);
+        let pair = self.book.pair(slot);
+        for device in self.book.devices(slot) {
+            let wait = self.learned.wait(device.class);
+            let from = self.clock.seconds(device.since, pair.looked);
+            let to = self.clock.seconds(device.since, now);
+            let platform = device.class.0 / STANDS as u16;
+            out += &format!("class {} level {} group {} from {from} to {to} {:?} waits {}", device.class.0, wait.level(), self.groups.factor(pair.task, platform), wait.curve.news(from, to), wait.curve.waits(0.0, from));
+        }
+        out
     }
 
     /// The pair with the largest index; of a cohort any member.
