@@ -5,9 +5,12 @@ use super::grid::{CELLS, Curve, EDGES, Place, Rates};
 /// Devices that a cell never forgets: with fewer, an old guess is better than none.
 const KEPT_DEVICES: f64 = 300.0;
 
+/// Neighbours on each side over which rates are smoothed.
+const SMOOTHED: usize = 3;
+
 /// What a result is worth; a failure is 1.
-pub fn device_worth() -> f64 { super::knob(2, 0.1) }
-pub fn click_worth() -> f64 { super::knob(3, 0.05) }
+pub const DEVICE_WORTH: f64 = 0.1;
+pub const CLICK_WORTH: f64 = 0.05;
 
 /// What ended a wait.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -177,11 +180,10 @@ impl ScaleFree {
     }
 }
 
-/// A mean over neighbouring cells.
+/// A mean over neighbouring cells, the nearer the heavier.
 fn smooth(values: &[f64; CELLS], cell: usize) -> f64 {
-    let reach = super::knob(8, 2.0) as usize;
-    let (from, to) = (cell.saturating_sub(reach), (cell + reach).min(CELLS - 1));
-    let weight = |at: usize| (reach + 1 - at.abs_diff(cell)) as f64;
+    let (from, to) = (cell.saturating_sub(SMOOTHED), (cell + SMOOTHED).min(CELLS - 1));
+    let weight = |at: usize| (SMOOTHED + 1 - at.abs_diff(cell)) as f64;
     let sum: f64 = (from..=to).map(|at| weight(at) * values[at]).sum();
     sum / (from..=to).map(weight).sum::<f64>()
 }

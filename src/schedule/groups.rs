@@ -4,10 +4,12 @@ use std::collections::HashMap;
 
 use super::told::Millis;
 
-/// Expected failures that hold a factor at 1.
+/// Expected failures that hold the factor of a task's first looks at 1.
 const INERTIA: f32 = 1.0;
+/// The same for a platform under a task and for a time of pushes, each of which is told by fewer looks.
+const FINE_INERTIA: f32 = 3.0;
 /// A factor is never below this: a task without a failure so far may still get one.
-const FACTOR_MIN: f32 = 0.2;
+const FACTOR_MIN: f32 = 0.5;
 /// How long pushes are taken together.
 const PUSH_SPAN: Millis = 300_000;
 /// How many such spans are told apart: what is older counts as ever.
@@ -31,7 +33,7 @@ impl Ratio {
     }
 
     fn factor(self, inertia: f32) -> f32 {
-        { let inertia = inertia * super::knob(6, 1.0) as f32; ((self.seen + inertia) / (self.expected + inertia)).max(FACTOR_MIN) }
+        ((self.seen + inertia) / (self.expected + inertia)).max(FACTOR_MIN)
     }
 }
 
@@ -115,7 +117,7 @@ impl Groups {
     pub fn factor(&self, task: u32, platform: u16) -> f64 {
         let known = self.tasks.get(&task).map(|known| known.platforms.iter());
         let known = known.and_then(|mut known| known.find(|(of, _)| *of == platform));
-        known.map_or(1.0, |(_, ratio)| f64::from(ratio.factor(INERTIA)))
+        known.map_or(1.0, |(_, ratio)| f64::from(ratio.factor(FINE_INERTIA)))
     }
 
     /// The same for pairs of the task that were never looked at, and how much more a look is worth for what it says
@@ -123,14 +125,14 @@ impl Groups {
     pub fn first_factor(&self, task: u32, pushed_at: Millis) -> (f64, f64) {
         let span = pushed_at.div_euclid(PUSH_SPAN);
         let kept = self.pushes[span.rem_euclid(PUSH_SPANS as i64) as usize];
-        let time = if kept.0 == span { kept.1.factor(2.0 * INERTIA) } else { 1.0 };
+        let time = if kept.0 == span { kept.1.factor(2.0 * FINE_INERTIA) } else { 1.0 };
         let Some(known) = self.tasks.get(&task) else {
             return (f64::from(time), 1.0);
         };
         // The time speaks where the task has not spoken yet.
         let factor = (known.first.seen + INERTIA * time) / (known.first.expected + INERTIA);
         let unseen = known.members.saturating_sub(known.looks) as f32;
-        let curious = super::knob(7, CURIOSITY as f64) as f32 * unseen / (unseen + CURIOUS_MEMBERS) / (1.0 + known.looks as f32);
+        let curious = CURIOSITY * unseen / (unseen + CURIOUS_MEMBERS) / (1.0 + known.looks as f32);
         (f64::from(factor.max(FACTOR_MIN)), f64::from(1.0 + curious))
     }
 

@@ -22,12 +22,12 @@ impl Gain {
         self.slope += news.failures_slope * factor + news.worth_slope;
     }
 
-    /// `news` × (`news` / `slope`)^½.
+    /// `news` × (`news` / `slope`)^½, where `news` / `slope` is how long it has been ripening, `longest` seconds at most.
     pub fn index(self, longest: f64) -> f64 {
         if self.news <= 0.0 {
             return 0.0;
         }
         let ripening = (self.news / self.slope.max(self.news * 1e-7)).min(longest);
-        self.news * ripening.powf(super::knob(0, RIPENING))
+        self.news * ripening.powf(RIPENING)
     }
 }

@@ -1,6 +1,6 @@
 //! What the daemon's own looks have taught: how long each stage of each vendor takes to report, and how it ends.
 
-use super::cells::{click_worth, Cells, device_worth, End, ScaleFree};
+use super::cells::{CLICK_WORTH, Cells, DEVICE_WORTH, End, ScaleFree};
 use super::grid::{Curve, Rates};
 use super::told::{Device, Millis, Report, Route, STAGES};
 
@@ -23,7 +23,7 @@ const LEVEL_HALF_LIFE_SECONDS: f64 = 1200.0;
 const LEVEL_INERTIA: f64 = 3.0;
 /// Devices as which the prior counts in the pool, and the pool in a platform.
 const POOL_PRIOR_DEVICES: f64 = 3.0;
-fn platform_prior_devices() -> f64 { super::knob(4, 30.0) }
+const PLATFORM_PRIOR_DEVICES: f64 = 30.0;
 /// A curve is drawn anew when this share of what it was drawn from came after.
 const REFIT_SHARE: f64 = 1.0 / 32.0;
 /// How far the upstream's clock may be off.
@@ -104,7 +104,7 @@ impl Wait {
 
     /// How many times as many failures as the curve says there are at present.
     pub fn level(&self) -> f64 {
-        (self.seen + super::knob(5, LEVEL_INERTIA)) / (self.expected + super::knob(5, LEVEL_INERTIA))
+        (self.seen + LEVEL_INERTIA) / (self.expected + LEVEL_INERTIA)
     }
 
     /// Adds to the level.
@@ -317,7 +317,7 @@ impl Learned {
         let rates = if at < STANDS {
             pool
         } else {
-            wait.cells.rates(&pool, platform_prior_devices())
+            wait.cells.rates(&pool, PLATFORM_PRIOR_DEVICES)
         };
         wait.curve = Curve::exclusive(&rates);
         wait.drawn_at = wait.watched;
@@ -381,8 +381,8 @@ fn when(report: &Report) -> Millis {
 
 fn worth(stage: usize) -> f64 {
     match stage {
-        3 => device_worth(),
-        4 => click_worth(),
+        3 => DEVICE_WORTH,
+        4 => CLICK_WORTH,
         _ => 0.0,
     }
 }

@@ -39,7 +39,7 @@ const REFUSED_LONGEST_GAP: Millis = 3_600_000;
 const FAILED_GAP: Millis = 1_000;
 const FAILED_LONGEST_GAP: Millis = 30_000;
 /// One look in this many goes to last looks and to the pair that waits longest, by turns.
-pub const FLOOR: u64 = 10;
+pub const FLOOR: u64 = 32;
 /// The last look comes within this share of the time watched before its end.
 const LAST_SHARE: u32 = 64;
 /// Things to do that one decision takes on at most.
@@ -152,7 +152,7 @@ impl Schedule {
         let now = self.clock.tick(now);
         self.ripen(now, STEPS);
         self.turns += 1;
-        let floor = if (self.turns as f64 % knob(1, 10.0)) < 1.0 && knob(1,10.0) > 0.0 {
+        let floor = if (self.turns as f64 % knob(1, 32.0)) < 1.0 && knob(1,10.0) > 0.0 {
             self.floor(now)
         } else {
             None
@@ -340,11 +340,6 @@ fn doubled(first: Millis, failures: &mut u8, longest: Millis) -> Millis {
     let wait = (first << (*failures).min(20)).min(longest);
     *failures = failures.saturating_add(1);
     wait
-}
-
-pub fn knob(at: usize, default: f64) -> f64 {
-    static K: std::sync::LazyLock<Vec<Option<f64>>> = std::sync::LazyLock::new(|| (0..12).map(|i| std::env::var(format!("K{i}")).ok().and_then(|v| v.parse().ok())).collect());
-    K[at].unwrap_or(default)
 }
 
 #[cfg(test)]

@@ -14,6 +14,11 @@ const COHORT_OPEN_SECONDS: u32 = 600;
 const TICKS_PER_SECOND: u32 = 8;
 /// Expected news that is worth a look of its own: a tenth of a failure.
 const OWED_NEWS: f64 = 0.1;
+/// Ripening counts up to this many times the time since the last look, or since the push before the first look.
+const RIPENING_PER_AGE: f64 = 2.0;
+const FIRST_RIPENING_PER_AGE: f64 = 5.0;
+/// Ripening counts up to this, divided by the first looks that are outstanding.
+const RIPENING_PAIR_SECONDS: f64 = 1e7;
 /// Entries that are valued anew, at most, to find the best.
 const TRIES: usize = 16;
 /// Weight of the latest index in [`Schedule::served`].
@@ -116,13 +121,14 @@ impl Schedule {
     /// Values a pair that is ready, and plans when to do it again; gives its key.
     fn value(&mut self, slot: Slot, now: Tick) -> u32 {
         let gain = self.gain(slot, now);
+        let longest = self.longest();
         let pair = self.book.pair_mut(slot);
-        let s = self.clock.seconds(if pair.looked == NONE { pair.pushed } else { pair.looked }, now) + 1.0;
-        let index = gain.index(s * super::knob(10, 1e6)) * 0.5f64.powi(i32::from(pair.failures));
+        let looked = if pair.looked == NONE { pair.pushed } else { pair.looked };
+        let unseen = self.clock.seconds(looked, now) + 1.0;
+        let index = gain.index((unseen * RIPENING_PER_AGE).min(longest)) * 0.5f64.powi(i32::from(pair.failures));
         let owed = gain.news >= OWED_NEWS && pair.state != State::Failing;
         self.owed += usize::from(owed);
         self.owed -= usize::from(std::mem::replace(&mut pair.owed, owed));
-        let looked = if pair.looked == NONE { pair.pushed } else { pair.looked };
         let mut again = now + pause(self.served, index, now.saturating_sub(looked));
         let last_at = pair.ends - (pair.ends - pair.pushed.min(pair.ends)) / LAST_SHARE;
         if looked < last_at {
@@ -147,12 +153,19 @@ impl Schedule {
         let mut gain = self.first_gain(pushed, now, factor);
         gain.news *= curious;
         gain.slope *= curious;
-        let index = gain.index((self.clock.seconds(pushed, now) * super::knob(10, 1e6)).min(super::knob(9, 1e7)));
+        let unseen = self.clock.seconds(pushed, now) + 1.0;
+        let index = gain.index((unseen * FIRST_RIPENING_PER_AGE).min(self.longest()));
         let again = now + pause(self.served, index, now.saturating_sub(pushed));
         self.time.set(again, name, &mut self.book);
         let key = key(index);
         self.rank.set(key, name, &mut self.book);
         key
+    }
+
+    /// The longest ripening time that counts, seconds: the more first looks are outstanding, the more the gain alone
+    /// decides, for what waits then waits long whoever goes first.
+    fn longest(&self) -> f64 {
+        RIPENING_PAIR_SECONDS / (self.firsts as f64 + 1.0)
     }
 
     fn first_gain(&self, pushed: Tick, now: Tick, factor: f64) -> Gain {
@@ -179,20 +192,6 @@ impl Schedule {
             gain.add(wait.curve.news(from, to), factor);
         }
         gain
-    }
-
-    pub fn debug(&self, slot: Slot, now: i64) -> String {
-        let now = self.clock.tick(now);
-        let mut out = format!("served {} ", self.served);
-        let pair = self.book.pair(slot);
-        for device in self.book.devices(slot) {
-            let wait = self.learned.wait(device.class);
-            let from = self.clock.seconds(device.since, pair.looked);
-            let to = self.clock.seconds(device.since, now);
-            let platform = device.class.0 / STANDS as u16;
-            out += &format!("class {} level {} group {} from {from} to {to} {:?} waits {}", device.class.0, wait.level(), self.groups.factor(pair.task, platform), wait.curve.news(from, to), wait.curve.waits(0.0, from));
-        }
-        out
     }
 
     /// The pair with the largest index; of a cohort any member.
