@@ -15,7 +15,7 @@ const FIRST_AGE: f64 = 0.25;
 const STEP: f64 = 1.06;
 const AGES: usize = 252;
 /// Times of the channel's answer that stand for its distribution.
-const TIMES: usize = 100;
+const TIMES: usize = 50;
 /// Channels have spoken by the age of that number.
 const EARLY: usize = 80;
 const ELEMENTS: usize = 3;
@@ -24,14 +24,22 @@ const REFUSALS: [f64; 9] = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 0.9, 1.0];
 
 /// Lower bound in seconds for a steady stream with that many looks per pair.
 pub fn stream(load: &Load, looks: f64) -> f64 {
-    let failures: usize = load.pairs.iter().flat_map(|p| &p.elements).flat_map(|e| &e.events).filter(|e| e.failed).count();
+    let failures: usize = load
+        .pairs
+        .iter()
+        .flat_map(|p| &p.elements)
+        .flat_map(|e| &e.events)
+        .filter(|e| e.failed)
+        .count();
     let per_pair = failures as f64 / load.pairs.len() as f64;
     let tasks = by_task(load);
     let worth = |price: f64| (cost(&tasks, price) - price * looks) / per_pair;
-    let prices = (0..28).map(|at| 0.02 * 1.8f64.powi(at));
-    let best = prices.map(|price| (worth(price), price)).max_by(|a, b| a.0.total_cmp(&b.0));
+    let prices = (0..14).map(|at| 0.05 * 3.0f64.powi(at));
+    let best = prices
+        .map(|price| (worth(price), price))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
     let (_, price) = best.unwrap_or_default();
-    let finer = (-5..=5).map(|at| worth(price * 1.8f64.powf(f64::from(at) / 6.0)));
+    let finer = (-3..=3).map(|at| worth(price * 3.0f64.powf(f64::from(at) / 4.0)));
     finer.fold(0.0, f64::max)
 }
 
@@ -42,7 +50,13 @@ pub fn burst(load: &Load) -> f64 {
     let pairs = load.pairs.len();
     let mut sum = 0.0;
     let mut count = 0.0;
-    for event in load.pairs.iter().flat_map(|p| &p.elements).flat_map(|e| &e.events).filter(|e| e.failed) {
+    for event in load
+        .pairs
+        .iter()
+        .flat_map(|p| &p.elements)
+        .flat_map(|e| &e.events)
+        .filter(|e| e.failed)
+    {
         // Looks are made at seconds 0, 1, 2 …; the mean over all turns n of (n - at), where that is positive.
         let at = (event.at - begin) as f64 / 1000.0;
         let late = (pairs as f64 - 1.0 - at.ceil()).max(-1.0) as i64;
@@ -112,7 +126,12 @@ fn pair_cost(asked: &[Asked], at: usize, tables: &[[Vec<Early>; 2]]) -> f64 {
         // How many of the others stay open.
         let mut others = [0.0; ELEMENTS];
         others[0] = 1.0;
-        for other in asked.iter().enumerate().filter(|(at, _)| *at != own).map(|(_, other)| open(other)) {
+        for other in asked
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| *at != own)
+            .map(|(_, other)| open(other))
+        {
             for count in (0..ELEMENTS).rev() {
                 let fewer = if count > 0 { others[count - 1] } else { 0.0 };
                 others[count] = others[count] * (1.0 - other) + fewer * other;
@@ -129,7 +148,11 @@ impl Asked {
     /// Between the tables of the refusals below and above.
     fn table(&self, tables: &[Vec<Early>; 2], value: impl Fn(&Early) -> f64) -> f64 {
         let tables = &tables[usize::from(self.receipts)];
-        let above = REFUSALS.iter().position(|r| *r >= self.refusals).unwrap_or(REFUSALS.len() - 1).max(1);
+        let above = REFUSALS
+            .iter()
+            .position(|r| *r >= self.refusals)
+            .unwrap_or(REFUSALS.len() - 1)
+            .max(1);
         let (low, high) = (REFUSALS[above - 1], REFUSALS[above]);
         let share = (self.refusals - low) / (high - low);
         value(&tables[above - 1]) * (1.0 - share) + value(&tables[above]) * share
@@ -138,7 +161,10 @@ impl Asked {
 
 fn tables(price: f64, receipts: bool, times: &[f64]) -> Vec<Early> {
     let late = Late::of(price, receipts);
-    REFUSALS.iter().map(|refusals| Early::of(price, *refusals, &late, times)).collect()
+    REFUSALS
+        .iter()
+        .map(|refusals| Early::of(price, *refusals, &late, times))
+        .collect()
 }
 
 fn age(at: usize) -> f64 {
@@ -158,7 +184,10 @@ impl Late {
             receipts,
             value: vec![0.0; AGES],
         };
-        for from in (0..AGES).rev().filter(|from| receipts && age(*from) < BAD_RECEIPT_SECONDS) {
+        for from in (0..AGES)
+            .rev()
+            .filter(|from| receipts && age(*from) < BAD_RECEIPT_SECONDS)
+        {
             let cost = |to: usize| {
                 let delay = waited(age(to)) - waited(age(from)) - (age(to) - age(from)) * failed(age(from));
                 (delay + waiting(age(to)) * late.value[to]) / waiting(age(from))
@@ -204,7 +233,9 @@ fn waiting(age: f64) -> f64 {
 fn normal(x: f64) -> f64 {
     let z = x.abs() / std::f64::consts::SQRT_2;
     let t = 1.0 / (1.0 + 0.327_591_1 * z);
-    let sum = t * (0.254_829_592 + t * (-0.284_496_736 + t * (1.421_413_741 + t * (-1.453_152_027 + t * 1.061_405_429))));
+    let sum = t
+        * (0.254_829_592
+            + t * (-0.284_496_736 + t * (1.421_413_741 + t * (-1.453_152_027 + t * 1.061_405_429))));
     let upper = 0.5 * sum * (-z * z).exp();
     if x > 0.0 { 1.0 - upper } else { upper }
 }
@@ -226,14 +257,21 @@ impl Early {
             let after = age(to) - time;
             let (delay, open, value) = late.first(after);
             let success = 1.0 - refusals;
-            (refusals * after + success * delay, success * open, success * open * value)
+            (
+                refusals * after + success * delay,
+                success * open,
+                success * open * value,
+            )
         };
-        let spoken: Vec<Vec<(f64, f64, f64)>> =
-            (0..AGES).map(|to| times.iter().map(|time| spoke(to, *time)).collect()).collect();
+        let spoken: Vec<Vec<(f64, f64, f64)>> = (0..AGES)
+            .map(|to| times.iter().map(|time| spoke(to, *time)).collect())
+            .collect();
         let mut value = vec![0.0; AGES];
         let mean = |from: f64, to: usize, value: &[f64]| {
             let (mut sum, mut count) = ((0.0, 0.0, 0.0), 0.0);
-            for (time, (delay, open, future)) in times.iter().zip(&spoken[to]).filter(|(time, _)| **time > from) {
+            for (time, (delay, open, future)) in
+                times.iter().zip(&spoken[to]).filter(|(time, _)| **time > from)
+            {
                 count += 1.0;
                 if *time > age(to) {
                     sum.1 += 1.0;
@@ -273,9 +311,8 @@ impl Early {
 /// Quantiles of the time from the push to the channel's answer.
 fn channel_times() -> Vec<f64> {
     let dice = &mut Rng::with_seed(1);
-    let draw = |dice: &mut Rng| {
-        log_normal(0.3, 0.5, dice) + log_normal(0.3, 0.5, dice) + log_normal(1.0, 0.8, dice)
-    };
+    let draw =
+        |dice: &mut Rng| log_normal(0.3, 0.5, dice) + log_normal(0.3, 0.5, dice) + log_normal(1.0, 0.8, dice);
     let mut all: Vec<f64> = (0..TIMES * 100).map(|_| draw(dice)).collect();
     all.sort_by(f64::total_cmp);
     (0..TIMES).map(|at| all[at * 100 + 50]).collect()

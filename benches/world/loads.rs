@@ -85,7 +85,7 @@ pub fn outage(users: usize, seed: u64) -> Load {
         tasks: Vec::new(),
         pairs: Vec::new(),
         until: from + 2 * 3_600_000,
-        end: from + 6 * 3_600_000,
+        end: from + 10 * 3_600_000,
         looks_per_pair: None,
         outage: Some(Outage {
             vendor: 3,

@@ -80,7 +80,9 @@ pub fn run(load: &Load, policy: &mut dyn Policy) -> Measured {
     for ((_, at, _), seen) in failures.iter().zip(&seen) {
         if *at < load.until {
             measured.unseen += usize::from(seen.is_none());
-            measured.delays.push((seen.unwrap_or(load.end) - at) as f64 / 1000.0);
+            measured
+                .delays
+                .push((seen.unwrap_or(load.end) - at) as f64 / 1000.0);
         }
     }
     measured.delays.sort_by(f64::total_cmp);
@@ -91,10 +93,17 @@ pub fn run(load: &Load, policy: &mut dyn Policy) -> Measured {
 fn count_first(measured: &mut Measured, load: &Load, at: usize, now: i64) {
     let pair = &load.pairs[at];
     let counted = &mut measured.first_looks[pair.task as usize];
-    for element in pair.elements.iter().filter(|element| element.vendor == VENDORS[0].number) {
+    for element in pair
+        .elements
+        .iter()
+        .filter(|element| element.vendor == VENDORS[0].number)
+    {
         // Half a minute after the push every channel has spoken.
         if now - pair.pushed_at >= 30_000 {
-            let refused = element.events.iter().any(|event| event.stage == 2 && event.failed);
+            let refused = element
+                .events
+                .iter()
+                .any(|event| event.stage == 2 && event.failed);
             counted.0 += u32::from(refused);
             counted.1 += 1;
         }
@@ -122,6 +131,8 @@ fn outage_seen(
     };
     let mut hit: Vec<_> = failures.iter().zip(seen).filter(suits).collect();
     hit.sort_by_key(|((_, at, _), _)| *at);
-    let soon = |(failure, seen): &&(&(usize, i64, i64), &Option<i64>)| seen.is_some_and(|s| s - failure.1 <= 300_000);
+    let soon = |(failure, seen): &&(&(usize, i64, i64), &Option<i64>)| {
+        seen.is_some_and(|s| s - failure.1 <= 300_000)
+    };
     hit.iter().take(100).filter(soon).count()
 }

@@ -147,7 +147,11 @@ impl Task {
                 story.log(3, true, BAD_RECEIPT_SECONDS.powf(dice.f64()));
                 return story.end(number, false);
             }
-            let (median, sigma) = if dice.f64() < 0.6 { (4.0, 1.2) } else { (5400.0, 1.6) };
+            let (median, sigma) = if dice.f64() < 0.6 {
+                (4.0, 1.2)
+            } else {
+                (5400.0, 1.6)
+            };
             let reached = log_normal(median, sigma, dice);
             if receipts {
                 story.log(3, false, reached);

@@ -128,7 +128,11 @@ pub fn devices(pair: &Pair, before: Option<i64>, now: i64, devices: &mut Vec<Dev
         if reports.iter().any(Option::is_some) {
             devices.push(Device {
                 platform: element.vendor,
-                route: if element.online { Route::Online } else { Route::Offline },
+                route: if element.online {
+                    Route::Online
+                } else {
+                    Route::Offline
+                },
                 reports,
             });
         }

@@ -126,7 +126,7 @@ impl Poller {
         Ok(())
     }
 
-    fn answered(&mut self, looked: &Looked, verdict: &Verdict, now: i64) -> Look {
+    fn answered(&mut self, looked: &Looked, verdict: &Verdict, now: i64) -> Look<'static> {
         self.tools.metrics.exchange_worked(now / 1000);
         self.status.up = Some(true);
         self.status.last_success_at = Some(now / 1000);
@@ -148,10 +148,11 @@ impl Poller {
             settled: verdict.settled,
             pushed_at: Some(pushed_at),
             ends_at,
+            devices: &[],
         }
     }
 
-    fn failed(&mut self, looked: &Looked, failed: &Failed, now: i64) -> Look {
+    fn failed(&mut self, looked: &Looked, failed: &Failed, now: i64) -> Look<'static> {
         let failure = &failed.failure;
         tracing::warn!(
             app = %self.name, kind = failure.kind.as_str(), code = failure.code, detail = %failed.detail,

@@ -200,10 +200,12 @@ impl Poller {
                 self.schedule.insert(
                     slot,
                     Seed {
+                        task: 0,
                         pushed_at,
                         polled_at,
                         ends_at,
                         settled,
+                        devices: &[],
                     },
                     wall_millis(),
                 );

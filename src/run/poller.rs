@@ -217,7 +217,7 @@ impl Poller {
     /// Starts the look that is due, if the budget lets it through.
     fn start(&mut self) {
         let now = wall_millis();
-        if !self.trouble.may_go_on(now) || self.schedule.due_count(now) == 0 {
+        if !self.trouble.may_go_on(now) || self.schedule.next_look_at(now).is_none_or(|at| at > now) {
             return;
         }
         match self.tools.budget.take() {
@@ -296,7 +296,7 @@ impl Poller {
         };
         let resume_at = Some(self.trouble.resume_at() / 1000).filter(|at| *at > 0);
         let rate = self.tools.budget.pace().rate();
-        let backlog_seconds = self.schedule.due_count(now) as f64 / rate;
+        let backlog_seconds = self.schedule.backlog(now) as f64 / rate;
         self.status.pairs = pairs;
         self.status.resume_at = resume_at;
         self.status.rate_in_force = rate;

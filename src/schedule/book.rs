@@ -297,7 +297,11 @@ impl Book {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        let members: usize = self.cohorts.iter().map(|c| c.members.capacity() * size_of::<Slot>()).sum();
+        let members: usize = self
+            .cohorts
+            .iter()
+            .map(|c| c.members.capacity() * size_of::<Slot>())
+            .sum();
         // A hash table holds one byte beside each entry, and has room for 8/7 of what it says.
         let open = self.open.capacity() * 8 / 7 * (size_of::<((u32, u32), u32)>() + 1);
         self.pairs.capacity() * size_of::<Pair>()

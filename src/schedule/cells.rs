@@ -135,7 +135,8 @@ impl Cells {
     pub fn rates(&self, prior: &[Rates; CELLS], devices: f64) -> [Rates; CELLS] {
         let rate = |counts: &[f32; CELLS], of: fn(&Rates) -> f64| {
             let seen: [f64; CELLS] = std::array::from_fn(|cell| f64::from(counts[cell]));
-            let due: [f64; CELLS] = std::array::from_fn(|cell| f64::from(self.exposure[cell]) * of(&prior[cell]));
+            let due: [f64; CELLS] =
+                std::array::from_fn(|cell| f64::from(self.exposure[cell]) * of(&prior[cell]));
             std::array::from_fn::<f64, CELLS, _>(|cell| {
                 let believed = (EDGES[cell + 1] - EDGES[cell]) * of(&prior[cell]) * devices;
                 of(&prior[cell]) * (smooth(&seen, cell) + believed) / (smooth(&due, cell) + believed)

@@ -125,7 +125,11 @@ impl Groups {
     pub fn first_factor(&self, task: u32, pushed_at: Millis) -> (f64, f64) {
         let span = pushed_at.div_euclid(PUSH_SPAN);
         let kept = self.pushes[span.rem_euclid(PUSH_SPANS as i64) as usize];
-        let time = if kept.0 == span { kept.1.factor(2.0 * FINE_INERTIA) } else { 1.0 };
+        let time = if kept.0 == span {
+            kept.1.factor(2.0 * FINE_INERTIA)
+        } else {
+            1.0
+        };
         let Some(known) = self.tasks.get(&task) else {
             return (f64::from(time), 1.0);
         };

@@ -184,7 +184,10 @@ impl Learned {
             return 0;
         }
         self.platforms.push(number);
-        let pool: Vec<Wait> = self.waits[..STANDS].iter().map(|w| Wait::new(w.curve.clone())).collect();
+        let pool: Vec<Wait> = self.waits[..STANDS]
+            .iter()
+            .map(|w| Wait::new(w.curve.clone()))
+            .collect();
         self.waits.extend(pool);
         self.platforms.len() - 1
     }
@@ -225,7 +228,11 @@ impl Learned {
     /// A pair without devices was looked at; `shown` are those that appeared just now.
     pub fn learn_nobody(&mut self, shown: &[Device], span: Span) {
         let failed = shown.iter().any(|d| reports(d).any(|(_, r)| r.failed));
-        let worth = shown.iter().flat_map(|d| reports(d)).map(|(stage, _)| worth(stage)).sum();
+        let worth = shown
+            .iter()
+            .flat_map(|d| reports(d))
+            .map(|(stage, _)| worth(stage))
+            .sum();
         let end = if failed { End::Failure } else { End::Success(worth) };
         let mut watched = span.silent(NOBODY, span.pushed_at);
         watched.end = (!shown.is_empty()).then_some((end, false));
@@ -240,7 +247,11 @@ impl Learned {
         self.first.watched += 1.0;
         let mut seen = 0.0;
         for (stage, report) in devices.iter().flat_map(|d| reports(d)) {
-            let end = if report.failed { End::Failure } else { End::Success(worth(stage)) };
+            let end = if report.failed {
+                End::Failure
+            } else {
+                End::Success(worth(stage))
+            };
             seen += f64::from(u8::from(report.failed));
             match report.at.map(|at| (at - span.pushed_at) as f64 / 1000.0) {
                 Some(at) if at >= -SKEW_SECONDS && at <= age + SKEW_SECONDS => {
@@ -346,8 +357,14 @@ impl Span {
     fn watched(&self, class: Class, since: Millis, report: &Report, worth: f64) -> (Watched, Millis) {
         let begin = self.looked_at.unwrap_or(since).max(since);
         let skew = (SKEW_SECONDS * 1000.0) as Millis;
-        let known = report.at.filter(|at| *at >= begin - skew && *at <= self.now + skew);
-        let end = if report.failed { End::Failure } else { End::Success(worth) };
+        let known = report
+            .at
+            .filter(|at| *at >= begin - skew && *at <= self.now + skew);
+        let end = if report.failed {
+            End::Failure
+        } else {
+            End::Success(worth)
+        };
         let to = known.unwrap_or(self.now).clamp(begin.min(self.now), self.now);
         let watched = Watched {
             class,

@@ -152,7 +152,7 @@ impl Schedule {
         let now = self.clock.tick(now);
         self.ripen(now, STEPS);
         self.turns += 1;
-        let floor = if (self.turns as f64 % knob(1, 32.0)) < 1.0 && knob(1,10.0) > 0.0 {
+        let floor = if self.turns.is_multiple_of(FLOOR) {
             self.floor(now)
         } else {
             None
@@ -235,7 +235,8 @@ impl Schedule {
 
     /// All pairs that are in the schedule.
     pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
-        let slot = |(at, pair): (usize, &Pair)| (pair.phase != Phase::Gone).then(|| u32::try_from(at).ok())?;
+        let slot =
+            |(at, pair): (usize, &Pair)| (pair.phase != Phase::Gone).then(|| u32::try_from(at).ok())?;
         self.book.pairs.iter().enumerate().filter_map(slot)
     }
 
@@ -247,7 +248,12 @@ impl Schedule {
     /// Bytes held for all pairs, what was learned left out.
     pub fn bytes(&self) -> usize {
         let queues = (self.lasts.capacity() + self.ended.capacity()) * size_of::<Slot>();
-        self.book.bytes() + self.time.bytes() + self.rests.bytes() + self.rank.bytes() + self.groups.bytes() + queues
+        self.book.bytes()
+            + self.time.bytes()
+            + self.rests.bytes()
+            + self.rank.bytes()
+            + self.groups.bytes()
+            + queues
     }
 
     /// The clock was set by `by`: every look planned moves along; pushes and ends stay where the calendar has them.
@@ -264,6 +270,12 @@ impl Schedule {
                 _ => key,
             };
             self.time.set(key, name, &mut self.book);
+        }
+        // What was over by the old clock may not be by the new one.
+        for slot in std::mem::take(&mut self.ended) {
+            if self.book.get(slot).is_some_and(|pair| pair.phase == Phase::Ended) {
+                self.plan(slot, Tick::MAX, 0);
+            }
         }
     }
 

@@ -123,13 +123,18 @@ impl Schedule {
         let gain = self.gain(slot, now);
         let longest = self.longest();
         let pair = self.book.pair_mut(slot);
-        let looked = if pair.looked == NONE { pair.pushed } else { pair.looked };
+        let looked = if pair.looked == NONE {
+            pair.pushed
+        } else {
+            pair.looked
+        };
         let unseen = self.clock.seconds(looked, now) + 1.0;
-        let index = gain.index((unseen * RIPENING_PER_AGE).min(longest)) * 0.5f64.powi(i32::from(pair.failures));
+        let index =
+            gain.index((unseen * RIPENING_PER_AGE).min(longest)) * 0.5f64.powi(i32::from(pair.failures));
         let owed = gain.news >= OWED_NEWS && pair.state != State::Failing;
         self.owed += usize::from(owed);
         self.owed -= usize::from(std::mem::replace(&mut pair.owed, owed));
-        let mut again = now + pause(self.served, index, now.saturating_sub(looked));
+        let mut again = now + pause(slot, self.served, index, now.saturating_sub(looked));
         let last_at = pair.ends - (pair.ends - pair.pushed.min(pair.ends)) / LAST_SHARE;
         if looked < last_at {
             if now < last_at {
@@ -155,7 +160,7 @@ impl Schedule {
         gain.slope *= curious;
         let unseen = self.clock.seconds(pushed, now) + 1.0;
         let index = gain.index((unseen * FIRST_RIPENING_PER_AGE).min(self.longest()));
-        let again = now + pause(self.served, index, now.saturating_sub(pushed));
+        let again = now + pause(name, self.served, index, now.saturating_sub(pushed));
         self.time.set(again, name, &mut self.book);
         let key = key(index);
         self.rank.set(key, name, &mut self.book);
@@ -179,7 +184,9 @@ impl Schedule {
     fn gain(&self, slot: Slot, now: Tick) -> Gain {
         let pair = self.book.pair(slot);
         if pair.looked == NONE {
-            let (factor, _) = self.groups.first_factor(pair.task, self.clock.millis(pair.pushed));
+            let (factor, _) = self
+                .groups
+                .first_factor(pair.task, self.clock.millis(pair.pushed));
             return self.first_gain(pair.pushed, now, factor);
         }
         let mut gain = Gain::default();
@@ -245,8 +252,9 @@ impl Schedule {
     }
 }
 
-/// How long a value holds, in ticks: the further it is below what is served, the longer.
-fn pause(served: f64, index: f64, age: Tick) -> Tick {
+/// How long a value holds, in ticks: the further it is below what is served, the longer. Between a half and the whole
+/// of that, by name, so that those that came together are not all due together.
+fn pause(name: u32, served: f64, index: f64, age: Tick) -> Tick {
     let share = if index * 32.0 < served {
         1
     } else if index * 4.0 < served {
@@ -254,7 +262,10 @@ fn pause(served: f64, index: f64, age: Tick) -> Tick {
     } else {
         16
     };
-    (age / share).max(1)
+    let whole = age / share;
+    // Fibonacci hashing: the upper bits are evenly spread.
+    let spread = name.wrapping_mul(0x9E37_79B9) >> 16;
+    (whole - ((u64::from(whole) * u64::from(spread)) >> 17) as Tick).max(1)
 }
 
 /// Larger indices have smaller keys.
