@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::bound;
 use super::loads::{self, Load};
 use super::measure::{Measured, run};
-use super::policies::{Backoff, Ours, Policy, RoundRobin};
+use super::policies::{Backoff, Ours, RoundRobin};
 
 /// How large the workloads are.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +19,7 @@ pub struct Size {
 }
 
 /// The size whose table is in `docs/scheduling.md`.
+#[allow(dead_code, reason = "the test uses the other one")]
 pub const FULL: Size = Size {
     small_burst: 50,
     burst: 5_000,
@@ -28,6 +29,7 @@ pub const FULL: Size = Size {
 };
 
 /// A size for a test.
+#[allow(dead_code, reason = "the bench uses the other one")]
 pub const TOY: Size = Size {
     small_burst: 20,
     burst: 200,

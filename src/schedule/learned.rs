@@ -1,8 +1,9 @@
 //! What the daemon's own looks have taught: how long each stage of each vendor takes to report, and how it ends.
 
-use super::cells::{CLICK_WORTH, Cells, DEVICE_WORTH, End, ScaleFree};
+use super::cells::{Cells, End, ScaleFree};
+use super::chain::{reports, when, worth};
 use super::grid::{Curve, Rates};
-use super::told::{Device, Millis, Report, Route, STAGES};
+use super::told::{Device, Millis, Report, Route};
 
 /// Platforms that are told apart; what comes later shares the pool.
 pub const PLATFORMS_CAP: usize = 32;
@@ -230,7 +231,7 @@ impl Learned {
         let failed = shown.iter().any(|d| reports(d).any(|(_, r)| r.failed));
         let worth = shown
             .iter()
-            .flat_map(|d| reports(d))
+            .flat_map(reports)
             .map(|(stage, _)| worth(stage))
             .sum();
         let end = if failed { End::Failure } else { End::Success(worth) };
@@ -246,7 +247,7 @@ impl Learned {
         self.first.cells.wait(0.0, age);
         self.first.watched += 1.0;
         let mut seen = 0.0;
-        for (stage, report) in devices.iter().flat_map(|d| reports(d)) {
+        for (stage, report) in devices.iter().flat_map(reports) {
             let end = if report.failed {
                 End::Failure
             } else {
@@ -384,22 +385,5 @@ impl Span {
             to: self.age(self.now, since),
             end: None,
         }
-    }
-}
-
-/// What is reported, in the order of the chain.
-fn reports(device: &Device) -> impl Iterator<Item = (usize, Report)> + '_ {
-    (0..STAGES).filter_map(|stage| device.reports[stage].map(|report| (stage, report)))
-}
-
-fn when(report: &Report) -> Millis {
-    report.at.unwrap_or(report.seen_at).min(report.seen_at)
-}
-
-fn worth(stage: usize) -> f64 {
-    match stage {
-        3 => DEVICE_WORTH,
-        4 => CLICK_WORTH,
-        _ => 0.0,
     }
 }

@@ -7,6 +7,7 @@
 mod book;
 mod bytes;
 mod cells;
+mod chain;
 mod clock;
 mod grid;
 mod groups;

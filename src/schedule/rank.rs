@@ -134,7 +134,7 @@ impl Schedule {
         let owed = gain.news >= OWED_NEWS && pair.state != State::Failing;
         self.owed += usize::from(owed);
         self.owed -= usize::from(std::mem::replace(&mut pair.owed, owed));
-        let mut again = now + pause(slot, self.served, index, now.saturating_sub(looked));
+        let mut again = now.saturating_add(pause(slot, self.served, index, now.saturating_sub(looked)));
         let last_at = pair.ends - (pair.ends - pair.pushed.min(pair.ends)) / LAST_SHARE;
         if looked < last_at {
             if now < last_at {
@@ -160,7 +160,7 @@ impl Schedule {
         gain.slope *= curious;
         let unseen = self.clock.seconds(pushed, now) + 1.0;
         let index = gain.index((unseen * FIRST_RIPENING_PER_AGE).min(self.longest()));
-        let again = now + pause(name, self.served, index, now.saturating_sub(pushed));
+        let again = now.saturating_add(pause(name, self.served, index, now.saturating_sub(pushed)));
         self.time.set(again, name, &mut self.book);
         let key = key(index);
         self.rank.set(key, name, &mut self.book);
@@ -255,14 +255,16 @@ impl Schedule {
 /// How long a value holds, in ticks: the further it is below what is served, the longer. Between a half and the whole
 /// of that, by name, so that those that came together are not all due together.
 fn pause(name: u32, served: f64, index: f64, age: Tick) -> Tick {
-    let share = if index * 32.0 < served {
-        1
+    // An index grows with about the power 3/2 of the time, so that neither of the first two reaches what is served.
+    let whole = if served == 0.0 {
+        age
+    } else if index * 32.0 < served {
+        age.saturating_mul(3)
     } else if index * 4.0 < served {
-        2
+        age / 4 * 3
     } else {
-        16
+        age / 16
     };
-    let whole = age / share;
     // Fibonacci hashing: the upper bits are evenly spread.
     let spread = name.wrapping_mul(0x9E37_79B9) >> 16;
     (whole - ((u64::from(whole) * u64::from(spread)) >> 17) as Tick).max(1)
