@@ -284,3 +284,23 @@ fn no_pair_waits_longer_than_the_bound() {
         }
     }
 }
+
+#[test]
+fn a_pair_takes_at_most_72_bytes() {
+    let mut schedule = Schedule::default();
+    let pairs = 20_000;
+    for slot in 0..pairs {
+        let task = slot / 500;
+        let polled_at = (slot % 4 != 0).then_some(NOW);
+        let devices = &[device(false, NOW, NOW); 2][..1 + usize::from(slot % 3 == 0)];
+        let seed = Seed {
+            task,
+            polled_at,
+            devices,
+            ..seed(NOW)
+        };
+        schedule.insert(slot, seed, NOW + 2_000);
+    }
+    let bytes = schedule.bytes() as f64 / f64::from(pairs);
+    assert!(bytes <= 72.0, "{bytes} bytes");
+}
