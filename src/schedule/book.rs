@@ -151,7 +151,7 @@ impl Book {
         if self.pairs.len() < len {
             if self.pairs.capacity() < len {
                 let more = len - self.pairs.len();
-                self.pairs.reserve_exact(more + self.pairs.len() / 8);
+                self.pairs.reserve_exact(more + self.pairs.len() / 32);
             }
             self.pairs.resize(len, Pair::GONE);
         }

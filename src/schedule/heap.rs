@@ -137,9 +137,9 @@ impl Heap {
     }
 }
 
-/// Makes room by an eighth: what a doubling leaves empty is too much at 600,000 pairs.
+/// Makes room by a thirty-second: what a doubling leaves empty is too much at 600,000 pairs.
 pub fn grow<T>(list: &mut Vec<T>) {
     if list.len() == list.capacity() {
-        list.reserve_exact(list.len() / 8 + 4);
+        list.reserve_exact(list.len() / 32 + 4);
     }
 }
