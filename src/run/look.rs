@@ -18,6 +18,7 @@ use crate::web::LatestFailure;
 
 use super::clock::{wall_millis, wall_seconds};
 use super::poller::{Done, Poller};
+use super::told;
 use super::trouble::Step;
 
 /// All that a look needs, apart from the poller.
@@ -116,8 +117,16 @@ impl Poller {
         for kind in &looked.drift {
             self.tools.metrics.drift(*kind, 1);
         }
+        let devices;
         let look = match &looked.end {
-            Ok(verdict) => self.answered(&looked, (*verdict).as_ref().map_err(|_| LedgerClosed)?, now),
+            Ok(verdict) => {
+                let verdict = verdict.as_ref().map_err(|_| LedgerClosed)?;
+                self.answered(&looked, now);
+                let (pushed_at, ends_at) = self.times(looked.slot, verdict.record.pushed_at());
+                devices = told::devices(&verdict.record, &verdict.news);
+                let (settled, pushed_at) = (verdict.settled, Some(pushed_at));
+                Look::Answered { settled, pushed_at, ends_at, devices: &devices }
+            }
             Err(failed) => self.failed(&looked, failed, now),
         };
         if self.held.is_of(looked.slot, looked.row) {
@@ -126,7 +135,8 @@ impl Poller {
         Ok(())
     }
 
-    fn answered(&mut self, looked: &Looked, verdict: &Verdict, now: i64) -> Look {
+    /// The upstream answered: whatever trouble there was is over.
+    fn answered(&mut self, looked: &Looked, now: i64) {
         self.tools.metrics.exchange_worked(now / 1000);
         self.status.up = Some(true);
         self.status.last_success_at = Some(now / 1000);
@@ -143,11 +153,9 @@ impl Poller {
         if let Some(held) = self.held.get_mut(looked.slot) {
             held.doubts = 0;
         }
-        let (pushed_at, ends_at) = self.times(looked.slot, verdict.record.pushed_at());
-        Look::Answered { settled: verdict.settled, pushed_at: Some(pushed_at), ends_at }
     }
 
-    fn failed(&mut self, looked: &Looked, failed: &Failed, now: i64) -> Look {
+    fn failed(&mut self, looked: &Looked, failed: &Failed, now: i64) -> Look<'static> {
         let failure = &failed.failure;
         tracing::warn!(
             app = %self.name, kind = failure.kind.as_str(), code = failure.code, detail = %failed.detail,

@@ -8,7 +8,9 @@ mod holdings;
 mod look;
 mod pairs;
 mod poller;
+mod told;
 mod trouble;
+mod upkeep;
 
 pub use apps::BUDGET_FOLDER;
 pub use daemon::{Daemon, Failure, Options, Reloader};

@@ -15,6 +15,7 @@ use crate::watch::list::Gone;
 use super::clock::{wall_millis, wall_seconds};
 use super::holdings::Held;
 use super::poller::{Done, Poller};
+use super::told;
 
 /// Pairs that one job tells the ledger.
 const PIECE: usize = 1000;
@@ -179,7 +180,10 @@ impl Poller {
             } else {
                 let polled_at = known.polled_at.map(|at| at * 1000);
                 let settled = known.ended == Some(Ended::Settled);
-                self.schedule.insert(slot, Seed { pushed_at, polled_at, ends_at, settled }, wall_millis());
+                let devices = told::devices(&known.record, &[]);
+                let task = self.list.pair(slot).map_or(0, |pair| pair.task_number);
+                let seed = Seed { task, pushed_at, polled_at, ends_at, settled, devices: &devices };
+                self.schedule.insert(slot, seed, wall_millis());
             }
         }
         if too_old > 0 {

@@ -1,7 +1,7 @@
 //! One app's loop: whenever the budget lets a question through, ask the pair that the schedule names.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
@@ -12,7 +12,7 @@ use crate::api::client::{Client, Upstream};
 use crate::budget::{Budget, Moment, Turn};
 use crate::config::App;
 use crate::ledger::{Ledger, LedgerClosed};
-use crate::metrics::{AppMetrics, PairStates};
+use crate::metrics::AppMetrics;
 use crate::schedule::{Schedule, State};
 use crate::usersig::{Identity, SignError, Signer};
 use crate::watch::Entry;
@@ -71,6 +71,8 @@ pub struct Poller {
     pub(super) list: List,
     pub(super) schedule: Schedule,
     pub(super) held: Holdings,
+    /// When what the schedule has learned was kept last.
+    pub(super) learned_at: Instant,
     pub(super) work: JoinSet<Done>,
     /// Requests on their way, up to the commit of their answers.
     pub(super) in_flight: usize,
@@ -83,16 +85,18 @@ pub struct Poller {
     pub(super) enrolment: Enrolment,
     pub(super) status: AppStatus,
     /// Why the credential could not be read, once it was told.
-    credential_trouble: Option<SignError>,
+    pub(super) credential_trouble: Option<SignError>,
     /// After the slot file failed: no start before this.
     slot_retry_at: Moment,
-    clock: StepWatch,
+    pub(super) clock: StepWatch,
 }
 
 /// What a task of the poller came to.
 pub(super) enum Done {
     Looked(Looked),
     Enrolled(Result<Enrolled, LedgerClosed>),
+    /// What the schedule has learned is kept.
+    Learned(Result<(), LedgerClosed>),
 }
 
 impl Poller {
@@ -106,6 +110,7 @@ impl Poller {
             rate_configured: app.requests_per_second,
             ..AppStatus::default()
         };
+        tools.status.store(Arc::new(status.clone()));
         Poller {
             name: app.name.clone(),
             upstream: Arc::new(upstream(&app)),
@@ -114,6 +119,7 @@ impl Poller {
             list: List::default(),
             schedule: Schedule::default(),
             held: Holdings::default(),
+            learned_at: Instant::now(),
             work: JoinSet::new(),
             in_flight: 0,
             sending: None,
@@ -133,6 +139,9 @@ impl Poller {
     pub async fn run(mut self, mut commands: mpsc::Receiver<Command>, cancel: CancellationToken) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        if self.recall().await.is_err() {
+            return;
+        }
         let dismissed = loop {
             let start_at = self.start_at();
             let takes_commands = self.enrolment.takes_lists();
@@ -182,6 +191,8 @@ impl Poller {
             }
         }
         self.work.shutdown().await;
+        // A closed ledger means that the process ends badly; then the schedule learns anew.
+        let _ = self.tools.ledger.learn(&self.name, self.schedule.learned().to_bytes()).await;
     }
 
     /// When the next look may start: `None` while there is nothing to do that a wait could bring.
@@ -219,7 +230,7 @@ impl Poller {
     /// Starts the look that is due, if the budget lets it through.
     fn start(&mut self) {
         let now = wall_millis();
-        if !self.trouble.may_go_on(now) || self.schedule.due_count(now) == 0 {
+        if !self.trouble.may_go_on(now) || self.schedule.next_look_at(now).is_none_or(|at| at > now) {
             return;
         }
         let lead = self.lead();
@@ -230,7 +241,7 @@ impl Poller {
         }
     }
 
-    fn slot_failed(&mut self, error: &crate::budget::SlotError) {
+    pub(super) fn slot_failed(&mut self, error: &crate::budget::SlotError) {
         tracing::error!(app = %self.name, %error, "no request can start: the next process would not know of it");
         self.status.latest_failure =
             Some(LatestFailure { at: clock::wall_seconds(), text: error.to_string() });
@@ -256,93 +267,13 @@ impl Poller {
         match done {
             Ok(Done::Looked(looked)) => self.looked(looked),
             Ok(Done::Enrolled(enrolled)) => self.enrolled(enrolled?).await,
+            Ok(Done::Learned(kept)) => kept,
             Err(error) => std::panic::resume_unwind(error.into_panic()), // Nobody cancels these tasks.
         }
     }
-
-    /// Once a second: figures, the clock, the credential.
-    async fn tick(&mut self) {
-        let step = self.clock.step();
-        if step != 0 {
-            tracing::warn!(app = %self.name, seconds = step / 1000, "the wall clock was set; looks move along");
-            self.schedule.shift(step);
-            self.trouble.shift(step);
-        }
-        let now = wall_millis();
-        let generation = self.signer.credential_generation(now / 1000);
-        if self.trouble.credential_is(generation) {
-            tracing::info!(app = %self.name, "the credential was replaced; polling goes on");
-            self.signer.renew();
-            self.keep_pause();
-        }
-        let trouble = self.signer.trouble().cloned();
-        if trouble != self.credential_trouble {
-            if let Some(trouble) = &trouble {
-                tracing::warn!(
-                    app = %self.name, error = %trouble,
-                    "the credential cannot be read; the one before stays in use"
-                );
-            }
-            self.credential_trouble = trouble;
-        }
-        self.trouble.may_go_on(now);
-        self.publish(now);
-    }
-
-    /// Carries the pause in force, or its end, over a restart.
-    pub(super) fn keep_pause(&mut self) {
-        if let Err(error) = self.tools.budget.keep_pause(self.trouble.pause()) {
-            self.slot_failed(&error);
-        }
-    }
-
-    /// Shows the figures of this moment.
-    pub(super) fn publish(&mut self, now: i64) {
-        let count = |state| self.schedule.count(state) as u64;
-        let pairs = PairStates {
-            new: count(State::New) + self.enrolment.waiting() as u64,
-            active: count(State::Active),
-            settled: count(State::Settled),
-            failing: count(State::Failing),
-        };
-        let resume_at = Some(self.trouble.resume_at() / 1000).filter(|at| *at > 0);
-        let rate = self.tools.budget.pace().rate();
-        let backlog_seconds = self.schedule.due_count(now) as f64 / rate;
-        self.status.pairs = pairs;
-        self.status.resume_at = resume_at;
-        self.status.rate_in_force = rate;
-        self.status.backlog_seconds = backlog_seconds;
-        let metrics = &self.tools.metrics;
-        metrics.set_watched_pairs(pairs);
-        metrics.set_rate(rate);
-        metrics.set_backlog_seconds(backlog_seconds);
-        metrics.set_resume_at(resume_at);
-        self.tools.status.store(Arc::new(self.status.clone()));
-    }
-
-    /// Takes over a changed configuration; the budget goes on under the new rate.
-    fn configure(&mut self, app: App) {
-        self.tools.budget.pace_mut().set_rate(app.requests_per_second);
-        let (before, identity) = (&self.app, |app: &App| (app.sdk_app_id, app.admin.clone()));
-        let signs_anew = identity(&app) != identity(before) || app.credential != before.credential;
-        if (&app.endpoint, app.sdk_app_id) != (&before.endpoint, before.sdk_app_id) {
-            self.trouble.forget();
-            self.keep_pause();
-        } else if signs_anew && self.trouble.somebody_acted() {
-            self.keep_pause();
-        }
-        if signs_anew {
-            self.signer = signer(&app);
-        }
-        self.upstream = Arc::new(upstream(&app));
-        self.status.endpoint_host = host(&app.endpoint).to_owned();
-        self.status.rate_configured = app.requests_per_second;
-        self.tools.metrics.set_info(app.sdk_app_id, app.region);
-        self.app = app;
-    }
 }
 
-fn upstream(app: &App) -> Upstream {
+pub(super) fn upstream(app: &App) -> Upstream {
     Upstream {
         endpoint: app.endpoint.clone(),
         sdk_app_id: app.sdk_app_id,
@@ -351,12 +282,12 @@ fn upstream(app: &App) -> Upstream {
     }
 }
 
-fn signer(app: &App) -> Signer {
+pub(super) fn signer(app: &App) -> Signer {
     Signer::new(Identity { sdk_app_id: app.sdk_app_id, admin: app.admin.clone() }, app.credential.clone())
 }
 
 /// The host and port of a base URL.
-fn host(endpoint: &str) -> &str {
+pub(super) fn host(endpoint: &str) -> &str {
     let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
     rest.split('/').next().unwrap_or(rest)
 }

@@ -1,246 +1,223 @@
 //! Who is next: pure, told the time.
 //!
-//! This first form asks the pair whose look is due earliest; how soon a pair is due again grows with the age of its
-//! push. Every pair is at most once on its way. A pair whose watching is over is handed out as expired, once.
+//! Each look is spent where most news is expected: the index of a pair is what a look would bring, by what earlier
+//! looks taught, times how long that has been ripening (`docs/scheduling.md`). Every pair is at most once on its way.
+//! A pair whose watching is over is handed out as ended, once.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+mod book;
+mod bytes;
+mod cells;
+mod chain;
+mod clock;
+mod grid;
+mod groups;
+mod heap;
+mod index;
+mod learned;
+mod line;
+mod rank;
+mod told;
 
-/// Names a pair; the numbers should be dense.
-pub type Slot = u32;
+use std::collections::VecDeque;
 
-/// A moment in milliseconds of the clock that the caller uses throughout.
-pub type Millis = i64;
+use book::{Book, COHORT, NONE, NOT_WAITING, Pair, Phase, Waiting};
+use clock::{Clock, Tick};
+use groups::Groups;
+use heap::{Heap, Order};
+use learned::{NOBODY, Span};
+use line::Line;
 
-/// The next look comes after this share of the push's age.
-const LOOKS_PER_AGE: i64 = 32;
+pub use bytes::UnreadableLearned;
+pub use learned::Learned;
+pub use told::{Device, Look, Millis, Report, Route, STAGES, Seed, Slot, State};
+
+/// One and the same pair is not asked more often than this.
 const SHORTEST_GAP: Millis = 1_000;
-const LONGEST_GAP: Millis = 600_000;
 /// The first wait after a refusal of the pair by the API; it doubles with each further one.
 const REFUSED_GAP: Millis = 30_000;
 const REFUSED_LONGEST_GAP: Millis = 3_600_000;
 /// The first wait after a failure that is not the pair's; it doubles with each further one.
 const FAILED_GAP: Millis = 1_000;
 const FAILED_LONGEST_GAP: Millis = 30_000;
+/// One look in this many goes to last looks and to the pair that waits longest, by turns.
+pub const FLOOR: u64 = 32;
+/// The last look comes within this share of the time watched before its end.
+const LAST_SHARE: u32 = 64;
+/// Things to do that one decision takes on at most.
+const STEPS: usize = 64;
 
-/// What the schedule is told of a pair when it enters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seed {
-    /// Of the push, or of the enrolment where the push time is unknown; looks begin then.
-    pub pushed_at: Millis,
-    pub polled_at: Option<Millis>,
-    /// Watching ends here.
-    pub ends_at: Millis,
-    /// Nothing more can come: it is only kept until it ends.
-    pub settled: bool,
+/// The schedule of one app.
+#[derive(Debug)]
+pub struct Schedule {
+    clock: Clock,
+    dice: fastrand::Rng,
+    book: Book,
+    /// When something is to be done about a pair or a cohort.
+    time: Heap,
+    /// When settled pairs end.
+    rests: Heap,
+    /// Who is asked next.
+    rank: Heap,
+    line: Line,
+    /// Pairs that want their last look.
+    lasts: VecDeque<Slot>,
+    ended: VecDeque<Slot>,
+    groups: Groups,
+    learned: Learned,
+    /// Decisions so far.
+    turns: u64,
+    /// The index that is served at present.
+    served: f64,
+    counts: [usize; 4],
+    /// Pairs that wait for a time.
+    later: usize,
+    /// First looks that could be made now.
+    firsts: usize,
+    /// Pairs looked at before whose expected news is worth a look.
+    owed: usize,
 }
 
-/// The state of a pair that is listed; the label `state` of `timpush_watched_pairs`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
-    /// Never answered yet.
-    New,
-    Active,
-    Settled,
-    /// The API refuses the pair.
-    Failing,
-}
-
-impl State {
-    pub const ALL: [State; 4] = [State::New, State::Active, State::Settled, State::Failing];
-
-    /// The value of the label `state`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            State::New => "new",
-            State::Active => "active",
-            State::Settled => "settled",
-            State::Failing => "failing",
-        }
+impl Default for Schedule {
+    fn default() -> Schedule {
+        Schedule::new(0, Learned::default())
     }
 }
 
-/// What became of a look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
-    /// An answer came and is kept.
-    Answered { settled: bool, pushed_at: Option<Millis>, ends_at: Millis },
-    /// The API refuses this pair.
-    Refused,
-    /// Something else failed; the next look comes no earlier than this long after.
-    Failed { at_least: Millis },
-}
-
-/// Where a pair stands in the schedule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Waiting,
-    Due,
-    /// A look is on its way.
-    Taken,
-    /// Settled: no look comes.
-    Resting,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Plan {
-    pushed_at: Millis,
-    ends_at: Millis,
-    due_at: Millis,
-    state: State,
-    /// Failures in a row.
-    failures: u8,
-    phase: Phase,
-    /// Tells a live heap entry from one that was overtaken.
-    version: u32,
-}
-
-/// One thing to do, by when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    at: Millis,
-    slot: Slot,
-    version: u32,
-}
-
-/// The schedule of one app.
-#[derive(Debug, Default)]
-pub struct Schedule {
-    plans: Vec<Option<Plan>>,
-    versions: u32,
-    /// Looks that lie ahead.
-    waiting: BinaryHeap<Reverse<Entry>>,
-    /// Looks that are due, earliest first.
-    due: BinaryHeap<Reverse<Entry>>,
-    /// How many live entries `due` holds.
-    due_count: usize,
-    ends: BinaryHeap<Reverse<(Millis, Slot)>>,
-    counts: [usize; 4],
-}
-
 impl Schedule {
+    /// A schedule without pairs; `dice` seeds its random draws, `learned` is what an earlier one left.
+    pub fn new(dice: u64, learned: Learned) -> Schedule {
+        Schedule {
+            clock: Clock::default(),
+            dice: fastrand::Rng::with_seed(dice),
+            book: Book::default(),
+            time: Heap::new(Order::Time),
+            rests: Heap::new(Order::Time),
+            rank: Heap::new(Order::Rank),
+            line: Line::default(),
+            lasts: VecDeque::new(),
+            ended: VecDeque::new(),
+            groups: Groups::default(),
+            learned,
+            turns: 0,
+            served: 0.0,
+            counts: [0; 4],
+            later: 0,
+            firsts: 0,
+            owed: 0,
+        }
+    }
+
     /// Takes a pair in; one that is there already is planned anew.
     pub fn insert(&mut self, slot: Slot, seed: Seed, now: Millis) {
         self.remove(slot);
-        let at = slot as usize;
-        if self.plans.len() <= at {
-            self.plans.resize(at + 1, None);
-        }
+        self.clock.begin(now);
+        self.book.reach(slot);
         let state = match (seed.settled, seed.polled_at) {
             (true, _) => State::Settled,
             (false, Some(_)) => State::Active,
             (false, None) => State::New,
         };
-        let due_at = match seed.polled_at {
-            Some(polled_at) => polled_at.min(now) + gap(seed.pushed_at, polled_at.min(now)),
-            None => seed.pushed_at,
-        };
-        let plan = Plan {
-            pushed_at: seed.pushed_at,
-            ends_at: seed.ends_at,
-            due_at,
-            state,
-            failures: 0,
+        let looked = seed.polled_at.map(|at| self.clock.tick(at.min(now)));
+        *self.book.pair_mut(slot) = Pair {
+            pushed: self.clock.tick_after(seed.pushed_at),
+            ends: self.clock.tick_after(seed.ends_at),
+            looked: looked.unwrap_or(NONE),
+            task: seed.task,
             phase: Phase::Resting,
-            version: 0,
+            state,
+            ..Pair::GONE
         };
-        self.plans[at] = Some(plan);
+        self.groups.enter(seed.task);
         self.counts[state as usize] += 1;
-        self.ends.push(Reverse((seed.ends_at, slot)));
-        self.wait(slot);
+        if looked.is_some() {
+            self.keep_devices(slot, seed.devices, seed.pushed_at);
+        }
+        let gap = self.clock.ticks(SHORTEST_GAP);
+        let at = looked.map_or(self.book.pair(slot).pushed, |looked| looked + gap);
+        self.plan(slot, at, self.clock.tick(now));
     }
 
     /// Takes a pair out; gives its state. A look on its way is forgotten.
     pub fn remove(&mut self, slot: Slot) -> Option<State> {
-        let plan = self.plans.get_mut(slot as usize)?.take()?;
-        self.counts[plan.state as usize] -= 1;
-        if plan.phase == Phase::Due {
-            self.due_count -= 1;
-        }
-        Some(plan.state)
+        let state = self.book.get(slot)?.state;
+        self.withdraw(slot);
+        self.book.keep_devices(slot, &[]);
+        self.groups.leave(self.book.pair(slot).task);
+        *self.book.pair_mut(slot) = Pair::GONE;
+        self.counts[state as usize] -= 1;
+        Some(state)
     }
 
-    /// The next pair to look at, if one is due: it is on its way until [`Schedule::looked`] is told.
+    /// The next pair to look at, if any may be asked now: it is on its way until [`Schedule::looked`] is told.
     pub fn take(&mut self, now: Millis) -> Option<Slot> {
-        self.ripen(now);
-        while let Some(Reverse(entry)) = self.due.pop() {
-            if let Some(plan) = self.live(entry) {
-                plan.phase = Phase::Taken;
-                self.due_count -= 1;
-                return Some(entry.slot);
-            }
-        }
-        None
+        let now = self.clock.tick(now);
+        self.ripen(now, STEPS);
+        self.turns += 1;
+        let floor = if self.turns.is_multiple_of(FLOOR) { self.floor(now) } else { None };
+        let slot = floor.or_else(|| self.best(now))?;
+        self.withdraw(slot);
+        self.book.pair_mut(slot).phase = Phase::Taken;
+        Some(slot)
     }
 
     /// Tells what became of the look that [`Schedule::take`] started.
     pub fn looked(&mut self, slot: Slot, look: Look, now: Millis) {
-        let Some(Some(plan)) = self.plans.get_mut(slot as usize) else {
+        let taken = self.book.get(slot).is_some_and(|pair| pair.phase == Phase::Taken);
+        if !taken {
             return; // It left while the look was on its way.
-        };
-        if plan.phase != Phase::Taken {
-            return;
         }
-        self.counts[plan.state as usize] -= 1;
-        match look {
-            Look::Answered { settled, pushed_at, ends_at } => {
-                plan.failures = 0;
-                plan.state = if settled { State::Settled } else { State::Active };
-                plan.pushed_at = pushed_at.unwrap_or(plan.pushed_at);
-                plan.due_at = now + gap(plan.pushed_at, now);
-                if ends_at != plan.ends_at {
-                    plan.ends_at = ends_at;
-                    self.ends.push(Reverse((ends_at, slot)));
-                }
+        self.counts[self.book.pair(slot).state as usize] -= 1;
+        let wait = match look {
+            Look::Answered { settled, pushed_at, ends_at, devices } => {
+                self.answered(slot, devices, pushed_at, now);
+                let ends = self.clock.tick_after(ends_at);
+                let pair = self.book.pair_mut(slot);
+                pair.failures = 0;
+                pair.state = if settled { State::Settled } else { State::Active };
+                pair.ends = ends;
+                SHORTEST_GAP
             }
             Look::Refused => {
-                plan.due_at = now + doubled(REFUSED_GAP, plan.failures, REFUSED_LONGEST_GAP);
-                plan.failures = plan.failures.saturating_add(1);
-                plan.state = State::Failing;
+                let pair = self.book.pair_mut(slot);
+                pair.state = State::Failing;
+                doubled(REFUSED_GAP, &mut pair.failures, REFUSED_LONGEST_GAP)
             }
             Look::Failed { at_least } => {
-                plan.due_at = now + doubled(FAILED_GAP, plan.failures, FAILED_LONGEST_GAP).max(at_least);
-                plan.failures = plan.failures.saturating_add(1);
+                let failures = &mut self.book.pair_mut(slot).failures;
+                doubled(FAILED_GAP, failures, FAILED_LONGEST_GAP).max(at_least)
             }
-        }
-        self.counts[plan.state as usize] += 1;
-        self.wait(slot);
+        };
+        self.counts[self.book.pair(slot).state as usize] += 1;
+        let at = self.clock.tick_after(now.saturating_add(wait));
+        self.plan(slot, at, self.clock.tick(now));
     }
 
     /// A pair whose watching is over and that is not on its way; it is out of the schedule then.
     pub fn take_ended(&mut self, now: Millis) -> Option<(Slot, State)> {
-        while let Some(Reverse((at, slot))) = self.ends.peek().copied()
-            && at <= now
-        {
-            self.ends.pop();
-            let Some(Some(plan)) = self.plans.get_mut(slot as usize) else {
-                continue; // It left before.
-            };
-            if plan.ends_at != at {
-                continue; // Its end moved.
-            }
-            if plan.phase != Phase::Taken {
+        self.ripen(self.clock.tick(now), usize::MAX);
+        while let Some(slot) = self.ended.pop_front() {
+            if self.book.get(slot).is_some_and(|pair| pair.phase == Phase::Ended) {
                 return self.remove(slot).map(|state| (slot, state));
             }
-            plan.ends_at = now + SHORTEST_GAP;
-            self.ends.push(Reverse((plan.ends_at, slot)));
         }
         None
     }
 
-    /// When the next look is due: `now` if one is due already, `None` if none is planned.
+    /// When the next look may start: `now` if there is one to make already, `None` if none is planned.
     pub fn next_look_at(&mut self, now: Millis) -> Option<Millis> {
-        self.ripen(now);
-        if self.due_count > 0 {
+        self.ripen(self.clock.tick(now), usize::MAX);
+        if self.rank.len() > 0 {
             return Some(now);
         }
-        self.waiting.peek().map(|Reverse(entry)| entry.at)
+        let (tick, _) = self.time.peek().filter(|_| self.later > 0)?;
+        Some(self.clock.millis(tick))
     }
 
-    /// Looks that are due and wait for the budget.
-    pub fn due_count(&mut self, now: Millis) -> usize {
-        self.ripen(now);
-        self.due_count
+    /// Looks that are owed: to every pair never looked at though its push is out, and to every other whose expected
+    /// news is worth a tenth of a failure. 0 while the budget keeps up.
+    pub fn backlog(&mut self, now: Millis) -> usize {
+        self.ripen(self.clock.tick(now), usize::MAX);
+        self.firsts + self.owed
     }
 
     /// Pairs listed in that state.
@@ -250,70 +227,120 @@ impl Schedule {
 
     /// All pairs that are in the schedule.
     pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
-        let slot = |(at, plan): (usize, &Option<Plan>)| plan.is_some().then(|| u32::try_from(at).ok())?;
-        self.plans.iter().enumerate().filter_map(slot)
+        let slot =
+            |(at, pair): (usize, &Pair)| (pair.phase != Phase::Gone).then(|| u32::try_from(at).ok())?;
+        self.book.pairs.iter().enumerate().filter_map(slot)
+    }
+
+    /// What was learned so far, to be kept.
+    pub fn learned(&self) -> &Learned {
+        &self.learned
+    }
+
+    /// Bytes held for all pairs, what was learned left out.
+    pub fn bytes(&self) -> usize {
+        let queues = (self.lasts.capacity() + self.ended.capacity()) * size_of::<Slot>();
+        self.book.bytes()
+            + self.time.bytes()
+            + self.rests.bytes()
+            + self.rank.bytes()
+            + self.groups.bytes()
+            + queues
     }
 
     /// The clock was set by `by`: every look planned moves along; pushes and ends stay where the calendar has them.
     pub fn shift(&mut self, by: Millis) {
-        self.waiting.clear();
-        self.due.clear();
-        self.due_count = 0;
-        let slots: Vec<Slot> = self.slots().collect();
-        for slot in slots {
-            let Some(Some(plan)) = self.plans.get_mut(slot as usize) else {
-                continue;
+        let by = self.clock.span(by);
+        let names: Vec<(u32, u32)> = self.time.drain(&mut self.book);
+        for pair in self.book.pairs.iter_mut().filter(|pair| pair.looked != NONE) {
+            pair.looked = pair.looked.saturating_add_signed(by);
+        }
+        for (key, name) in names {
+            let key = key.saturating_add_signed(by);
+            let key = match name & COHORT {
+                0 => key.min(self.book.pair(name).ends),
+                _ => key,
             };
-            plan.due_at += by;
-            if plan.phase != Phase::Taken {
-                self.wait(slot);
+            self.time.set(key, name, &mut self.book);
+        }
+        // What was over by the old clock may not be by the new one.
+        for slot in std::mem::take(&mut self.ended) {
+            if self.book.get(slot).is_some_and(|pair| pair.phase == Phase::Ended) {
+                self.plan(slot, Tick::MAX, 0);
             }
         }
     }
 
-    /// Plans the next look at its time.
-    fn wait(&mut self, slot: Slot) {
-        self.versions = self.versions.wrapping_add(1);
-        let Some(Some(plan)) = self.plans.get_mut(slot as usize) else {
-            return;
-        };
-        plan.version = self.versions;
-        if plan.state == State::Settled {
-            plan.phase = Phase::Resting;
-            return;
+    /// Learns from an answer and keeps what may still come.
+    fn answered(&mut self, slot: Slot, devices: &[Device], pushed_at: Option<Millis>, now: Millis) {
+        let pair = *self.book.pair(slot);
+        let pushed_at = pushed_at.unwrap_or_else(|| self.clock.millis(pair.pushed));
+        let span =
+            Span { pushed_at, looked_at: (pair.looked != NONE).then(|| self.clock.millis(pair.looked)), now };
+        if span.looked_at.is_none() {
+            let ratio = self.learned.learn_first(devices, span);
+            self.groups.first_look(pair.task, pushed_at, ratio);
         }
-        plan.phase = Phase::Waiting;
-        self.waiting.push(Reverse(Entry { at: plan.due_at, slot, version: plan.version }));
-    }
-
-    /// Moves what has become due.
-    fn ripen(&mut self, now: Millis) {
-        while let Some(Reverse(entry)) = self.waiting.peek().copied()
-            && entry.at <= now
-        {
-            self.waiting.pop();
-            if let Some(plan) = self.live(entry) {
-                plan.phase = Phase::Due;
-                self.due.push(Reverse(entry));
-                self.due_count += 1;
+        if devices.is_empty() || pair.class == NOBODY.0 {
+            self.learned.learn_nobody(devices, span);
+        }
+        for device in devices {
+            let ratio = self.learned.learn(device, span);
+            if device.route == Route::Offline {
+                let platform = self.learned.platform(device.platform) as u16;
+                self.groups.look(pair.task, platform, ratio);
             }
         }
+        self.learned.refit(now);
+        let pushed = self.clock.tick_after(pushed_at);
+        let looked = self.clock.tick(now);
+        let pair = self.book.pair_mut(slot);
+        pair.pushed = pushed;
+        pair.looked = looked;
+        if span.looked_at.is_none() {
+            pair.class = NOT_WAITING;
+        }
+        self.keep_devices(slot, devices, pushed_at);
     }
 
-    /// The plan of a heap entry, unless it was overtaken.
-    fn live(&mut self, entry: Entry) -> Option<&mut Plan> {
-        let plan = self.plans.get_mut(entry.slot as usize)?.as_mut()?;
-        (plan.version == entry.version).then_some(plan)
+    fn keep_devices(&mut self, slot: Slot, devices: &[Device], pushed_at: Millis) {
+        let mut waiting = Vec::with_capacity(devices.len());
+        for device in devices {
+            if let Some((class, since)) = self.learned.standing(device, pushed_at) {
+                let since = self.clock.tick(since);
+                waiting.push(Waiting { since, class });
+            }
+        }
+        if devices.is_empty() {
+            let since = self.clock.tick(pushed_at);
+            waiting.push(Waiting { since, class: NOBODY });
+        }
+        self.book.keep_devices(slot, &waiting);
+    }
+
+    /// Plans a pair that is in no heap: it may be asked from tick `at` on, unless it rests.
+    fn plan(&mut self, slot: Slot, at: Tick, now: Tick) {
+        let pair = self.book.pair_mut(slot);
+        if pair.state == State::Settled {
+            pair.phase = Phase::Resting;
+            let ends = pair.ends;
+            self.rests.set(ends, slot, &mut self.book);
+        } else if at <= now && pair.ends > now {
+            self.make_ready(slot, now);
+        } else {
+            pair.phase = Phase::Later;
+            let at = at.min(pair.ends);
+            self.later += 1;
+            self.time.set(at, slot, &mut self.book);
+        }
     }
 }
 
-/// How long after a look at `now` the next one is due.
-fn gap(pushed_at: Millis, now: Millis) -> Millis {
-    (now.saturating_sub(pushed_at) / LOOKS_PER_AGE).clamp(SHORTEST_GAP, LONGEST_GAP)
-}
-
-fn doubled(first: Millis, failures: u8, longest: Millis) -> Millis {
-    (first << failures.min(20)).min(longest)
+/// The wait after one more failure.
+fn doubled(first: Millis, failures: &mut u8, longest: Millis) -> Millis {
+    let wait = (first << (*failures).min(20)).min(longest);
+    *failures = failures.saturating_add(1);
+    wait
 }
 
 #[cfg(test)]

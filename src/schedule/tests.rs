@@ -1,66 +1,75 @@
-//! The promises of the schedule, by random histories.
+//! The promises of the schedule, by short stories.
 
 use std::collections::HashMap;
 
-use proptest::prelude::*;
-
 use super::*;
 
+mod histories;
+
+const NOW: Millis = 1_790_000_000_000;
 const DAY: Millis = 86_400_000;
 
-fn seed(pushed_at: Millis) -> Seed {
-    Seed { pushed_at, polled_at: None, ends_at: pushed_at + 7 * DAY, settled: false }
+fn seed(pushed_at: Millis) -> Seed<'static> {
+    Seed { task: 1, pushed_at, polled_at: None, ends_at: pushed_at + 7 * DAY, settled: false, devices: &[] }
 }
 
-fn answered(settled: bool) -> Look {
-    Look::Answered { settled, pushed_at: None, ends_at: 7 * DAY }
+fn answered(settled: bool, devices: &[Device]) -> Look<'_> {
+    Look::Answered { settled, pushed_at: None, ends_at: NOW + 7 * DAY, devices }
+}
+
+/// A device whose channel answered at that time.
+fn device(failed: bool, at: Millis, seen_at: Millis) -> Device {
+    let report = Report { failed, at: Some(at), seen_at, fresh: true };
+    let mut reports = [None; STAGES];
+    reports[2] = Some(report);
+    Device { platform: 3, route: Route::Offline, reports }
 }
 
 #[test]
 fn a_pair_is_looked_at_from_its_push_on_and_once_at_a_time() {
     let mut schedule = Schedule::default();
-    schedule.insert(3, seed(5_000), 0);
-    assert_eq!((schedule.take(4_999), schedule.next_look_at(0)), (None, Some(5_000)));
-    assert_eq!(schedule.take(5_000), Some(3));
-    assert_eq!(schedule.take(900_000), None, "its look is on its way");
-    schedule.looked(3, answered(false), 5_100);
-    assert_eq!((schedule.take(5_200), schedule.next_look_at(5_200)), (None, Some(6_100)));
-    assert_eq!(schedule.take(6_100), Some(3));
-}
-
-#[test]
-fn older_pushes_are_looked_at_less_often() {
-    let gaps: Vec<Millis> = [0, 60_000, 3_600_000, DAY].into_iter().map(|age| gap(0, age)).collect();
-    assert_eq!(gaps, [1_000, 1_875, 112_500, 600_000]);
+    schedule.insert(3, seed(NOW + 5_000), NOW);
+    assert_eq!((schedule.take(NOW + 4_999), schedule.next_look_at(NOW)), (None, Some(NOW + 5_000)));
+    assert_eq!(schedule.take(NOW + 5_000), Some(3));
+    assert_eq!(schedule.take(NOW + 900_000), None, "its look is on its way");
+    schedule.looked(3, answered(false, &[]), NOW + 5_100);
+    let gap = schedule.next_look_at(NOW + 5_200).map(|at| at - NOW);
+    assert_eq!((schedule.take(NOW + 5_200), gap), (None, Some(6_125)));
+    assert_eq!(schedule.take(NOW + 6_125), Some(3));
 }
 
 #[test]
 fn a_settled_pair_rests_until_it_ends() {
     let mut schedule = Schedule::default();
-    schedule.insert(0, seed(0), 0);
-    schedule.take(0);
-    schedule.looked(0, answered(true), 10);
-    assert_eq!((schedule.take(6 * DAY), schedule.count(State::Settled)), (None, 1));
-    assert_eq!(schedule.take_ended(6 * DAY), None);
-    assert_eq!(schedule.take_ended(7 * DAY), Some((0, State::Settled)));
-    assert_eq!((schedule.take_ended(8 * DAY), schedule.count(State::Settled)), (None, 0));
+    schedule.insert(0, seed(NOW), NOW);
+    schedule.take(NOW);
+    schedule.looked(0, answered(true, &[device(true, NOW, NOW)]), NOW + 10);
+    let later = NOW + 6 * DAY;
+    assert_eq!(
+        (schedule.take(later), schedule.next_look_at(later), schedule.count(State::Settled)),
+        (None, None, 1)
+    );
+    assert_eq!(schedule.take_ended(later), None);
+    assert_eq!(schedule.take_ended(NOW + 7 * DAY), Some((0, State::Settled)));
+    assert_eq!((schedule.take_ended(NOW + 8 * DAY), schedule.count(State::Settled)), (None, 0));
 }
 
 #[test]
 fn a_pair_does_not_end_while_its_look_is_on_its_way() {
     let mut schedule = Schedule::default();
-    schedule.insert(0, seed(0), 0);
-    assert_eq!(schedule.take(7 * DAY), Some(0));
-    assert_eq!(schedule.take_ended(7 * DAY), None);
-    schedule.looked(0, answered(false), 7 * DAY + 10);
-    assert_eq!(schedule.take_ended(7 * DAY + 2_000), Some((0, State::Active)));
+    schedule.insert(0, seed(NOW), NOW);
+    assert_eq!(schedule.take(NOW + 7 * DAY - 1000), Some(0));
+    assert_eq!(schedule.take_ended(NOW + 7 * DAY), None);
+    schedule.looked(0, answered(false, &[]), NOW + 7 * DAY + 10);
+    assert_eq!(schedule.take(NOW + 7 * DAY + 2_000), None, "its watching is over");
+    assert_eq!(schedule.take_ended(NOW + 7 * DAY + 2_000), Some((0, State::Active)));
 }
 
 #[test]
 fn refusals_wait_longer_each_time_and_an_answer_forgives_them() {
     let mut schedule = Schedule::default();
-    schedule.insert(0, seed(0), 0);
-    let mut now = 0;
+    schedule.insert(0, seed(NOW), NOW);
+    let mut now = NOW;
     for wait in [30_000, 60_000, 120_000] {
         assert_eq!(schedule.take(now), Some(0));
         schedule.looked(0, Look::Refused, now);
@@ -68,108 +77,163 @@ fn refusals_wait_longer_each_time_and_an_answer_forgives_them() {
         now += wait;
     }
     schedule.take(now);
-    schedule.looked(0, answered(false), now);
+    schedule.looked(0, answered(false, &[]), now);
     assert_eq!((schedule.count(State::Failing), schedule.count(State::Active)), (0, 1));
+}
+
+#[test]
+fn a_failed_first_look_is_made_again_after_its_wait() {
+    let mut schedule = Schedule::default();
+    schedule.insert(0, seed(NOW), NOW);
+    schedule.take(NOW);
+    schedule.looked(0, Look::Failed { at_least: 7_000 }, NOW);
+    assert_eq!(schedule.next_look_at(NOW), Some(NOW + 7_000));
+    assert_eq!((schedule.backlog(NOW + 7_000), schedule.count(State::New)), (1, 1));
+    assert_eq!(schedule.take(NOW + 7_000), Some(0));
 }
 
 #[test]
 fn a_clock_set_back_a_day_delays_nothing() {
     let mut schedule = Schedule::default();
-    let now = 10 * DAY;
-    schedule.insert(
-        0,
-        Seed { pushed_at: now, polled_at: Some(now), ends_at: now + DAY, settled: false },
-        now,
-    );
+    let polled = Seed { polled_at: Some(NOW), ..seed(NOW) };
+    schedule.insert(0, polled, NOW);
     schedule.shift(-DAY);
-    assert_eq!(schedule.next_look_at(now - DAY), Some(now - DAY + SHORTEST_GAP));
-    assert_eq!(schedule.take(now - DAY + SHORTEST_GAP), Some(0));
+    assert_eq!(schedule.next_look_at(NOW - DAY), Some(NOW - DAY + SHORTEST_GAP));
+    assert_eq!(schedule.take(NOW - DAY + SHORTEST_GAP), Some(0));
 }
 
-#[derive(Clone, Debug)]
-enum Step {
-    Insert(Slot, Millis),
-    Remove(Slot),
-    Take,
-    Looked(Look),
-    End,
-    Pass(Millis),
-    Shift(Millis),
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        (0..20u32, -100_000..100_000i64).prop_map(|(slot, at)| Step::Insert(slot, at)),
-        (0..20u32).prop_map(Step::Remove),
-        Just(Step::Take),
-        Just(Step::Take),
-        any::<bool>().prop_map(|settled| Step::Looked(answered(settled))),
-        Just(Step::Looked(Look::Refused)),
-        Just(Step::Looked(Look::Failed { at_least: 0 })),
-        Just(Step::End),
-        (0..2_000_000i64).prop_map(Step::Pass),
-        (-DAY..DAY).prop_map(Step::Shift),
-    ]
-}
-
-proptest! {
-    /// Never the same pair twice at once, never one that left, ended or settled; counts and the backlog agree with
-    /// what is there; every pair due is handed out.
-    #[test]
-    fn promises_hold_in_every_history(steps in prop::collection::vec(step(), 1..120)) {
-        let mut schedule = Schedule::default();
-        let mut listed: HashMap<Slot, bool> = HashMap::new(); // settled or not
-        let mut taken: Vec<Slot> = Vec::new();
-        let mut now = 0;
-        for step in steps {
-            match step {
-                Step::Insert(slot, at) => {
-                    taken.retain(|s| *s != slot);
-                    listed.insert(slot, false);
-                    schedule.insert(slot, seed(now + at), now);
-                }
-                Step::Remove(slot) => {
-                    prop_assert_eq!(schedule.remove(slot).is_some(), listed.remove(&slot).is_some());
-                    taken.retain(|s| *s != slot);
-                }
-                Step::Take => {
-                    let backlog = schedule.due_count(now);
-                    let got = schedule.take(now);
-                    prop_assert_eq!(backlog > 0, got.is_some());
-                    if let Some(slot) = got {
-                        prop_assert_eq!(listed.get(&slot), Some(&false));
-                        prop_assert!(!taken.contains(&slot));
-                        taken.push(slot);
-                    }
-                }
-                Step::Looked(look) => {
-                    if let Some(slot) = taken.pop() {
-                        schedule.looked(slot, look, now);
-                        listed.insert(slot, matches!(look, Look::Answered { settled: true, .. }));
-                    }
-                }
-                Step::End => {
-                    while let Some((slot, _)) = schedule.take_ended(now) {
-                        prop_assert!(!taken.contains(&slot));
-                        prop_assert!(listed.remove(&slot).is_some());
-                    }
-                }
-                Step::Pass(by) => now += by,
-                Step::Shift(by) => {
-                    now += by;
-                    schedule.shift(by);
-                }
-            }
-            let counted: usize = State::ALL.into_iter().map(|state| schedule.count(state)).sum();
-            prop_assert_eq!(counted, listed.len());
-            prop_assert_eq!(schedule.slots().count(), listed.len());
-        }
-        now += 2 * DAY;
-        let mut rest: Vec<Slot> = std::iter::from_fn(|| schedule.take(now)).collect();
-        rest.extend(&taken);
-        rest.sort_unstable();
-        let mut open: Vec<Slot> = listed.iter().filter(|(_, settled)| !**settled).map(|(slot, _)| *slot).collect();
-        open.sort_unstable();
-        prop_assert_eq!(rest, open);
+#[test]
+fn the_backlog_counts_first_looks_and_is_zero_when_all_is_known() {
+    let mut schedule = Schedule::default();
+    for slot in 0..10 {
+        schedule.insert(slot, seed(NOW), NOW);
     }
+    assert_eq!(schedule.backlog(NOW), 10);
+    let mut now = NOW + 3_600_000;
+    while let Some(slot) = schedule.take(now) {
+        let known = [device(false, NOW, now)];
+        schedule.looked(slot, answered(false, &known), now);
+        now += 50;
+        if schedule.count(State::New) == 0 {
+            break;
+        }
+    }
+    assert_eq!(schedule.backlog(now), 0);
+}
+
+#[test]
+fn members_of_a_task_are_drawn_at_random() {
+    let order = |dice| {
+        let mut schedule = Schedule::new(dice, Learned::default());
+        (0..100).for_each(|slot| schedule.insert(slot, seed(NOW), NOW));
+        std::iter::from_fn(move || schedule.take(NOW)).collect::<Vec<Slot>>()
+    };
+    assert_eq!(order(1), order(1), "the same seed draws the same");
+    assert_ne!(order(1), order(2));
+    let mut sorted = order(1);
+    assert_ne!(sorted, (0..100).collect::<Vec<Slot>>());
+    sorted.sort_unstable();
+    assert_eq!(sorted, (0..100).collect::<Vec<Slot>>());
+}
+
+#[test]
+fn a_broken_task_gets_more_first_looks() {
+    let mut schedule = Schedule::default();
+    for slot in 0..400 {
+        let task = u32::from(slot >= 200);
+        schedule.insert(slot, Seed { task, ..seed(NOW) }, NOW);
+    }
+    let mut broken = 0;
+    for at in 0..100 {
+        let now = NOW + 60_000 + at * 1000;
+        let slot = schedule.take(now).expect("pairs are there");
+        broken += u32::from(slot >= 200);
+        let known = [device(slot >= 200, NOW + 2_000, now)];
+        schedule.looked(slot, answered(slot >= 200, &known), now);
+    }
+    assert!(broken > 80, "{broken} of 100 looks at the broken task");
+}
+
+#[test]
+fn what_was_learned_survives_as_bytes() {
+    let mut schedule = Schedule::default();
+    for slot in 0..200 {
+        schedule.insert(slot, seed(NOW), NOW);
+    }
+    let mut now = NOW + 10_000;
+    while let Some(slot) = schedule.take(now) {
+        let known = [device(slot % 5 == 0, NOW + 3_000, now)];
+        schedule.looked(slot, answered(slot % 5 == 0, &known), now);
+        now += 1000;
+        if now > NOW + 400_000 {
+            break;
+        }
+    }
+    let bytes = schedule.learned().to_bytes();
+    let read = Learned::from_bytes(&bytes).expect("it was just written");
+    assert_eq!(read.to_bytes(), bytes);
+    let (failures, _) = read.first.curve.upto(60.0);
+    assert!((failures - 0.2).abs() < 0.05, "one in five failed, not {failures}");
+    assert_eq!(Learned::from_bytes(&bytes[1..]).err(), Some(UnreadableLearned::Version(bytes[1])));
+    assert_eq!(Learned::from_bytes(&bytes[..bytes.len() - 1]).err(), Some(UnreadableLearned::Damaged));
+}
+
+#[test]
+fn a_look_comes_shortly_before_the_end() {
+    let mut schedule = Schedule::default();
+    for slot in 0..50 {
+        schedule.insert(slot, seed(NOW), NOW);
+    }
+    let mut latest: HashMap<Slot, Millis> = HashMap::new();
+    let mut now = NOW;
+    while now < NOW + 7 * DAY {
+        if let Some(slot) = schedule.take(now) {
+            latest.insert(slot, now);
+            schedule.looked(slot, answered(false, &[device(false, NOW, now)]), now);
+        }
+        now += 20_000;
+    }
+    let window = 7 * DAY / Millis::from(LAST_SHARE);
+    assert_eq!(latest.len(), 50);
+    assert!(latest.values().all(|at| *at >= NOW + 7 * DAY - window));
+}
+
+#[test]
+fn no_pair_waits_longer_than_the_bound() {
+    let mut schedule = Schedule::default();
+    let pairs = 40u32;
+    for slot in 0..pairs {
+        schedule.insert(slot, Seed { task: slot % 7, ..seed(NOW) }, NOW);
+    }
+    let mut looks: HashMap<Slot, u64> = HashMap::new();
+    // Every second floor slot may go to a last look.
+    let bound = 2 * FLOOR * u64::from(pairs + 1);
+    for turn in 0..20 * bound {
+        let now = NOW + turn as Millis * 1000;
+        if let Some(slot) = schedule.take(now) {
+            looks.insert(slot, turn);
+            // Some report nothing ever, some fail on a device each time: all the gain lies with the others.
+            let known = [device(false, if slot < 5 { now } else { NOW }, now)];
+            schedule.looked(slot, answered(false, &known), now);
+        }
+        if turn > bound {
+            let waits = (0..pairs).map(|slot| turn - looks.get(&slot).copied().unwrap_or(0));
+            assert!(waits.max() <= Some(bound), "turn {turn}");
+        }
+    }
+}
+
+#[test]
+fn a_pair_takes_at_most_72_bytes() {
+    let mut schedule = Schedule::default();
+    let pairs = 20_000;
+    for slot in 0..pairs {
+        let task = slot / 500;
+        let polled_at = (slot % 4 != 0).then_some(NOW);
+        let devices = &[device(false, NOW, NOW); 2][..1 + usize::from(slot % 3 == 0)];
+        let seed = Seed { task, polled_at, devices, ..seed(NOW) };
+        schedule.insert(slot, seed, NOW + 2_000);
+    }
+    let bytes = schedule.bytes() as f64 / f64::from(pairs);
+    assert!(bytes <= 72.0, "{bytes} bytes");
 }

@@ -1,0 +1,280 @@
+//! A lower bound on the mean delay of any policy: each look has a price, each element is asked on its own.
+//!
+//! Relaxed three ways, each of which only helps a policy: looks may be made at any time as long as there are enough of
+//! them on average (a price per look, chosen as large as the bound allows); after the first look of a pair each of its
+//! elements may be asked alone for its share of the price; the refusals of each vendor under each task are known in
+//! advance. What is left is solved by dynamic programming over the age at the last look.
+
+use fastrand::Rng;
+
+use super::loads::Load;
+use super::{BAD_RECEIPT_SECONDS, BAD_RECEIPTS, SILENT_SHARE, VENDORS, log_normal};
+
+/// Ages at which a look may be made: each 6 % after the one before.
+const FIRST_AGE: f64 = 0.25;
+const STEP: f64 = 1.06;
+const AGES: usize = 252;
+/// Times of the channel's answer that stand for its distribution.
+const TIMES: usize = 50;
+/// Channels have spoken by the age of that number.
+const EARLY: usize = 80;
+const ELEMENTS: usize = 3;
+const SAMPLE: usize = 6000;
+const REFUSALS: [f64; 9] = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 0.9, 1.0];
+
+/// Lower bound in seconds for a steady stream with that many looks per pair.
+pub fn stream(load: &Load, looks: f64) -> f64 {
+    let failures: usize =
+        load.pairs.iter().flat_map(|p| &p.elements).flat_map(|e| &e.events).filter(|e| e.failed).count();
+    let per_pair = failures as f64 / load.pairs.len() as f64;
+    let tasks = by_task(load);
+    let worth = |price: f64| (cost(&tasks, price) - price * looks) / per_pair;
+    let prices = (0..14).map(|at| 0.05 * 3.0f64.powi(at));
+    let best = prices.map(|price| (worth(price), price)).max_by(|a, b| a.0.total_cmp(&b.0));
+    let (_, price) = best.unwrap_or_default();
+    let finer = (-3..=3).map(|at| worth(price * 3.0f64.powf(f64::from(at) / 4.0)));
+    finer.fold(0.0, f64::max)
+}
+
+/// Lower bound for pairs that are all pushed at once: the n-th first look is not made before second n, and who is
+/// looked at first says nothing of who failed.
+pub fn burst(load: &Load) -> f64 {
+    let begin = load.pairs[0].pushed_at;
+    let pairs = load.pairs.len();
+    let mut sum = 0.0;
+    let mut count = 0.0;
+    for event in load.pairs.iter().flat_map(|p| &p.elements).flat_map(|e| &e.events).filter(|e| e.failed) {
+        // Looks are made at seconds 0, 1, 2 …; the mean over all turns n of (n - at), where that is positive.
+        let at = (event.at - begin) as f64 / 1000.0;
+        let late = (pairs as f64 - 1.0 - at.ceil()).max(-1.0) as i64;
+        if event.at < load.until {
+            let turns = (late + 1) as f64;
+            sum += turns * ((at.ceil() - at) + late.max(0) as f64 / 2.0) / pairs as f64;
+            count += 1.0;
+        }
+    }
+    sum / count
+}
+
+/// An offline element as the bound sees it.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    refusals: f64,
+    receipts: bool,
+}
+
+/// Pairs by task, each with its offline elements; so many of them that the sum is exact to a percent.
+fn by_task(load: &Load) -> Vec<Vec<Vec<Asked>>> {
+    let every = (load.pairs.len() / SAMPLE).max(1);
+    let mut tasks = vec![Vec::new(); load.tasks.len()];
+    for pair in load.pairs.iter().step_by(every) {
+        let task = &load.tasks[pair.task as usize];
+        let asked = |vendor: i64| {
+            let vendor = VENDORS.iter().position(|v| v.number == vendor).unwrap_or(0);
+            Asked { refusals: task.refusals[vendor], receipts: VENDORS[vendor].receipts }
+        };
+        let offline = pair.elements.iter().filter(|element| !element.online);
+        tasks[pair.task as usize].push(offline.map(|element| asked(element.vendor)).collect());
+    }
+    tasks
+}
+
+/// Mean cost of a pair at that price of a look: delays and prices.
+fn cost(tasks: &[Vec<Vec<Asked>>], price: f64) -> f64 {
+    let times = channel_times();
+    // By the number of elements that share a look, by receipts, by refusals.
+    let tables: Vec<[Vec<Early>; 2]> = (1..=ELEMENTS)
+        .map(|sharing| [false, true].map(|receipts| tables(price / sharing as f64, receipts, &times)))
+        .collect();
+    let (mut sum, mut pairs) = (0.0, 0);
+    for members in tasks {
+        let mut costs = vec![price * members.len() as f64; AGES];
+        pairs += members.len();
+        for asked in members {
+            for (at, cost) in costs.iter_mut().enumerate() {
+                *cost += pair_cost(asked, at, &tables);
+            }
+        }
+        sum += costs.into_iter().fold(f64::INFINITY, f64::min);
+    }
+    sum / f64::from(pairs as u32)
+}
+
+/// Expected cost of a pair whose first look comes at that age, without the price of it. The looks behind it are shared
+/// by the elements that it leaves open.
+fn pair_cost(asked: &[Asked], at: usize, tables: &[[Vec<Early>; 2]]) -> f64 {
+    let open = |element: &Asked| element.table(&tables[0], |early| early.open[at]);
+    let mut sum = 0.0;
+    for (own, element) in asked.iter().enumerate() {
+        sum += element.table(&tables[0], |early| early.delay[at]);
+        // How many of the others stay open.
+        let mut others = [0.0; ELEMENTS];
+        others[0] = 1.0;
+        for other in asked.iter().enumerate().filter(|(at, _)| *at != own).map(|(_, other)| open(other)) {
+            for count in (0..ELEMENTS).rev() {
+                let fewer = if count > 0 { others[count - 1] } else { 0.0 };
+                others[count] = others[count] * (1.0 - other) + fewer * other;
+            }
+        }
+        for (count, chance) in others.into_iter().enumerate().filter(|(_, chance)| *chance > 0.0) {
+            sum += chance * element.table(&tables[count], |early| early.future[at]);
+        }
+    }
+    sum
+}
+
+impl Asked {
+    /// Between the tables of the refusals below and above.
+    fn table(&self, tables: &[Vec<Early>; 2], value: impl Fn(&Early) -> f64) -> f64 {
+        let tables = &tables[usize::from(self.receipts)];
+        let above = REFUSALS.iter().position(|r| *r >= self.refusals).unwrap_or(REFUSALS.len() - 1).max(1);
+        let (low, high) = (REFUSALS[above - 1], REFUSALS[above]);
+        let share = (self.refusals - low) / (high - low);
+        value(&tables[above - 1]) * (1.0 - share) + value(&tables[above]) * share
+    }
+}
+
+fn tables(price: f64, receipts: bool, times: &[f64]) -> Vec<Early> {
+    let late = Late::of(price, receipts);
+    REFUSALS.iter().map(|refusals| Early::of(price, *refusals, &late, times)).collect()
+}
+
+fn age(at: usize) -> f64 {
+    FIRST_AGE * STEP.powi(at as i32)
+}
+
+/// From the channel's success on.
+struct Late {
+    receipts: bool,
+    /// Expected cost from here on, by the age at the last look, if the receipt was not there.
+    value: Vec<f64>,
+}
+
+impl Late {
+    fn of(price: f64, receipts: bool) -> Late {
+        let mut late = Late { receipts, value: vec![0.0; AGES] };
+        for from in (0..AGES).rev().filter(|from| receipts && age(*from) < BAD_RECEIPT_SECONDS) {
+            let cost = |to: usize| {
+                let delay = waited(age(to)) - waited(age(from)) - (age(to) - age(from)) * failed(age(from));
+                (delay + waiting(age(to)) * late.value[to]) / waiting(age(from))
+            };
+            let best = (from + 1..AGES).map(cost).fold(f64::INFINITY, f64::min);
+            late.value[from] = price + best;
+        }
+        late
+    }
+
+    /// Delay, and chance and cost of what stays open, if the first look comes that long after the channel's success.
+    fn first(&self, after: f64) -> (f64, f64, f64) {
+        if !self.receipts {
+            return (0.0, 0.0, 0.0);
+        }
+        let at = ((after / FIRST_AGE).ln() / STEP.ln()).clamp(0.0, AGES as f64 - 1.001);
+        let (below, share) = (at as usize, at.fract());
+        let value = self.value[below] * (1.0 - share) + self.value[below + 1] * share;
+        (waited(after), waiting(after), value)
+    }
+}
+
+/// Chance that a receipt has reported a failure by that age.
+fn failed(age: f64) -> f64 {
+    let share = age.clamp(1.0, BAD_RECEIPT_SECONDS).ln() / BAD_RECEIPT_SECONDS.ln();
+    (1.0 - SILENT_SHARE) * BAD_RECEIPTS * share
+}
+
+/// The integral of [`failed`] from 0.
+fn waited(age: f64) -> f64 {
+    let inside = age.clamp(1.0, BAD_RECEIPT_SECONDS);
+    let rate = (1.0 - SILENT_SHARE) * BAD_RECEIPTS / BAD_RECEIPT_SECONDS.ln();
+    rate * (inside * inside.ln() - inside + 1.0) + (age - inside).max(0.0) * failed(age)
+}
+
+/// Chance that nothing was reported by that age.
+fn waiting(age: f64) -> f64 {
+    let reached = 0.6 * normal((age / 4.0).ln() / 1.2) + 0.4 * normal((age / 5400.0).ln() / 1.6);
+    1.0 - failed(age) - (1.0 - SILENT_SHARE) * (1.0 - BAD_RECEIPTS) * reached
+}
+
+/// The distribution function of the normal distribution (Abramowitz and Stegun 7.1.26).
+fn normal(x: f64) -> f64 {
+    let z = x.abs() / std::f64::consts::SQRT_2;
+    let t = 1.0 / (1.0 + 0.327_591_1 * z);
+    let sum = t
+        * (0.254_829_592
+            + t * (-0.284_496_736 + t * (1.421_413_741 + t * (-1.453_152_027 + t * 1.061_405_429))));
+    let upper = 0.5 * sum * (-z * z).exp();
+    if x > 0.0 { 1.0 - upper } else { upper }
+}
+
+/// From the push on, by the age at the first look.
+struct Early {
+    /// Expected delay of what that look sees.
+    delay: Vec<f64>,
+    /// Chance that something may still come.
+    open: Vec<f64>,
+    /// Expected cost of the looks behind it.
+    future: Vec<f64>,
+}
+
+impl Early {
+    fn of(price: f64, refusals: f64, late: &Late, times: &[f64]) -> Early {
+        // Delay, chance of staying open and cost of that, by age and by the time at which the channel spoke.
+        let spoke = |to: usize, time: f64| {
+            let after = age(to) - time;
+            let (delay, open, value) = late.first(after);
+            let success = 1.0 - refusals;
+            (refusals * after + success * delay, success * open, success * open * value)
+        };
+        let spoken: Vec<Vec<(f64, f64, f64)>> =
+            (0..AGES).map(|to| times.iter().map(|time| spoke(to, *time)).collect()).collect();
+        let mut value = vec![0.0; AGES];
+        let mean = |from: f64, to: usize, value: &[f64]| {
+            let (mut sum, mut count) = ((0.0, 0.0, 0.0), 0.0);
+            for (time, (delay, open, future)) in
+                times.iter().zip(&spoken[to]).filter(|(time, _)| **time > from)
+            {
+                count += 1.0;
+                if *time > age(to) {
+                    sum.1 += 1.0;
+                    sum.2 += value[to];
+                } else {
+                    sum.0 += delay;
+                    sum.1 += open;
+                    sum.2 += future;
+                }
+            }
+            let count = f64::max(count, 1.0);
+            (sum.0 / count, sum.1 / count, sum.2 / count)
+        };
+        for from in (0..EARLY).rev() {
+            let cost = |to: usize| {
+                let (delay, _, future) = mean(age(from), to, &value);
+                delay + future
+            };
+            let best = (from + 1..from + 120).map(cost).fold(f64::INFINITY, f64::min);
+            value[from] = price + best;
+        }
+        let mut early = Early {
+            delay: Vec::with_capacity(AGES),
+            open: Vec::with_capacity(AGES),
+            future: Vec::with_capacity(AGES),
+        };
+        for to in 0..AGES {
+            let (delay, open, future) = mean(0.0, to, &value);
+            early.delay.push(delay);
+            early.open.push(open);
+            early.future.push(future);
+        }
+        early
+    }
+}
+
+/// Quantiles of the time from the push to the channel's answer.
+fn channel_times() -> Vec<f64> {
+    let dice = &mut Rng::with_seed(1);
+    let draw =
+        |dice: &mut Rng| log_normal(0.3, 0.5, dice) + log_normal(0.3, 0.5, dice) + log_normal(1.0, 0.8, dice);
+    let mut all: Vec<f64> = (0..TIMES * 100).map(|_| draw(dice)).collect();
+    all.sort_by(f64::total_cmp);
+    (0..TIMES).map(|at| all[at * 100 + 50]).collect()
+}

@@ -1,0 +1,133 @@
+//! Who asks whom: round robin, exponential backoff, and the schedule of the daemon.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use timpush_exporter::schedule::{Device, Learned, Look, Report, Route, STAGES, Schedule, Seed};
+
+use super::loads::{Pair, WATCH};
+
+/// A policy of asking.
+pub trait Policy {
+    fn list(&mut self, slot: u32, pair: &Pair, now: i64);
+    fn take(&mut self, now: i64) -> Option<u32>;
+    /// `before` is the last look, if there was one.
+    fn looked(&mut self, slot: u32, pair: &Pair, before: Option<i64>, now: i64);
+}
+
+/// True if nothing more can come, as the ledger says it.
+pub fn is_settled(pair: &Pair, now: i64) -> bool {
+    now - pair.pushed_at >= 10_000
+        && pair.elements.iter().all(|element| {
+            let last = if element.online { 3 } else { 4 };
+            let seen = element.events.iter().filter(|event| event.at <= now);
+            seen.into_iter().any(|event| event.failed || event.stage == last)
+        })
+}
+
+/// Each in its turn.
+#[derive(Default)]
+pub struct RoundRobin(VecDeque<u32>);
+
+impl Policy for RoundRobin {
+    fn list(&mut self, slot: u32, _: &Pair, _: i64) {
+        self.0.push_back(slot);
+    }
+
+    fn take(&mut self, _: i64) -> Option<u32> {
+        self.0.pop_front()
+    }
+
+    fn looked(&mut self, slot: u32, pair: &Pair, _: Option<i64>, now: i64) {
+        if !is_settled(pair, now) && now < pair.pushed_at + WATCH {
+            self.0.push_back(slot);
+        }
+    }
+}
+
+/// One second after the push, and every time twice as long after.
+#[derive(Default)]
+pub struct Backoff(BinaryHeap<Reverse<(i64, u32, i64)>>);
+
+impl Policy for Backoff {
+    fn list(&mut self, slot: u32, _: &Pair, now: i64) {
+        self.0.push(Reverse((now + 1000, slot, 1000)));
+    }
+
+    fn take(&mut self, now: i64) -> Option<u32> {
+        let Reverse((due, slot, _)) = *self.0.peek()?;
+        (due <= now).then_some(slot)
+    }
+
+    fn looked(&mut self, slot: u32, pair: &Pair, _: Option<i64>, now: i64) {
+        let wait = self.0.pop().map_or(1000, |Reverse((_, _, wait))| wait * 2);
+        if !is_settled(pair, now) && now < pair.pushed_at + WATCH {
+            self.0.push(Reverse((now + wait, slot, wait)));
+        }
+    }
+}
+
+/// The daemon's.
+pub struct Ours {
+    pub schedule: Schedule,
+    devices: Vec<Device>,
+}
+
+impl Ours {
+    pub fn new(seed: u64) -> Ours {
+        Ours { schedule: Schedule::new(seed, Learned::default()), devices: Vec::new() }
+    }
+}
+
+impl Policy for Ours {
+    fn list(&mut self, slot: u32, pair: &Pair, now: i64) {
+        let seed = Seed {
+            task: pair.task,
+            pushed_at: pair.pushed_at,
+            polled_at: None,
+            ends_at: pair.pushed_at + WATCH,
+            settled: false,
+            devices: &[],
+        };
+        self.schedule.insert(slot, seed, now);
+    }
+
+    fn take(&mut self, now: i64) -> Option<u32> {
+        while self.schedule.take_ended(now).is_some() {}
+        self.schedule.take(now)
+    }
+
+    fn looked(&mut self, slot: u32, pair: &Pair, before: Option<i64>, now: i64) {
+        devices(pair, before, now, &mut self.devices);
+        let look = Look::Answered {
+            settled: is_settled(pair, now),
+            pushed_at: Some(pair.pushed_at),
+            ends_at: pair.pushed_at + WATCH,
+            devices: &self.devices,
+        };
+        self.schedule.looked(slot, look, now);
+    }
+}
+
+/// What an answer at `now` shows, as the ledger tells it: event times have whole seconds.
+pub fn devices(pair: &Pair, before: Option<i64>, now: i64, devices: &mut Vec<Device>) {
+    devices.clear();
+    for element in &pair.elements {
+        let mut reports = [None; STAGES];
+        for event in element.events.iter().filter(|event| event.at <= now) {
+            reports[event.stage] = Some(Report {
+                failed: event.failed,
+                at: Some(event.at / 1000 * 1000),
+                seen_at: now,
+                fresh: before.is_none_or(|before| event.at > before),
+            });
+        }
+        if reports.iter().any(Option::is_some) {
+            devices.push(Device {
+                platform: element.vendor,
+                route: if element.online { Route::Online } else { Route::Offline },
+                reports,
+            });
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What a poller does beside asking: figures, clock, credential, configuration, and what its schedule has learned.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::config::App;
+use crate::ledger::LedgerClosed;
+use crate::metrics::PairStates;
+use crate::schedule::{Learned, Schedule, State};
+
+use super::clock::wall_millis;
+use super::poller::{Done, Poller, host, signer, upstream};
+
+/// How often what the schedule has learned is kept.
+const LEARN_EVERY: Duration = Duration::from_secs(60);
+
+impl Poller {
+    /// Begins the schedule with what it had learned before the restart.
+    pub(super) async fn recall(&mut self) -> Result<(), LedgerClosed> {
+        let kept = self.tools.ledger.learned(&self.name).await?;
+        let learned = kept.map_or_else(|| Ok(Learned::default()), |bytes| Learned::from_bytes(&bytes));
+        let learned = learned.unwrap_or_else(|error| {
+            tracing::warn!(app = %self.name, %error, "the schedule learns anew");
+            Learned::default()
+        });
+        self.schedule = Schedule::new(fastrand::u64(..), learned);
+        Ok(())
+    }
+
+    /// Keeps what the schedule has learned, now and then.
+    fn remember(&mut self) {
+        if self.learned_at.elapsed() < LEARN_EVERY {
+            return;
+        }
+        self.learned_at = Instant::now();
+        let (ledger, name) = (self.tools.ledger.clone(), self.name.clone());
+        let bytes = self.schedule.learned().to_bytes();
+        self.work.spawn(async move { Done::Learned(ledger.learn(&name, bytes).await) });
+    }
+
+    /// Once a second: figures, the clock, the credential.
+    pub(super) async fn tick(&mut self) {
+        let step = self.clock.step();
+        if step != 0 {
+            tracing::warn!(app = %self.name, seconds = step / 1000, "the wall clock was set; looks move along");
+            self.schedule.shift(step);
+            self.trouble.shift(step);
+        }
+        let now = wall_millis();
+        let generation = self.signer.credential_generation(now / 1000);
+        if self.trouble.credential_is(generation) {
+            tracing::info!(app = %self.name, "the credential was replaced; polling goes on");
+            self.signer.renew();
+            self.keep_pause();
+        }
+        let trouble = self.signer.trouble().cloned();
+        if trouble != self.credential_trouble {
+            if let Some(trouble) = &trouble {
+                tracing::warn!(
+                    app = %self.name, error = %trouble,
+                    "the credential cannot be read; the one before stays in use"
+                );
+            }
+            self.credential_trouble = trouble;
+        }
+        self.trouble.may_go_on(now);
+        self.remember();
+        self.publish(now);
+    }
+
+    /// Carries the pause in force, or its end, over a restart.
+    pub(super) fn keep_pause(&mut self) {
+        if let Err(error) = self.tools.budget.keep_pause(self.trouble.pause()) {
+            self.slot_failed(&error);
+        }
+    }
+
+    /// Shows the figures of this moment.
+    pub(super) fn publish(&mut self, now: i64) {
+        let count = |state| self.schedule.count(state) as u64;
+        let pairs = PairStates {
+            new: count(State::New) + self.enrolment.waiting() as u64,
+            active: count(State::Active),
+            settled: count(State::Settled),
+            failing: count(State::Failing),
+        };
+        let resume_at = Some(self.trouble.resume_at() / 1000).filter(|at| *at > 0);
+        let rate = self.tools.budget.pace().rate();
+        let backlog_seconds = self.schedule.backlog(now) as f64 / rate;
+        self.status.pairs = pairs;
+        self.status.resume_at = resume_at;
+        self.status.rate_in_force = rate;
+        self.status.backlog_seconds = backlog_seconds;
+        let metrics = &self.tools.metrics;
+        metrics.set_watched_pairs(pairs);
+        metrics.set_rate(rate);
+        metrics.set_backlog_seconds(backlog_seconds);
+        metrics.set_resume_at(resume_at);
+        self.tools.status.store(Arc::new(self.status.clone()));
+    }
+
+    /// Takes over a changed configuration; the budget goes on under the new rate.
+    pub(super) fn configure(&mut self, app: App) {
+        self.tools.budget.pace_mut().set_rate(app.requests_per_second);
+        let (before, identity) = (&self.app, |app: &App| (app.sdk_app_id, app.admin.clone()));
+        let signs_anew = identity(&app) != identity(before) || app.credential != before.credential;
+        if (&app.endpoint, app.sdk_app_id) != (&before.endpoint, before.sdk_app_id) {
+            self.trouble.forget();
+            self.keep_pause();
+        } else if signs_anew && self.trouble.somebody_acted() {
+            self.keep_pause();
+        }
+        if signs_anew {
+            self.signer = signer(&app);
+        }
+        self.upstream = Arc::new(upstream(&app));
+        self.status.endpoint_host = host(&app.endpoint).to_owned();
+        self.status.rate_configured = app.requests_per_second;
+        self.tools.metrics.set_info(app.sdk_app_id, app.region);
+        self.app = app;
+    }
+}

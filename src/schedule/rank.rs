@@ -1,0 +1,268 @@
+//! How the heaps are kept: who becomes ready, what a look at each is expected to bring, who is best.
+
+use super::book::{COHORT, NONE, Phase};
+use super::clock::Tick;
+use super::index::Gain;
+use super::learned::STANDS;
+use super::told::{Slot, State};
+use super::{LAST_SHARE, Schedule};
+
+/// Pushes of one task that are at most so far apart share a cohort.
+const COHORT_PUSHES_SECONDS: u32 = 1;
+/// How long a cohort takes members.
+const COHORT_OPEN_SECONDS: u32 = 600;
+const TICKS_PER_SECOND: u32 = 8;
+/// Expected news that is worth a look of its own: a tenth of a failure.
+const OWED_NEWS: f64 = 0.1;
+/// Ripening counts up to this many times the time since the last look, or since the push before the first look.
+const RIPENING_PER_AGE: f64 = 2.0;
+const FIRST_RIPENING_PER_AGE: f64 = 5.0;
+/// Ripening counts up to this, divided by the first looks that are outstanding.
+const RIPENING_PAIR_SECONDS: f64 = 1e7;
+/// Entries that are valued anew, at most, to find the best.
+const TRIES: usize = 16;
+/// Weight of the latest index in [`Schedule::served`].
+const SERVED_SHARE: f64 = 1.0 / 64.0;
+
+impl Schedule {
+    /// Does what is to be done by now, at most `steps` things.
+    pub(super) fn ripen(&mut self, now: Tick, steps: usize) {
+        let mut left = steps;
+        while left > 0
+            && let Some((_, name)) = self.time.peek().filter(|(at, _)| *at <= now)
+        {
+            left -= 1;
+            if name & COHORT != 0 {
+                self.value_cohort(name, now);
+                continue;
+            }
+            let pair = self.book.pair(name);
+            if pair.ends <= now {
+                self.end(name);
+                continue;
+            }
+            match pair.phase {
+                Phase::Later => {
+                    self.later -= 1;
+                    self.make_ready(name, now);
+                }
+                Phase::Ready => {
+                    self.value(name, now);
+                }
+                _ => {
+                    let ends = pair.ends;
+                    self.time.set(ends, name, &mut self.book);
+                }
+            }
+        }
+        while left > 0
+            && let Some((_, name)) = self.rests.peek().filter(|(at, _)| *at <= now)
+        {
+            left -= 1;
+            self.end(name);
+        }
+    }
+
+    fn end(&mut self, slot: Slot) {
+        self.withdraw(slot);
+        self.book.pair_mut(slot).phase = Phase::Ended;
+        self.ended.push_back(slot);
+    }
+
+    /// Takes a pair out of everything but the book.
+    pub(super) fn withdraw(&mut self, slot: Slot) {
+        let pair = self.book.pair_mut(slot);
+        self.owed -= usize::from(std::mem::take(&mut pair.owed));
+        pair.last = false;
+        match pair.phase {
+            Phase::Later => self.later -= 1,
+            Phase::Ready => {
+                self.line.leave(slot, &mut self.book);
+                self.rank.remove(slot, &mut self.book);
+            }
+            Phase::Cohort => {
+                self.firsts -= 1;
+                self.line.leave(slot, &mut self.book);
+                let (name, empty) = self.book.leave(slot);
+                if empty {
+                    self.rank.remove(name, &mut self.book);
+                    self.time.remove(name, &mut self.book);
+                    self.book.close(name);
+                }
+            }
+            Phase::Resting => return self.rests.remove(slot, &mut self.book),
+            Phase::Gone | Phase::Taken | Phase::Ended => return,
+        }
+        self.time.remove(slot, &mut self.book);
+    }
+
+    /// A pair may be asked from now on.
+    pub(super) fn make_ready(&mut self, slot: Slot, now: Tick) {
+        self.line.join(slot, &mut self.book);
+        let pair = self.book.pair_mut(slot);
+        if pair.state == State::New {
+            let ends = pair.ends;
+            let buckets = (COHORT_PUSHES_SECONDS * TICKS_PER_SECOND, COHORT_OPEN_SECONDS * TICKS_PER_SECOND);
+            let name = self.book.join(slot, now, buckets);
+            self.firsts += 1;
+            self.time.set(ends, slot, &mut self.book);
+            if self.book.cohort(name).members.len() == 1 {
+                self.value_cohort(name, now);
+            }
+        } else {
+            pair.phase = Phase::Ready;
+            self.value(slot, now);
+        }
+    }
+
+    /// Values a pair that is ready, and plans when to do it again; gives its key.
+    fn value(&mut self, slot: Slot, now: Tick) -> u32 {
+        let gain = self.gain(slot, now);
+        let longest = self.longest();
+        let pair = self.book.pair_mut(slot);
+        let looked = if pair.looked == NONE { pair.pushed } else { pair.looked };
+        let unseen = self.clock.seconds(looked, now) + 1.0;
+        let index =
+            gain.index((unseen * RIPENING_PER_AGE).min(longest)) * 0.5f64.powi(i32::from(pair.failures));
+        let owed = gain.news >= OWED_NEWS && pair.state != State::Failing;
+        self.owed += usize::from(owed);
+        self.owed -= usize::from(std::mem::replace(&mut pair.owed, owed));
+        let mut again = now.saturating_add(pause(slot, self.served, index, now.saturating_sub(looked)));
+        let last_at = pair.ends - (pair.ends - pair.pushed.min(pair.ends)) / LAST_SHARE;
+        if looked < last_at {
+            if now < last_at {
+                again = again.min(last_at);
+            } else if !pair.last {
+                pair.last = true;
+                self.lasts.push_back(slot);
+            }
+        }
+        let again = again.min(pair.ends);
+        self.time.set(again, slot, &mut self.book);
+        let key = key(index);
+        self.rank.set(key, slot, &mut self.book);
+        key
+    }
+
+    fn value_cohort(&mut self, name: u32, now: Tick) -> u32 {
+        let cohort = self.book.cohort(name);
+        let (task, pushed) = (cohort.task, cohort.pushed);
+        let (factor, curious) = self.groups.first_factor(task, self.clock.millis(pushed));
+        let mut gain = self.first_gain(pushed, now, factor);
+        gain.news *= curious;
+        gain.slope *= curious;
+        let unseen = self.clock.seconds(pushed, now) + 1.0;
+        let index = gain.index((unseen * FIRST_RIPENING_PER_AGE).min(self.longest()));
+        let again = now.saturating_add(pause(name, self.served, index, now.saturating_sub(pushed)));
+        self.time.set(again, name, &mut self.book);
+        let key = key(index);
+        self.rank.set(key, name, &mut self.book);
+        key
+    }
+
+    /// The longest ripening time that counts, seconds: the more first looks are outstanding, the more the gain alone
+    /// decides, for what waits then waits long whoever goes first.
+    fn longest(&self) -> f64 {
+        RIPENING_PAIR_SECONDS / (self.firsts as f64 + 1.0)
+    }
+
+    fn first_gain(&self, pushed: Tick, now: Tick, factor: f64) -> Gain {
+        let age = self.clock.seconds(pushed, now);
+        let mut gain = Gain::default();
+        gain.add(self.learned.first.curve.news(0.0, age), factor);
+        gain
+    }
+
+    /// What a look at a pair is expected to bring.
+    fn gain(&self, slot: Slot, now: Tick) -> Gain {
+        let pair = self.book.pair(slot);
+        if pair.looked == NONE {
+            let (factor, _) = self.groups.first_factor(pair.task, self.clock.millis(pair.pushed));
+            return self.first_gain(pair.pushed, now, factor);
+        }
+        let mut gain = Gain::default();
+        for device in self.book.devices(slot) {
+            let wait = self.learned.wait(device.class);
+            let from = self.clock.seconds(device.since, pair.looked);
+            let to = self.clock.seconds(device.since, now);
+            let platform = device.class.0 / STANDS as u16;
+            let factor = wait.level() * self.groups.factor(pair.task, platform);
+            gain.add(wait.curve.news(from, to), factor);
+        }
+        gain
+    }
+
+    /// The pair with the largest index; of a cohort any member.
+    pub(super) fn best(&mut self, now: Tick) -> Option<Slot> {
+        for _ in 0..TRIES {
+            let (_, name) = self.rank.peek()?;
+            if name & COHORT == 0 && self.book.pair(name).ends <= now {
+                self.end(name);
+                continue;
+            }
+            let key = if name & COHORT != 0 { self.value_cohort(name, now) } else { self.value(name, now) };
+            if self.rank.second_key().is_none_or(|second| key <= second) {
+                break;
+            }
+        }
+        let (key, name) = self.rank.peek()?;
+        self.served += (index_of(key) - self.served) * SERVED_SHARE;
+        self.member(name, now)
+    }
+
+    /// The pair of that name, or a random member of that cohort.
+    fn member(&mut self, name: u32, now: Tick) -> Option<Slot> {
+        if name & COHORT == 0 {
+            return (self.book.pair(name).ends > now).then_some(name);
+        }
+        let members = &self.book.cohort(name).members;
+        let slot = members[self.dice.usize(..members.len())];
+        (self.book.pair(slot).ends > now).then_some(slot)
+    }
+
+    /// Who is asked in a floor slot: one that wants its last look, or the one that waits longest, by turns.
+    pub(super) fn floor(&mut self, now: Tick) -> Option<Slot> {
+        if (self.turns / super::FLOOR).is_multiple_of(2) {
+            while let Some(slot) = self.lasts.pop_front() {
+                let wants = self.book.get(slot).is_some_and(|pair| pair.last);
+                if wants && self.book.pair(slot).ends > now {
+                    return Some(slot);
+                }
+            }
+        }
+        let first = self.line.first()?;
+        let name = match self.book.pair(first).phase {
+            Phase::Cohort => self.book.cohort_of(first),
+            _ => first,
+        };
+        self.member(name, now)
+    }
+}
+
+/// How long a value holds, in ticks: the further it is below what is served, the longer. Between a half and the whole
+/// of that, by name, so that those that came together are not all due together.
+fn pause(name: u32, served: f64, index: f64, age: Tick) -> Tick {
+    // An index grows with about the power 3/2 of the time, so that neither of the first two reaches what is served.
+    let whole = if served == 0.0 {
+        age
+    } else if index * 32.0 < served {
+        age.saturating_mul(3)
+    } else if index * 4.0 < served {
+        age / 4 * 3
+    } else {
+        age / 16
+    };
+    // Fibonacci hashing: the upper bits are evenly spread.
+    let spread = name.wrapping_mul(0x9E37_79B9) >> 16;
+    (whole - ((u64::from(whole) * u64::from(spread)) >> 17) as Tick).max(1)
+}
+
+/// Larger indices have smaller keys.
+fn key(index: f64) -> u32 {
+    // Bits of positive floats are in the order of the floats.
+    !(index.max(0.0) as f32).to_bits()
+}
+
+fn index_of(key: u32) -> f64 {
+    f64::from(f32::from_bits(!key))
+}
