@@ -95,12 +95,38 @@ pub enum Malformed {
     NoCode,
 }
 
+/// JSON text in which each escape of half a character, as an emoji that was cut leaves it, stands for U+FFFD.
+fn without_lone_surrogates(text: &str) -> String {
+    let unit = |at: usize| {
+        let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let mut whole = String::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(found) = text[at..].find('\\') {
+        whole.push_str(&text[at..at + found]);
+        at += found;
+        let (length, replaced) = match (unit(at), unit(at + 6)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => (12, None),
+            (Some(0xd800..=0xdfff), _) => (6, Some("\\ufffd")),
+            (Some(_), _) => (6, None),
+            (None, _) => (text[at..].chars().take(2).map(char::len_utf8).sum(), None),
+        };
+        whole.push_str(replaced.unwrap_or(&text[at..at + length]));
+        at += length;
+    }
+    whole.push_str(&text[at..]);
+    whole
+}
+
 impl Answer {
     /// Reads a body. Bytes that are not UTF-8 are replaced; numbers may stand in texts; null is as good as missing.
     pub fn parse(body: &[u8]) -> Result<Answer, Malformed> {
         let text = String::from_utf8_lossy(body);
-        let value: Value =
-            serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|_| Malformed::NotJson)?;
+        let text = text.trim_start_matches('\u{feff}');
+        let value: Value = serde_json::from_str(text)
+            .or_else(|_| serde_json::from_str(&without_lone_surrogates(text)))
+            .map_err(|_| Malformed::NotJson)?;
         let Value::Object(answer) = &value else {
             return Err(Malformed::NotObject);
         };

@@ -43,8 +43,10 @@ impl Moment {
     }
 }
 
-/// How far behind a start recorded by another process its request may arrive.
-const FOREIGN_TRANSIT: Duration = Duration::from_millis(100);
+/// How far behind a start recorded by another process its request may arrive: this share of the interval, but never
+/// less than the shortest time.
+const FOREIGN_SHARE: f64 = 0.03;
+const LEAST_FOREIGN: Duration = Duration::from_millis(2);
 
 /// What [`Budget::take`] came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,12 +138,13 @@ impl Budget {
     /// When what the slot file says lets a start of ours through.
     fn free_at(&self, now: Moment) -> Result<Moment, SlotError> {
         let interval = self.pace.interval();
+        let spacing = interval + interval.mul_f64(FOREIGN_SHARE).max(LEAST_FOREIGN);
         let found = match self.slot.read()? {
             slot::Found::Never => return Ok(Moment::default()),
             slot::Found::Unreadable | slot::Found::OtherBoot => {
                 // Nobody knows when the last start was: a full interval from now is always enough.
                 self.slot.write(slot::Phase::Sent, now)?;
-                return Ok(now.after(interval + FOREIGN_TRANSIT));
+                return Ok(now.after(spacing));
             }
             slot::Found::Record(record) => record,
         };
@@ -152,9 +155,9 @@ impl Budget {
             // Whoever took it died before it could say that it had sent: the request may be on its way just now.
             slot::Phase::Taken => {
                 self.slot.write(slot::Phase::Sent, now)?;
-                Ok(now.after(interval + FOREIGN_TRANSIT))
+                Ok(now.after(spacing))
             }
-            slot::Phase::Sent => Ok(found.at.after(interval + FOREIGN_TRANSIT)),
+            slot::Phase::Sent => Ok(found.at.after(spacing)),
         }
     }
 

@@ -5,17 +5,19 @@ use std::time::Duration;
 use super::Moment;
 
 /// The share of an interval that every start waits longer: small differences of the way are the rule.
-const MARGIN_SHARE: f64 = 0.013;
+const MARGIN_SHARE: f64 = 0.015;
 /// The share of an interval that is saved up for great differences: both and what it takes to wake up stay below 3 %.
-const CREDIT_SHARE: f64 = 0.012;
+const CREDIT_SHARE: f64 = 0.008;
 /// The most credit that is saved up, as a share of the interval; at least and at most the two durations below.
 const CREDIT_CAP_SHARE: f64 = 0.5;
 const LEAST_CREDIT_CAP: Duration = Duration::from_millis(100);
 const MOST_CREDIT_CAP: Duration = Duration::from_millis(250);
+/// What a process may spend at its start, as a share of the interval.
+const FIRST_CREDIT_SHARE: f64 = 0.5;
 /// The least excess that is waited for while there is no credit, as a share of the interval; none while it is full.
 const WORTH_SHARE: f64 = 0.05;
 /// Answers from which the quickest is taken as the way and work that every request needs.
-const QUICKEST_OF: u32 = 32;
+const QUICKEST_OF: u32 = 8;
 /// How much a rate-limit answer widens the pace.
 const WIDEN: f64 = 1.5;
 /// The widest pace, as a multiple of the configured interval.
@@ -90,7 +92,7 @@ impl Pace {
         let base = Duration::from_secs_f64(1.0 / requests_per_second);
         let mut pace =
             Pace { base, width: 1.0, last: None, credit_seconds: 0.0, quickest: Quickest::default() };
-        pace.credit_seconds = pace.credit_cap();
+        pace.credit_seconds = pace.credit_cap().min(FIRST_CREDIT_SHARE * base.as_secs_f64());
         pace
     }
 
@@ -124,8 +126,12 @@ impl Pace {
         let (interval, credit) = (self.interval().as_secs_f64(), self.credit_seconds);
         match &last.answer {
             Some(answer) => {
-                let excess = answer.excess.as_secs_f64() - MARGIN_SHARE * interval;
-                let worth = WORTH_SHARE * interval * (1.0 - credit / self.credit_cap()).powi(2);
+                let excess = (answer.excess.as_secs_f64() - MARGIN_SHARE * interval).max(0.0);
+                let worth = if self.quickest.before.is_none() {
+                    0.0 // The first requests go over new connections: nothing is known to be common yet.
+                } else {
+                    WORTH_SHARE * interval * (1.0 - credit / self.credit_cap()).powi(2)
+                };
                 if excess > worth { excess.min(credit) } else { 0.0 }
             }
             // Answers that never come within the interval are not worth waiting for.

@@ -23,6 +23,7 @@ pub async fn run(flags: Flags) -> ExitCode {
     };
     let daemon = match Daemon::start(options, config).await {
         Ok(daemon) => daemon,
+        Err(Failure::Config(fault)) => return unusable(&fault),
         Err(error) => return failed(&error.to_string()),
     };
     for address in daemon.addresses() {

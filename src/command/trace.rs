@@ -59,10 +59,11 @@ async fn ask(app: &App, trace: &TraceFlags, flags: &Flags) -> Result<Trace, Stri
     budget.wait_and_take().await.map_err(|error| text(&error))?;
     let question = Question { task: &trace.task, user: &trace.user };
     let departure = Departure { not_before: Moment::now(), sent };
-    let answer = client.ask(&upstream, question, &signed.text, departure).await;
-    // The slot is held to the end, so that no other start can fall short of this one.
-    let sent_at = sending.await.unwrap_or_else(|_| Moment::now());
-    budget.sent(sent_at).map_err(|error| text(&error))?;
+    let asking = client.ask(&upstream, question, &signed.text, departure);
+    // The slot is given back as soon as the request has left: a daemon beside us need not wait for the answer.
+    let leaving = async { budget.sent(sending.await.unwrap_or_else(|_| Moment::now())) };
+    let (answer, left) = tokio::join!(asking, leaving);
+    left.map_err(|error| text(&error))?;
     let answer = answer.map_err(|failed| text(&failed))?;
     Ok(read::read(&answer, app.zone_offset_seconds, wall_seconds()))
 }

@@ -250,10 +250,19 @@ impl KnownDevice {
 /// A sibling device may show up this long after the push; until then a pair does not settle.
 pub const SETTLE_GRACE_SECONDS: i64 = 10;
 
+/// A failure may still be followed by a success of another try; so long after it was first seen a pair does not settle.
+pub const FAILURE_GRACE_SECONDS: i64 = 15;
+
 impl Record {
     /// True if nothing more can come for this pair: it has devices and each of them is settled, and the push is old
     /// enough for its siblings to have shown up.
     pub fn is_settled(&self, now: i64) -> bool {
+        let fresh = |result: &KnownResult| {
+            result.outcome == Outcome::Failure && now.saturating_sub(result.seen_at) < FAILURE_GRACE_SECONDS
+        };
+        if self.devices.iter().flat_map(|device| &device.results).any(fresh) {
+            return false;
+        }
         let latest_push = self.devices.iter().filter_map(|d| d.pushed_at).max();
         let ripe = latest_push.is_none_or(|at| now.saturating_sub(at) >= SETTLE_GRACE_SECONDS || at > now);
         ripe && !self.devices.is_empty() && self.devices.iter().all(KnownDevice::is_settled)

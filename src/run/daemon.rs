@@ -39,7 +39,7 @@ pub struct Options {
 /// Why a daemon did not start or did not end well.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// One line for each fault.
+    /// Flags that cannot be used.
     #[error("{0}")]
     Config(String),
     #[error("{0}")]
@@ -103,7 +103,12 @@ impl Daemon {
         let start = |why: String| Failure::Start(why);
         let mut listeners = Vec::new();
         for address in &options.listen {
-            listeners.push(web::bind(address).await.map_err(|error| start(error.to_string()))?);
+            listeners.push(web::bind(address).await.map_err(|error| match error {
+                web::ListenError::Unreadable { .. } => {
+                    Failure::Config(format!("--web.listen-address: {error}"))
+                }
+                web::ListenError::Refused { .. } => Failure::Start(error.to_string()),
+            })?);
         }
         let registry = Registry::new();
         let exporter = exporter_metrics(&registry).map_err(start)?;

@@ -31,7 +31,17 @@ pub(super) struct Enrolment {
     queue: VecDeque<Slot>,
     /// A piece is on its way.
     running: bool,
+    /// Pairs of the list in force that were refused, and of the list before.
+    refused: RefusedPairs,
+    refused_before: RefusedPairs,
     done: Option<oneshot::Sender<()>>,
+}
+
+/// Pairs of one list that did not enter it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct RefusedPairs {
+    over_limit: u64,
+    too_old: u64,
 }
 
 /// The answer to one piece.
@@ -74,6 +84,7 @@ impl Poller {
         }
         if !self.enrolment.running {
             if self.enrolment.queue.is_empty() {
+                self.tell_refused();
                 if let Some(done) = self.enrolment.done.take_if(|_| self.enrolment.proposed.is_none()) {
                     self.publish(wall_millis());
                     let _ = done.send(()); // Whoever waited may have gone.
@@ -88,13 +99,8 @@ impl Poller {
     async fn replace(&mut self, entries: &[Arc<Vec<Entry>>]) -> Result<(), LedgerClosed> {
         let all = entries.iter().flat_map(|entries| entries.iter());
         let difference = self.list.replace(all, self.app.max_pairs);
-        if difference.over_limit > 0 {
-            self.tools.metrics.pairs_refused(Refused::OverLimit, difference.over_limit);
-            tracing::warn!(
-                app = %self.name, pairs = difference.over_limit, max_pairs = self.app.max_pairs,
-                "pairs left out: max_pairs is reached"
-            );
-        }
+        self.enrolment.refused_before = std::mem::take(&mut self.enrolment.refused);
+        self.enrolment.refused.over_limit = difference.over_limit;
         let mut leaves = Vec::new();
         for gone in difference.gone {
             // Those that are still queued never entered the gauges.
@@ -186,11 +192,27 @@ impl Poller {
                 self.schedule.insert(slot, seed, wall_millis());
             }
         }
+        self.enrolment.refused.too_old += too_old;
+        self.tell_leaves(leaves).await
+    }
+
+    /// Counts the pairs that the list now in force leaves out, beyond those that the list before left out, too.
+    fn tell_refused(&mut self) {
+        let (now, before) = (self.enrolment.refused, self.enrolment.refused_before);
+        self.enrolment.refused_before = now;
+        let over_limit = now.over_limit.saturating_sub(before.over_limit);
+        if over_limit > 0 {
+            self.tools.metrics.pairs_refused(Refused::OverLimit, over_limit);
+            tracing::warn!(
+                app = %self.name, pairs = over_limit, max_pairs = self.app.max_pairs,
+                "pairs left out: max_pairs is reached"
+            );
+        }
+        let too_old = now.too_old.saturating_sub(before.too_old);
         if too_old > 0 {
             self.tools.metrics.pairs_refused(Refused::TooOld, too_old);
             tracing::warn!(app = %self.name, pairs = too_old, "pairs left out: pushed longer ago than watch_for");
         }
-        self.tell_leaves(leaves).await
     }
 
     /// Takes pairs whose watching is over off the list.

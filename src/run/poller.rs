@@ -30,7 +30,7 @@ pub const COMMANDS_CAP: usize = 8;
 /// Requests of one app that may be on their way at once: enough for any rate as long as answers come in time.
 const IN_FLIGHT_CAP: f64 = 256.0;
 /// Intervals of which [`LEAD`] is a share that counts.
-const QUICK_INTERVAL: Duration = Duration::from_millis(40);
+const QUICK_INTERVAL: Duration = Duration::from_millis(60);
 /// About what it takes to wake up, sign and reach the connection.
 const LEAD: Duration = Duration::from_micros(350);
 /// How often figures are refreshed and the clock and the credential looked at.

@@ -16,6 +16,8 @@ pub const LIFETIME_SECONDS: u64 = 48 * 3600;
 /// A signature with less than this left is replaced: half of its lifetime.
 const RENEW_BELOW_SECONDS: i64 = LIFETIME_SECONDS as i64 / 2;
 
+/// Lifetimes of signatures that were asked for anew differ by less than this.
+const DISTINCT_SECONDS: u64 = 600;
 /// The credential's file is looked at no more often than this.
 const LOOK_INTERVAL_SECONDS: i64 = 1;
 
@@ -67,6 +69,8 @@ pub struct Signer {
     looked_at: Option<i64>,
     kept: Option<Kept>,
     generation: u64,
+    /// How often a fresh signature was asked for.
+    renewals: u64,
     trouble: Option<SignError>,
 }
 
@@ -109,6 +113,7 @@ impl Signer {
             looked_at: None,
             kept: None,
             generation: 0,
+            renewals: 0,
             trouble: None,
         }
     }
@@ -127,10 +132,12 @@ impl Signer {
             Credential::UserSigFile(_) => self.checked(material, now)?,
             Credential::KeyFile(_) | Credential::KeyEnv(_) => match &self.kept {
                 Some(kept) if kept.is_fresh(now) => return Ok(kept.signed.clone()),
-                _ => Signed {
-                    text: sign(&self.identity, material, now, LIFETIME_SECONDS),
-                    expires_at: now.saturating_add_unsigned(LIFETIME_SECONDS),
-                },
+                _ => {
+                    // Two signatures of one second must differ, or a fresh one would be the one refused.
+                    let lifetime = LIFETIME_SECONDS + self.renewals % DISTINCT_SECONDS;
+                    let text = sign(&self.identity, material, now, lifetime);
+                    Signed { text, expires_at: now.saturating_add_unsigned(lifetime) }
+                }
             },
         };
         self.kept = Some(Kept { signed: signed.clone(), made_at: now });
@@ -145,6 +152,7 @@ impl Signer {
         self.kept = None;
         self.stamp = None;
         self.looked_at = None;
+        self.renewals += 1;
     }
 
     /// False where the signature comes from a file: only its owner can replace it.

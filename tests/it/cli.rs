@@ -147,13 +147,13 @@ fn a_check_tells_the_capacity_or_every_fault() {
 }
 
 #[test]
-fn what_the_machine_refuses_ends_with_1_and_one_line() {
+fn what_the_machine_refuses_ends_with_1_and_what_is_unusable_with_2() {
     let place = Place::new(&shop().config());
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let line = one_line(&place.run(&["--web.listen-address", &address]), 1);
     assert!(line.contains(&address), "{line}");
-    let line = one_line(&place.run(&["--web.listen-address=nonsense"]), 1);
+    let line = one_line(&place.run(&["--web.listen-address=nonsense"]), 2);
     assert!(line.contains("nonsense") && line.contains(":10047"), "{line}");
     // A file where the folder should be: nobody can write below it, not even root.
     std::fs::write(place.storage(), "in the way").unwrap();

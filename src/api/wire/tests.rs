@@ -188,3 +188,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn half_an_emoji_hides_nothing() {
+    for (text, read) in [
+        (r#"cut \ud83d"#, "cut \u{fffd}"),
+        (r#"\udc00\ud83d\ude00 \\ud83d \"\ud83d\u0041"#, "\u{fffd}\u{1f600} \\ud83d \"\u{fffd}A"),
+    ] {
+        let body = format!(r#"{{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"{text}"}}"#);
+        assert_eq!(Answer::parse(body.as_bytes()).unwrap().error_info, read, "{text}");
+    }
+}
