@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::values::{duration, is_label_name, line, maybe, or, url, zone, zone_seconds};
 use super::{App, Around, Region, secret, sources};
+use crate::metrics::names::RESERVED_LABELS;
 use crate::tree::{Place, Table, shown};
 
 /// How many apps one daemon serves.
@@ -30,25 +31,8 @@ const MAX_REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
 /// The upstream keeps seven days.
 const MAX_WATCH_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 const MIN_WATCH_FOR: Duration = Duration::from_millis(1);
-/// Labels that the metrics set themselves or Prometheus adds, and the columns of a CSV list.
-const RESERVED_LABELS: [&str; 16] = [
-    "app",
-    "route",
-    "stage",
-    "platform",
-    "outcome",
-    "reason",
-    "code",
-    "state",
-    "notifications",
-    "le",
-    "quantile",
-    "instance",
-    "job",
-    "task",
-    "user",
-    "pushed_at",
-];
+/// The columns of a CSV list that are not watch labels.
+const LIST_COLUMNS: [&str; 3] = ["task", "user", "pushed_at"];
 const APP: &str = "a mapping with name, sdk_app_id and more";
 const NAME: &str = "1 to 64 of the characters A-Z a-z 0-9 _ -";
 const ENDPOINT: &str =
@@ -209,7 +193,7 @@ fn read_watch_labels(place: &Place<'_>) -> Option<Vec<Box<str>>> {
         let Some(name) = item.text(RIGHT) else { continue };
         if !is_label_name(name) {
             item.fault(format!("is {}; {RIGHT} would be right", shown(name)));
-        } else if RESERVED_LABELS.contains(&name) {
+        } else if RESERVED_LABELS.contains(&name) || LIST_COLUMNS.contains(&name) {
             item.fault(format!("{name} is taken by the exporter or Prometheus; another name would be right"));
         } else if names.iter().any(|known| **known == *name) {
             item.fault(format!("{name} is listed twice; once would be right"));
