@@ -13,4 +13,4 @@ mod trouble;
 mod upkeep;
 
 pub use apps::BUDGET_FOLDER;
-pub use daemon::{Daemon, Failure, Options, Reloader};
+pub use daemon::{Daemon, Failure, Moment, Options, Reloader};

@@ -8,6 +8,7 @@ mod reload;
 mod restart;
 mod scrape;
 mod secrets;
+mod service;
 mod support;
 mod support_b;
 mod tidy;
