@@ -291,6 +291,8 @@ fn house(
         exporter: exporter.clone(),
         reload,
         limits: Limits::default(),
+        desk: Box::new(super::desk::Pollers),
+        veil: Arc::new(web::Veil::new(&[0; 32])),
     })
 }
 

@@ -3,6 +3,7 @@
 mod apps;
 pub mod clock;
 mod daemon;
+mod desk;
 mod feeder;
 mod holdings;
 mod look;

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use prometheus::Registry;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::desk::{Desk, DeskError};
 use super::*;
 use crate::ledger::{AppTally, Snapshot};
 use crate::metrics::{BuildInfo, ExporterMetrics, PushView};
@@ -27,6 +29,19 @@ pub(super) struct Running {
     pub(super) task: JoinHandle<()>,
 }
 
+/// Knows no pair.
+struct NoDesk;
+
+impl Desk for NoDesk {
+    fn watches(&self, _: desk::Query) -> BoxFuture<'static, Result<desk::Page, DeskError>> {
+        Box::pin(async { Ok(desk::Page::default()) })
+    }
+
+    fn chain(&self, _: desk::PairName) -> BoxFuture<'static, Result<desk::Chain, DeskError>> {
+        Box::pin(async { Err(DeskError::NoPair) })
+    }
+}
+
 fn fixtures(limits: Limits, reload: Option<Reload>) -> Fixtures {
     let registry = Registry::new();
     let build = BuildInfo { version: "0", revision: None, rustversion: None };
@@ -34,7 +49,15 @@ fn fixtures(limits: Limits, reload: Option<Reload>) -> Fixtures {
     let mut snapshot = Snapshot::default();
     snapshot.apps.insert("shop".into(), Arc::new(AppTally::default()));
     let snapshot = Arc::new(snapshot);
-    Fixtures { snapshot: Box::new(move || Arc::clone(&snapshot)), registry, exporter, reload, limits }
+    Fixtures {
+        snapshot: Box::new(move || Arc::clone(&snapshot)),
+        registry,
+        exporter,
+        reload,
+        limits,
+        desk: Box::new(NoDesk),
+        veil: Arc::new(Veil::new(&[7; 32])),
+    }
 }
 
 pub(super) async fn start_with(limits: Limits, reload: Option<Reload>) -> Running {
