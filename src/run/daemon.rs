@@ -292,6 +292,7 @@ fn house(
         reload,
         limits: Limits::default(),
         desk: Box::new(super::desk::Pollers),
+        register: None,
         veil: Arc::new(web::Veil::new(&[0; 32])),
     })
 }

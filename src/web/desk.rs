@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 
 use crate::schedule::State;
 use crate::trace::{Notifications, Outcome, Platform, Reason, Route, Stage};
-use crate::watch::LabelSet;
+use crate::watch::{Entry, LabelSet};
 
 /// Pairs that one page holds at most, whatever is asked for.
 pub const MAX_PAGE: usize = 1000;
@@ -22,6 +22,62 @@ pub trait Desk: Send + Sync {
 
     /// One pair with all that is known of its devices.
     fn chain(&self, name: PairName) -> BoxFuture<'static, Result<Chain, DeskError>>;
+}
+
+/// The writing half of the watch API; the run room keeps what it is told. Each answer comes when it is on disk.
+pub trait Register: Send + Sync {
+    /// Adds the pairs of those entries, all or none.
+    fn add(&self, posts: Vec<Post>) -> BoxFuture<'static, Result<Added, RegisterError>>;
+
+    /// Takes pairs that the API added off again: one, or all of a task.
+    fn remove(&self, target: Target) -> BoxFuture<'static, Result<Removed, RegisterError>>;
+}
+
+/// One entry for one app, read and checked as any other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Post {
+    pub app: Arc<str>,
+    pub entry: Entry,
+}
+
+/// What is to leave the list that the API keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub app: String,
+    pub task: String,
+    /// `None` for all users of the task.
+    pub user: Option<UserName>,
+}
+
+/// Pairs of one request to add, each counted once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Added {
+    /// New to the API's list.
+    pub added: u64,
+    /// In it already, with other labels or another push time; these stand now.
+    pub changed: u64,
+    /// In it already, just so.
+    pub known: u64,
+}
+
+/// What a request to remove came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Pairs that were in the API's list.
+    pub removed: u64,
+    /// Pairs among those named that stand in another source, too, and stay watched.
+    pub still_listed: u64,
+}
+
+/// Why nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegisterError {
+    #[error("no app is called {0}; GET /config shows those there are")]
+    NoApp(String),
+    #[error("app {app}: the API would hold {would} pairs; at most {cap} would be right, nothing was added")]
+    OverCap { app: Arc<str>, would: u64, cap: u64 },
+    #[error("the daemon is stopping")]
+    Closed,
 }
 
 /// Which pairs to list.

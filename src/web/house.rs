@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use prometheus::Registry;
 use tokio::sync::Semaphore;
 
-use super::desk::Desk;
+use super::desk::{Desk, Register};
 use super::limits::{Limits, MAX_RENDERS};
 use super::privacy::Veil;
 use crate::ledger::Snapshot;
@@ -103,11 +103,11 @@ pub struct AppStatus {
     pub budget_used: f64,
     /// When the signature in use ends, Unix seconds; `None` before the first.
     pub usersig_expires_at: Option<i64>,
-    pub sources: Vec<SourceStatus>,
+    pub sources: Arc<[SourceStatus]>,
     /// Since when [`AppStatus::recent`] counts, Unix seconds: an hour ago, or the start.
     pub recent_since: i64,
     /// Platform by platform, stages in their order.
-    pub recent: Vec<RecentStage>,
+    pub recent: Arc<[RecentStage]>,
     /// The latest first.
     pub push_failures: Arc<[PushFailure]>,
 }
@@ -129,6 +129,8 @@ pub struct Fixtures {
     pub reload: Option<Reload>,
     pub limits: Limits,
     pub desk: Box<dyn Desk>,
+    /// `None` without `--web.enable-watch-api`.
+    pub register: Option<Box<dyn Register>>,
     pub veil: Arc<Veil>,
 }
 
@@ -136,6 +138,7 @@ impl fmt::Debug for Fixtures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fixtures")
             .field("reload", &self.reload.is_some())
+            .field("register", &self.register.is_some())
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }

@@ -16,8 +16,8 @@ mod slow_tests;
 mod tests;
 
 pub use house::{
-    AppStatus, Fixtures, House, LatestFailure, PushFailure, RecentStage, Reload, ReloadAnswer, SnapshotReader,
-    SourceStatus, Status,
+    AppStatus, Fixtures, House, LatestFailure, PushFailure, RecentStage, Reload, ReloadAnswer,
+    SnapshotReader, SourceStatus, Status,
 };
 pub use limits::Limits;
 pub use listen::{ListenError, bind};

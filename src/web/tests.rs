@@ -56,6 +56,7 @@ fn fixtures(limits: Limits, reload: Option<Reload>) -> Fixtures {
         reload,
         limits,
         desk: Box::new(NoDesk),
+        register: None,
         veil: Arc::new(Veil::new(&[7; 32])),
     }
 }
