@@ -13,6 +13,8 @@ pub(super) struct Held {
     pub added_at: u32,
     /// Questions in a row that were answered with a code that may be the pair's fault or not.
     pub doubts: u8,
+    /// Devices that failed at some stage; a pair has at most 64.
+    pub failed_devices: u8,
 }
 
 /// What is held of all pairs, by slot.

@@ -97,6 +97,21 @@ impl List {
         self.index.is_empty()
     }
 
+    /// All slots lie below this; some of them may be free.
+    pub fn end(&self) -> Slot {
+        u32::try_from(self.pairs.len()).expect("max_pairs is far below 2^32")
+    }
+
+    /// Where that pair is listed.
+    pub fn slot_of(&self, task: &str, user: &str) -> Option<Slot> {
+        self.find(self.task_number(task)?, user)
+    }
+
+    /// Stands for that task as long as a pair of it is listed.
+    pub fn task_number(&self, task: &str) -> Option<u32> {
+        self.tasks.number(task)
+    }
+
     /// The pair of a slot that is listed.
     pub fn pair(&self, slot: Slot) -> Option<Pair<'_>> {
         let kept = self.pairs.get(slot as usize).filter(|kept| kept.listed)?;
@@ -251,6 +266,7 @@ mod tests {
         let gone: Vec<Slot> = second.gone.iter().map(|g| g.slot).collect();
         assert_eq!(gone, [first.added[0], first.added[2]]);
         assert_eq!(list.pair(kept).unwrap().user, "b");
+        assert_eq!((list.slot_of("t1", "b"), list.slot_of("t2", "a")), (Some(kept), None));
         assert_eq!(list.len(), 2);
     }
 
