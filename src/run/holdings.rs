@@ -17,6 +17,11 @@ pub(super) struct Held {
     pub failed_devices: u8,
 }
 
+/// A count in one byte; beyond it the largest.
+pub(super) fn narrow(count: usize) -> u8 {
+    u8::try_from(count).unwrap_or(u8::MAX)
+}
+
 /// What is held of all pairs, by slot.
 #[derive(Debug, Default)]
 pub(super) struct Holdings(Vec<Option<Held>>);
