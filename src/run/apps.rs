@@ -131,10 +131,7 @@ impl Apps {
         begun
     }
 
-    async fn begin_all(
-        &mut self,
-        prepared: Vec<Prepared>,
-    ) -> Result<Vec<oneshot::Receiver<()>>, StartError> {
+    async fn begin_all(&mut self, prepared: Vec<Prepared>) -> Result<Vec<oneshot::Receiver<()>>, StartError> {
         let mut lists = Vec::new();
         for one in prepared {
             let name = one.app.name.clone();

@@ -132,8 +132,14 @@ mod tests {
         let channel = chain.devices[0].stages[2];
         // Overdue five minutes after the stage before, rounded up to the minute.
         let overdue_from = (PUSHED + 2 + 300 + 59) / 60 * 60;
-        assert_eq!((channel.outcome, channel.awaited, channel.overdue_from), (None, true, Some(overdue_from)));
-        assert_eq!((chain.devices[0].stages[4].awaited, chain.devices[0].stages[4].overdue_from), (true, None));
+        assert_eq!(
+            (channel.outcome, channel.awaited, channel.overdue_from),
+            (None, true, Some(overdue_from))
+        );
+        assert_eq!(
+            (chain.devices[0].stages[4].awaited, chain.devices[0].stages[4].overdue_from),
+            (true, None)
+        );
         let failed = chain.devices[1].stages[2];
         assert_eq!((failed.code, failed.reason), (Some(410), Some(Reason::InvalidToken)));
         assert_eq!((failed.delay_seconds, failed.awaited), (Some(2), false));

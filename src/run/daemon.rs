@@ -295,12 +295,7 @@ fn shared(options: &Options, opened: &Opened, registry: Registry) -> Result<Shar
     })
 }
 
-fn house(
-    opened: &Opened,
-    shared: &Shared,
-    exporter: &ExporterMetrics,
-    reload: Option<web::Reload>,
-) -> House {
+fn house(opened: &Opened, shared: &Shared, exporter: &ExporterMetrics, reload: Option<web::Reload>) -> House {
     let snapshot = opened.ledger.reader();
     let book = || Book {
         directory: shared.directory.clone(),

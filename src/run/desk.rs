@@ -95,7 +95,8 @@ impl Inner {
         let _turn = self.turn().await?;
         let limit = query.limit.min(MAX_PAGE);
         let (mut total, mut next, mut rows) = (0, None, Vec::new());
-        let asked = directory.iter().filter(|(name, _)| query.app.as_deref().is_none_or(|app| app == &***name));
+        let asked =
+            directory.iter().filter(|(name, _)| query.app.as_deref().is_none_or(|app| app == &***name));
         for (name, handle) in asked {
             let start = match &from {
                 Some(place) if **name < *place.app => None,
@@ -202,7 +203,8 @@ mod tests {
         let place = Place { app: "shop-2".to_owned(), slot: 0x1f };
         let text = place.write(7);
         assert_eq!(Place::read(&text, 7), Some(place));
-        for other in ["", "-", "00000007", "00000007-1f", "7-1f-shop", "00000007-1F-shop", "00000007-+1-shop"] {
+        for other in ["", "-", "00000007", "00000007-1f", "7-1f-shop", "00000007-1F-shop", "00000007-+1-shop"]
+        {
             assert_eq!(Place::read(other, 7), None, "{other}");
         }
         assert_eq!(Place::read(&text, 8), None);

@@ -90,7 +90,8 @@ impl Feeder {
                 let wait = u64::try_from(at.saturating_sub(wall_millis())).unwrap_or(0);
                 Duration::from_millis(wait.clamp(LEAST_WAIT_MS, MOST_WAIT_MS))
             });
-            let posted_wait = posted_at.filter(|_| posted_due).map(|at| POSTED_LOOK.saturating_sub(at.elapsed()));
+            let posted_wait =
+                posted_at.filter(|_| posted_due).map(|at| POSTED_LOOK.saturating_sub(at.elapsed()));
             tokio::select! {
                 () = sleep(wait) => {}
                 () = sleep(posted_wait) => {}

@@ -79,7 +79,11 @@ pub(super) struct Scan {
 enum Kind {
     Part(Search),
     /// The pair of the task of that number with that hash.
-    Hash { task: u32, hash: String, reply: oneshot::Sender<Option<Row>> },
+    Hash {
+        task: u32,
+        hash: String,
+        reply: oneshot::Sender<Option<Row>>,
+    },
 }
 
 struct Search {
@@ -160,7 +164,9 @@ impl Poller {
         let count = |state| self.schedule.count(state);
         let pairs = match state {
             None => all,
-            Some(State::New) => all - [State::Active, State::Settled, State::Failing].map(count).iter().sum::<usize>(),
+            Some(State::New) => {
+                all - [State::Active, State::Settled, State::Failing].map(count).iter().sum::<usize>()
+            }
             Some(state) => count(state),
         };
         pairs as u64

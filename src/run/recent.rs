@@ -64,8 +64,7 @@ impl Recent {
     /// Since when it counts, and what it counted; `None` if that is as it was at the call before.
     pub fn take(&mut self, now: i64) -> Option<(i64, Arc<[RecentStage]>)> {
         let oldest = now.div_euclid(BUCKET_SECONDS) - (BUCKETS as i64 - 1);
-        while self.buckets.front().is_some_and(|(number, _)| *number < oldest)
-            || self.buckets.len() > BUCKETS
+        while self.buckets.front().is_some_and(|(number, _)| *number < oldest) || self.buckets.len() > BUCKETS
         {
             self.buckets.pop_front();
             self.changed = true;

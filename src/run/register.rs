@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use crate::ledger::{Ledger, MAX_POSTED_PAIRS, OverCap, Posted, Posts, Records};
-use crate::watch::{Entry, LabelSet};
+use crate::ledger::{Ledger, MAX_POSTED_PAIRS, OverCap, Posted, Posts, Records, Unreadable};
+use crate::watch::Entry;
 use crate::web::Veil;
 use crate::web::desk::{Added, Post, Register, RegisterError, Removed, Target, UserName};
 
 use super::clock::wall_seconds;
 use super::desk::{Directory, Handle};
 use super::question::Question;
+
+/// Pairs of one request: so many are on disk within a fraction of a second, and polls wait no longer.
+const MAX_POST_PAIRS: usize = 10_000;
 
 /// The writing half of the watch API.
 #[derive(Clone)]
@@ -42,24 +45,36 @@ impl Book {
         if let Some((app, _)) = apps.iter().find(|(app, _)| !directory.contains_key(app)) {
             return Err(RegisterError::NoApp(app.to_string()));
         }
+        let all: usize = apps.iter().map(|(_, pairs)| pairs.len()).sum();
         let counts: BTreeMap<Arc<str>, u64> =
             apps.iter().map(|(app, pairs)| (app.clone(), pairs.len() as u64)).collect();
-        let told = match counts.iter().find(|(_, pairs)| **pairs > MAX_POSTED_PAIRS) {
-            Some((app, pairs)) => Err(OverCap { app: app.clone(), would: *pairs }),
-            None => self.ledger.post(apps, wall_seconds()).await.map_err(|_| RegisterError::Closed)?,
-        };
+        if all > MAX_POST_PAIRS {
+            for (app, pairs) in &counts {
+                self.refused(&directory, app, *pairs).await;
+            }
+            return Err(RegisterError::TooMany { pairs: all, cap: MAX_POST_PAIRS });
+        }
+        let told = self.ledger.post(apps, wall_seconds()).await.map_err(|_| RegisterError::Closed)?;
         match told {
             Ok(told) => {
-                counts.keys().filter_map(|app| directory.get(app)).for_each(|handle| handle.posted.notify_one());
+                counts
+                    .keys()
+                    .filter_map(|app| directory.get(app))
+                    .for_each(|handle| handle.posted.notify_one());
                 Ok(Added { added: told.added, changed: told.changed, known: told.known })
             }
             Err(OverCap { app, would }) => {
-                if let (Some(handle), Some(pairs)) = (directory.get(&app), counts.get(&app)) {
-                    // A poller that is gone counts nothing any more.
-                    let _ = handle.questions.send(Question::OverLimit(*pairs)).await;
-                }
+                self.refused(&directory, &app, counts.get(&app).copied().unwrap_or(0)).await;
                 Err(RegisterError::OverCap { app, would, cap: MAX_POSTED_PAIRS })
             }
+        }
+    }
+
+    /// Counts pairs of an app that were refused.
+    async fn refused(&self, directory: &BTreeMap<Arc<str>, Handle>, app: &Arc<str>, pairs: u64) {
+        if let Some(handle) = directory.get(app) {
+            // A poller that is gone counts nothing any more.
+            let _ = handle.questions.send(Question::OverLimit(pairs)).await;
         }
     }
 
@@ -96,21 +111,23 @@ impl Book {
                 Some(UserName::Id(id)) => id == user,
                 Some(UserName::Hash(hash)) => hash == user || veil.hash(&app, &target.task, user) == *hash,
             };
-            let elsewhere = users_of(&lists, &target.task).filter(|user| is_named(user)).collect::<HashSet<_>>();
+            let elsewhere =
+                users_of(&lists, &target.task).filter(|user| is_named(user)).collect::<HashSet<_>>();
             let posted = match &target.user {
                 Some(UserName::Id(id)) => vec![id.clone()],
                 Some(UserName::Hash(_)) => {
-                    let posted = records.posted(&app).inspect_err(|error| {
-                        tracing::error!(%error, "the pairs of the watch API cannot be read");
-                    });
-                    let of_task = posted.unwrap_or_default().into_iter().filter(|pair| pair.task == target.task);
+                    let of_task = records.posted(&app)?.into_iter().filter(|pair| pair.task == target.task);
                     of_task.map(|pair| pair.user).filter(|user| is_named(user)).collect()
                 }
                 None => Vec::new(),
             };
-            Named { posted, elsewhere: elsewhere.len() as u64 }
+            Ok(Named { posted, elsewhere: elsewhere.len() as u64 })
         };
-        tokio::task::spawn_blocking(look).await.map_err(|_| RegisterError::Closed)
+        let looked = tokio::task::spawn_blocking(look).await.map_err(|_| RegisterError::Closed)?;
+        looked.map_err(|error: Unreadable| {
+            tracing::error!(%error, "the pairs of the watch API cannot be read");
+            RegisterError::Unreadable
+        })
     }
 }
 
@@ -132,8 +149,7 @@ fn by_app(posts: Vec<Post>) -> Posts {
     let mut seen = HashSet::new();
     let mut apps: BTreeMap<Arc<str>, Vec<Posted>> = BTreeMap::new();
     for Post { app, entry } in posts {
-        let set = entry.labels.iter().filter(|(_, value)| !value.is_empty());
-        let labels: LabelSet = set.map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect();
+        let labels = entry.label_set();
         let pairs = apps.entry(app.clone()).or_default();
         for user in entry.users {
             if seen.insert((app.clone(), entry.task.clone(), user.clone())) {

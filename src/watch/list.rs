@@ -130,7 +130,7 @@ impl List {
         let mut difference = Difference::default();
         for entry in entries {
             let task = self.tasks.hold(&Box::from(entry.task.as_str()));
-            let labels = self.labels.hold(&label_set(entry));
+            let labels = self.labels.hold(&entry.label_set());
             let pushed_at = entry.pushed_at.map_or(UNKNOWN, |at| at.clamp(1, u32::MAX.into()) as u32);
             let new = Kept { user: Span::default(), listed: true, marked: true, task, labels, pushed_at };
             for user in &entry.users {
@@ -229,12 +229,6 @@ impl List {
         self.index.insert_unique(hash(&slot), slot, hash);
         Some(slot)
     }
-}
-
-/// The labels an entry sets, without those it leaves empty.
-fn label_set(entry: &Entry) -> LabelSet {
-    let set = entry.labels.iter().filter(|(_, value)| !value.is_empty());
-    set.map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect()
 }
 
 #[cfg(test)]

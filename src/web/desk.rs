@@ -76,6 +76,8 @@ pub enum RegisterError {
     NoApp(String),
     #[error("app {app}: the API would hold {would} pairs; at most {cap} would be right, nothing was added")]
     OverCap { app: Arc<str>, would: u64, cap: u64 },
+    #[error("{pairs} pairs in one request; at most {cap} would be right, nothing was added")]
+    TooMany { pairs: usize, cap: usize },
     #[error("the daemon is stopping")]
     Closed,
     #[error("the ledger cannot be read; see the log")]

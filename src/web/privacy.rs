@@ -89,6 +89,13 @@ pub(super) struct Visitor {
     pub(super) sees_users: bool,
 }
 
+impl Visitor {
+    /// Whether a pair may be asked for by that name: who may not see ids may not try them out either.
+    pub(super) fn may_name(self, user: &UserName) -> bool {
+        self.sees_users || matches!(user, UserName::Hash(_))
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for Visitor {
     type Rejection = Infallible;
 
