@@ -10,4 +10,6 @@ mod scrape;
 mod secrets;
 mod support;
 mod support_b;
+mod swaps;
 mod tidy;
+mod watch_api;
