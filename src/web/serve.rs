@@ -22,6 +22,7 @@ use tower::ServiceExt as _;
 use super::House;
 use super::limits::{Limits, MAX_HEAD_BYTES, MAX_HEADERS};
 use super::phase::{Answer, Progress, Watched};
+use super::privacy::Peer;
 use super::routes;
 
 /// How long to wait after the system refused to accept, mostly for want of file descriptors.
@@ -42,9 +43,14 @@ pub async fn serve(listener: TcpListener, app: Arc<House>, cancel: CancellationT
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => match Arc::clone(&app.connections).try_acquire_owned() {
+            Ok((stream, peer)) => match Arc::clone(&app.connections).try_acquire_owned() {
                 Ok(permit) => {
-                    let connection = Connection { router: router.clone(), limits, cancel: cancel.clone() };
+                    let connection = Connection {
+                        router: router.clone(),
+                        limits,
+                        peer: Peer(peer),
+                        cancel: cancel.clone(),
+                    };
                     tasks.spawn(connection.serve_tcp(stream, permit));
                 }
                 Err(_) => refuse(&stream, &app),
@@ -83,6 +89,7 @@ async fn drain(mut tasks: JoinSet<()>, limit: Duration) {
 struct Connection {
     router: Router,
     limits: Limits,
+    peer: Peer,
     cancel: CancellationToken,
 }
 
@@ -141,7 +148,8 @@ async fn answer(
 ) -> Result<Response<Answer>, Infallible> {
     progress.request_came();
     let path = request.uri().path().to_owned();
-    let request = request.map(|body| Body::new(Limited::new(body, connection.limits.body_bytes)));
+    let mut request = request.map(|body| Body::new(Limited::new(body, connection.limits.body_bytes)));
+    request.extensions_mut().insert(connection.peer);
     let made = connection.router.clone().oneshot(request);
     let response = match tokio::time::timeout(connection.limits.answer_timeout, made).await {
         Ok(Ok(response)) => response,

@@ -11,4 +11,6 @@ mod secrets;
 mod service;
 mod support;
 mod support_b;
+mod swaps;
 mod tidy;
+mod watch_api;
