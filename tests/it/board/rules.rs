@@ -115,3 +115,17 @@ fn alerts_about_pushes_keep_quiet_where_the_exporter_is_in_trouble() {
         }
     }
 }
+
+#[test]
+fn the_chart_holds_no_copy_of_rules_and_dashboard() {
+    let chart = root().join("deploy/helm/timpush-exporter/files");
+    let held = [
+        ("recording.rules.yml", "deploy/prometheus/recording.rules.yml"),
+        ("alerts.rules.yml", "deploy/prometheus/alerts.rules.yml"),
+        ("dashboard.json", "grafana/dashboard.json"),
+    ];
+    for (name, shipped) in held {
+        let link = chart.join(name).canonicalize().unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(link, root().join(shipped).canonicalize().unwrap());
+    }
+}
