@@ -1,5 +1,6 @@
 //! The program from outside: the daemon and the commands as children, against upstreams of the test's own.
 
+mod board;
 mod budget;
 mod cli;
 mod conversation;
