@@ -90,13 +90,15 @@ fn no_device(watch: &Watch) -> Markup {
 
 fn timeline(device: &DeviceChain, at: usize, now: i64) -> Markup {
     let id = format!("device-{at}");
-    let instance =
-        if device.instance.is_empty() { "without id".to_owned() } else { visible(&device.instance) };
     let failed = device.stages.iter().find(|stage| stage.outcome == Some(Outcome::Failure));
     html! {
         article.device aria-labelledby=(id) {
             h3 id=(id) {
-                (device.platform) span.plain { " device " bdi.id { (instance) } ", " (device.route.as_str()) " push" }
+                (device.platform) span.plain {
+                    " device "
+                    @if device.instance.is_empty() { "without id" } @else { bdi.id { (visible(&device.instance)) } }
+                    ", " (device.route.as_str()) " push"
+                }
             }
             p.dim {
                 @match device.pushed_at { Some(at) => { "Pushed " (moment(at, now)) ". " }, None => "The push time is not known. " }
@@ -119,7 +121,7 @@ fn step(device: &DeviceChain, stage: &StageView, (failed, now): (Option<Stage>, 
         Some(Outcome::Success) => ("well", "✓", "success"),
         Some(Outcome::Failure) => ("broken", "✕", "failure"),
         None if is_overdue => ("look", "!", "overdue"),
-        None if stage.awaited => ("waiting", "…", "awaited"),
+        None if stage.awaited => ("waiting", "⋯", "awaited"),
         None => ("none", "·", "not reported"),
     };
     html! {
@@ -149,7 +151,7 @@ fn why(stage: &StageView, failed: Option<Stage>, now: i64) -> Markup {
     html! {
         @if let Some(reason) = stage.reason {
             p { span.reason { (reason.as_str()) } @if let Some(code) = stage.code { " " span.dim { "code " (code) } } }
-            p.who { (reason.who()) }
+            p.who { span.dim { "Who must act: " } (reason.who()) }
         }
         @if let Some(seen) = stage.seen_at.filter(|_| stage.outcome.is_some()) {
             p.dim.seen { "seen by the poll of " (moment(seen, now)) }

@@ -188,7 +188,7 @@ fn reasons(facts: &Facts<'_>, total: Tally) -> Markup {
 fn cause_row(cause: &Cause<'_>, has_apps: bool) -> Markup {
     html! {
         tr {
-            td.n { a href=(links::failed_of(cause.app)) { (count(cause.failures)) span.hidden { " failures: failed pairs of " (cause.app) } } }
+            td.n data-label="Failures" { a href=(links::failed_of(cause.app)) { (count(cause.failures)) span.hidden { " failures: failed pairs of " (cause.app) } } }
             td { @if has_apps { (cause.app) " · " } (place(cause.at.platform, cause.at.route, cause.at.stage)) }
             td { (reason(cause.reason, cause.code)) }
             td.who { (cause.reason.who()) }

@@ -70,7 +70,7 @@ pub(super) fn page(frame: &Frame<'_>, main: &Markup) -> Markup {
                             li { (place(frame, Room::Status, "/", "Status")) }
                             li { (place(frame, Room::Watches, "/watches", "Watches")) }
                             li { a href="/metrics" { "Metrics" } }
-                            li { a href="/config" { "Configuration" } }
+                            li { a href="/config" { "Config" } }
                         }
                     }
                     @if frame.is_live { div #refresh {} }

@@ -1,5 +1,6 @@
 //! The pages for people: made on the server, escaped by construction, whole without a script.
 
+mod apps;
 mod chain;
 mod fails;
 mod health;

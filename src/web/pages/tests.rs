@@ -43,9 +43,13 @@ async fn what_is_not_known_is_said_so() {
     assert!(empty.text.contains("No app is watched"), "{}", empty.text);
     let young = Status { apps: vec![AppStatus::default()], ledger_note: None };
     let young = Visit::local(&house(young)).get("/").await.text;
-    for text in
-        ["not asked yet", "none yet", "none of this process yet", "brought no new result", "No failed push"]
-    {
+    for text in [
+        "not asked yet",
+        "none yet",
+        "no result of this process on disk yet",
+        "brought no new result",
+        "No failed push",
+    ] {
         assert!(young.contains(text), "{text} is not in {young}");
     }
     assert!(!young.contains("1970"), "{young}");

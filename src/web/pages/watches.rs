@@ -130,7 +130,7 @@ fn table(listing: &Listing<'_>, page: &Page) -> Markup {
                 caption.hidden #pairs-title { "Pairs of task and user" }
                 thead {
                     tr {
-                        th scope="col" { "User" } th scope="col" { "Task" } th scope="col" { "App" }
+                        th scope="col" { "User and task" } th scope="col" { "App" }
                         th scope="col" { "State" } th.n scope="col" { "Failed devices" }
                         th scope="col" { "Pushed" } th scope="col" { "Last polled" } th scope="col" { "Next poll" }
                         th scope="col" { "Labels" }
@@ -149,8 +149,7 @@ fn row(watch: &Watch, listing: &Listing<'_>) -> Markup {
     let at = |at: Option<i64>, none: &str| html! { @match at { Some(at) => (ago(at, listing.now)), None => span.dim { (none) } } };
     html! {
         tr {
-            th scope="row" { a href=(listing.eyes.pair(&watch.app, &watch.task, &watch.user)) { bdi.id { (visible(&user)) } } }
-            td { bdi.id.dim { (visible(&watch.task)) } }
+            th scope="row" { a href=(listing.eyes.pair(&watch.app, &watch.task, &watch.user)) { bdi.id { (visible(&user)) } } bdi.id.dim.task { (visible(&watch.task)) } }
             td data-label="App" { (watch.app) }
             td data-label="State" { (state(watch.state)) }
             td.n data-label="Failed devices" { (failed(watch.failed_devices)) }
