@@ -1,6 +1,7 @@
 //! Builds the house: a poller for each app, reload, signals, shutdown.
 
 mod apps;
+mod chain;
 pub mod clock;
 mod daemon;
 mod desk;
@@ -9,6 +10,9 @@ mod holdings;
 mod look;
 mod pairs;
 mod poller;
+mod question;
+mod recent;
+mod register;
 mod told;
 mod trouble;
 mod upkeep;

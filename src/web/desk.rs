@@ -76,8 +76,12 @@ pub enum RegisterError {
     NoApp(String),
     #[error("app {app}: the API would hold {would} pairs; at most {cap} would be right, nothing was added")]
     OverCap { app: Arc<str>, would: u64, cap: u64 },
+    #[error("{pairs} pairs in one request; at most {cap} would be right, nothing was added")]
+    TooMany { pairs: usize, cap: usize },
     #[error("the daemon is stopping")]
     Closed,
+    #[error("the ledger cannot be read; see the log")]
+    Unreadable,
 }
 
 /// Which pairs to list.
@@ -121,7 +125,8 @@ pub struct Watch {
     pub pushed_at: Option<i64>,
     /// The latest answer, Unix seconds; `None` before the first.
     pub last_polled_at: Option<i64>,
-    /// When it is asked next, Unix seconds; `None` where it is asked no more.
+    /// When it is asked next, Unix seconds, as far as that is planned: a time that has come means that its turn comes as
+    /// soon as the budget allows. `None` where it is asked no more.
     pub next_poll_at: Option<i64>,
     /// Devices that failed at some stage.
     pub failed_devices: u32,
@@ -200,4 +205,6 @@ pub enum DeskError {
     NoPlace,
     #[error("the daemon is stopping")]
     Closed,
+    #[error("the ledger cannot be read; see the log")]
+    Unreadable,
 }

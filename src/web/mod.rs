@@ -1,5 +1,6 @@
 //! Listeners, routes and pages: the window on what is known.
 
+mod api;
 pub mod desk;
 mod gzip;
 mod house;

@@ -89,6 +89,27 @@ pub(super) struct Visitor {
     pub(super) sees_users: bool,
 }
 
+impl Visitor {
+    /// Whether a pair may be asked for by that name: who may not see ids may not try them out either.
+    pub(super) fn may_name(self, user: &UserName) -> bool {
+        self.sees_users || matches!(user, UserName::Hash(_))
+    }
+}
+
+/// Shows users as they are, or the hashes that stand for them.
+#[derive(Clone, Copy)]
+pub(super) struct Eyes<'a> {
+    pub(super) visitor: Visitor,
+    pub(super) veil: &'a Veil,
+}
+
+impl Eyes<'_> {
+    /// The user of a pair as this visitor may know them.
+    pub(super) fn user(self, app: &str, task: &str, user: &str) -> String {
+        if self.visitor.sees_users { user.to_owned() } else { self.veil.hash(app, task, user) }
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for Visitor {
     type Rejection = Infallible;
 

@@ -3,8 +3,9 @@
 use maud::{Markup, html};
 
 use super::super::desk::{Chain, DeviceChain, StageView, Watch};
+use super::super::privacy::Eyes;
 use super::layout::{Frame, Room, page};
-use super::links::Eyes;
+use super::links;
 use super::times::{ago, counted, distance, moment, span};
 use super::watches::{labels, state};
 use crate::schedule::State;
@@ -29,7 +30,7 @@ pub(super) fn page_of(chain: &Chain, eyes: Eyes<'_>, now: i64) -> Markup {
         section aria-labelledby="elsewhere-title" {
             h2 #elsewhere-title { "Elsewhere" }
             ul.more {
-                li { a href=(eyes.pair_in_api(watch)) { "As JSON" } }
+                li { a href=(links::pair_in_api(eyes, watch)) { "As JSON" } }
                 @if let Some(command) = command(watch, eyes) {
                     li { "Ask the upstream now, within the budget: " code { (command) } }
                 }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::super::house::{PushFailure, RecentStage};
+use super::super::privacy::Eyes;
 use super::Facts;
-use super::links::{self, Eyes};
+use super::links;
 use super::times::{ago, count, counted, moment, percent};
 use crate::trace::{Platform, Reason, Route, Stage, visible};
 
@@ -250,7 +251,7 @@ fn latest_row(
             td { (ago(failure.seen_at, facts.now)) }
             td { @if has_apps { (app) " · " } (place(failure.platform, failure.route, failure.stage)) }
             td { (reason(failure.reason, failure.code)) }
-            td { a href=(eyes.pair(app, &failure.task, &failure.user)) { bdi.id { (visible(&user)) } } }
+            td { a href=(links::pair(eyes, app, &failure.task, &failure.user)) { bdi.id { (visible(&user)) } } }
             td { bdi.id.dim { (visible(&failure.task)) } }
         }
     }

@@ -3,7 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::super::desk::{MAX_PAGE, Query, UserName, Watch};
-use super::super::privacy::{Veil, Visitor};
+use super::super::privacy::Eyes;
 
 /// All but what RFC 3986 calls unreserved: fits a part of a path as well as a value of a query.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -13,37 +13,22 @@ pub(super) fn part(text: &str) -> impl std::fmt::Display + '_ {
     utf8_percent_encode(text, RESERVED)
 }
 
-/// What one visitor may know users by.
-#[derive(Clone, Copy)]
-pub(super) struct Eyes<'a> {
-    pub(super) veil: &'a Veil,
-    pub(super) visitor: Visitor,
+/// The page of a pair.
+pub(super) fn pair(eyes: Eyes<'_>, app: &str, task: &str, user: &str) -> String {
+    format!("/watches/{}", path(eyes, (app, task, user)))
 }
 
-impl Eyes<'_> {
-    /// The user's id, or the hash that stands for it where ids are not shown.
-    pub(super) fn user(&self, app: &str, task: &str, user: &str) -> String {
-        if self.visitor.sees_users { user.to_owned() } else { self.veil.hash(app, task, user) }
-    }
+/// The pair as the API has it.
+pub(super) fn pair_in_api(eyes: Eyes<'_>, watch: &Watch) -> String {
+    format!("/api/v1/watches/{}", path(eyes, (&watch.app, &watch.task, &watch.user)))
+}
 
-    /// The page of a pair.
-    pub(super) fn pair(&self, app: &str, task: &str, user: &str) -> String {
-        format!("/watches/{}", self.path(app, task, user))
-    }
-
-    /// The pair as the API has it.
-    pub(super) fn pair_in_api(&self, watch: &Watch) -> String {
-        format!("/api/v1/watches/{}", self.path(&watch.app, &watch.task, &watch.user))
-    }
-
-    fn path(&self, app: &str, task: &str, user: &str) -> String {
-        let name = self.user(app, task, user);
-        // A browser takes one or two dots for a step in the path, and what looks like a hash is read as one.
-        let is_taken =
-            matches!(name.as_str(), "." | "..") || matches!(UserName::read(&name), UserName::Hash(_));
-        let name = if is_taken { self.veil.hash(app, task, user) } else { name };
-        format!("{}/{}/{}", part(app), part(task), part(&name))
-    }
+fn path(eyes: Eyes<'_>, (app, task, user): (&str, &str, &str)) -> String {
+    let name = eyes.user(app, task, user);
+    // A browser takes one or two dots for a step in the path, and what looks like a hash is read as one.
+    let is_taken = matches!(name.as_str(), "." | "..") || matches!(UserName::read(&name), UserName::Hash(_));
+    let name = if is_taken { eyes.veil.hash(app, task, user) } else { name };
+    format!("{}/{}/{}", part(app), part(task), part(&name))
 }
 
 /// The page of the watch lists that asks this; what is not asked for is left out.
@@ -52,7 +37,7 @@ pub(super) fn watches(query: &Query) -> String {
     let parts = [
         ("app", query.app.as_deref().unwrap_or_default()),
         ("state", query.state.map_or("", |state| state.as_str())),
-        ("failed", if query.failed { "1" } else { "" }),
+        ("failed", if query.failed { "true" } else { "" }),
         ("search", query.search.as_str()),
         ("limit", limit.as_str()),
         ("after", query.after.as_deref().unwrap_or_default()),
@@ -69,6 +54,7 @@ pub(super) fn failed_of(app: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::privacy::{Veil, Visitor};
     use super::*;
 
     fn eyes(veil: &Veil, sees_users: bool) -> Eyes<'_> {
@@ -79,9 +65,9 @@ mod tests {
     fn any_id_is_one_part_of_a_path() {
         let veil = Veil::new(&[1; 32]);
         let open = eyes(&veil, true);
-        assert_eq!(open.pair("shop", "a/b?c#d", "50% é\0"), "/watches/shop/a%2Fb%3Fc%23d/50%25%20%C3%A9%00");
+        assert_eq!(pair(open, "shop", "a/b?c#d", "50% é\0"), "/watches/shop/a%2Fb%3Fc%23d/50%25%20%C3%A9%00");
         for (task, user) in [("t", "."), ("t", ".."), ("t", "~0123456789abcdef0123")] {
-            let path = open.pair("shop", task, user);
+            let path = pair(open, "shop", task, user);
             assert!(path.ends_with(&veil.hash("shop", task, user)), "{path}");
         }
     }
@@ -91,15 +77,15 @@ mod tests {
         let veil = Veil::new(&[1; 32]);
         let hash = veil.hash("shop", "t", "alice");
         assert_eq!(eyes(&veil, false).user("shop", "t", "alice"), hash);
-        assert_eq!(eyes(&veil, false).pair("shop", "t", "alice"), format!("/watches/shop/t/{hash}"));
-        assert_eq!(eyes(&veil, true).pair("shop", "t", "alice"), "/watches/shop/t/alice");
+        assert_eq!(pair(eyes(&veil, false), "shop", "t", "alice"), format!("/watches/shop/t/{hash}"));
+        assert_eq!(pair(eyes(&veil, true), "shop", "t", "alice"), "/watches/shop/t/alice");
     }
 
     #[test]
     fn a_query_is_spelled_short_and_safe() {
         assert_eq!(watches(&Query::default()), "/watches");
         let query = Query { search: "a&b=c".to_owned(), limit: 50, failed: true, ..Query::default() };
-        assert_eq!(watches(&query), "/watches?failed=1&search=a%26b%3Dc&limit=50");
-        assert_eq!(failed_of("shop"), "/watches?app=shop&failed=1");
+        assert_eq!(watches(&query), "/watches?failed=true&search=a%26b%3Dc&limit=50");
+        assert_eq!(failed_of("shop"), "/watches?app=shop&failed=true");
     }
 }

@@ -3,12 +3,13 @@
 use maud::{Markup, html};
 
 use super::super::house::Readiness;
+use super::super::privacy::Eyes;
 use super::Facts;
 use super::apps::{self, FEW_APPS, Judged};
 use super::fails;
 use super::health::{self, Finding, Level};
 use super::layout::{Frame, Room, page};
-use super::links::{Eyes, part};
+use super::links::part;
 use super::times::{ago, count, counted, moment, span};
 use crate::trace::visible;
 

@@ -8,62 +8,23 @@ use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
 use hyper::header::CONTENT_TYPE;
 use maud::Markup;
-use serde::Deserialize;
 
-use super::super::desk::{DEFAULT_PAGE, DeskError, MAX_PAGE, MAX_SEARCH_BYTES, PairName, Query, UserName};
+use super::super::api::{read_query, status_of};
+use super::super::desk::{DEFAULT_PAGE, DeskError, PairName, Query, UserName};
 use super::super::house::{House, unix_now};
-use super::super::privacy::Visitor;
-use super::links::Eyes;
+use super::super::privacy::{Eyes, Visitor};
 use super::watches::Listing;
 use super::{Facts, layout};
-use crate::schedule::State as PairState;
 use crate::trace::visible;
 
-/// The form of the watch lists as it comes; a field left empty asks nothing.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(in super::super) struct Form {
-    app: String,
-    state: String,
-    failed: String,
-    search: String,
-    limit: String,
-    after: String,
-}
-
-impl Form {
-    fn read(self, visitor: Visitor) -> Result<Query, String> {
-        let some = |text: String| Some(text).filter(|text| !text.is_empty());
-        let state = match self.state.as_str() {
-            "" => None,
-            word => {
-                let known = PairState::ALL.into_iter().find(|state| state.as_str() == word);
-                Some(known.ok_or_else(|| {
-                    format!("state: no pair is ever {word:?}; new, active, settled or failing would be right")
-                })?)
-            }
-        };
-        if self.search.len() > MAX_SEARCH_BYTES {
-            return Err(format!("search: at most {MAX_SEARCH_BYTES} bytes would be right"));
-        }
-        let limit = match self.limit.as_str() {
-            "" => DEFAULT_PAGE,
-            digits => digits
-                .parse()
-                .ok()
-                .filter(|limit| (1..=MAX_PAGE).contains(limit))
-                .ok_or_else(|| format!("limit: a number from 1 to {MAX_PAGE} would be right"))?,
-        };
-        Ok(Query {
-            app: some(self.app),
-            state,
-            failed: !matches!(self.failed.as_str(), "" | "0" | "false"),
-            search: self.search,
-            limit,
-            after: some(self.after),
-            sees_users: visitor.sees_users,
-        })
+/// What the form asks: a field left empty asks nothing, and a page without rows is no page.
+fn read_form(fields: Vec<(String, String)>, visitor: Visitor) -> Result<Query, String> {
+    let filled: Vec<_> = fields.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+    let mut query = read_query(&filled, visitor)?;
+    if query.limit == 0 {
+        query.limit = DEFAULT_PAGE;
     }
+    Ok(query)
 }
 
 fn answer(status: StatusCode, page: Markup) -> Response {
@@ -88,9 +49,9 @@ pub(in super::super) async fn status(State(house): State<Arc<House>>, visitor: V
 pub(in super::super) async fn watches(
     State(house): State<Arc<House>>,
     visitor: Visitor,
-    form: Result<Asked<Form>, QueryRejection>,
+    form: Result<Asked<Vec<(String, String)>>, QueryRejection>,
 ) -> Response {
-    let query = form.map_err(|why| why.body_text()).and_then(|Asked(form)| form.read(visitor));
+    let query = form.map_err(|why| why.body_text()).and_then(|Asked(fields)| read_form(fields, visitor));
     let (status, query, found) = match query {
         Err(why) => (StatusCode::BAD_REQUEST, Query { limit: DEFAULT_PAGE, ..Query::default() }, Err(why)),
         Ok(query) => match house.fixtures.desk.watches(query.clone()).await {
@@ -118,7 +79,7 @@ pub(in super::super) async fn chain(
         }
     };
     let user = UserName::read(&user);
-    if !visitor.sees_users && matches!(user, UserName::Id(_)) {
+    if !visitor.may_name(&user) {
         // Else the answer would tell who is watched.
         let why = "From here a pair is named by the hash in place of its user: user ids are personal. The watch lists link to it.";
         return answer(StatusCode::NOT_FOUND, layout::apology("No such pair", why));
@@ -143,14 +104,6 @@ pub(in super::super) async fn chain(
 pub(in super::super) fn lost() -> Response {
     let why = "A pair's page is /watches/APP/TASK/USER, each part percent-encoded.";
     answer(StatusCode::NOT_FOUND, layout::apology("No such page", why))
-}
-
-fn status_of(why: &DeskError) -> StatusCode {
-    match why {
-        DeskError::NoApp(_) | DeskError::NoPair => StatusCode::NOT_FOUND,
-        DeskError::NoPlace => StatusCode::BAD_REQUEST,
-        DeskError::Closed => StatusCode::SERVICE_UNAVAILABLE,
-    }
 }
 
 /// A text of an error as a sentence of a page.

@@ -3,8 +3,9 @@
 use maud::{Markup, html};
 
 use super::super::desk::{DEFAULT_PAGE, MAX_PAGE, Page, Query, Watch};
+use super::super::privacy::Eyes;
 use super::layout::{Frame, Room, page};
-use super::links::{self, Eyes};
+use super::links;
 use super::times::{ago, count, counted};
 use crate::schedule::State;
 use crate::trace::visible;
@@ -79,7 +80,7 @@ fn form(listing: &Listing<'_>) -> Markup {
                 }
             }
             div.field.check {
-                input #failed type="checkbox" name="failed" value="1" checked[query.failed];
+                input #failed type="checkbox" name="failed" value="true" checked[query.failed];
                 label for="failed" { "with a failed device" }
             }
             button type="submit" { "Show" }
@@ -149,7 +150,7 @@ fn row(watch: &Watch, listing: &Listing<'_>) -> Markup {
     let at = |at: Option<i64>, none: &str| html! { @match at { Some(at) => (ago(at, listing.now)), None => span.dim { (none) } } };
     html! {
         tr {
-            th scope="row" { a href=(listing.eyes.pair(&watch.app, &watch.task, &watch.user)) { bdi.id { (visible(&user)) } } bdi.id.dim.task { (visible(&watch.task)) } }
+            th scope="row" { a href=(links::pair(listing.eyes, &watch.app, &watch.task, &watch.user)) { bdi.id { (visible(&user)) } } bdi.id.dim.task { (visible(&watch.task)) } }
             td data-label="App" { (watch.app) }
             td data-label="State" { (state(watch.state)) }
             td.n data-label="Failed devices" { (failed(watch.failed_devices)) }

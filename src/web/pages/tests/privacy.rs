@@ -22,7 +22,7 @@ async fn no_page_shows_a_user_to_another_machine() {
     let paths = [
         "/watches".to_owned(),
         "/watches?limit=1000".to_owned(),
-        "/watches?failed=1".to_owned(),
+        "/watches?failed=true".to_owned(),
         pair,
         format!("/watches/shop/{TASK}/{}", veil().hash("shop", TASK, HOSTILE)),
     ];
