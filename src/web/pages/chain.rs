@@ -45,7 +45,7 @@ fn summary(chain: &Chain, now: i64) -> Markup {
     let watch = &chain.watch;
     html! {
         dl.facts {
-            div { dt { "Task" } dd { bdi.id { (visible(&watch.task)) } } }
+            div.broad { dt { "Task" } dd { bdi.id { (visible(&watch.task)) } } }
             div { dt { "State" } dd { (state(watch.state)) } }
             div { dt { "Pushed" } dd { @match watch.pushed_at { Some(at) => (moment(at, now)), None => "not known" } } }
             div { dt { "Listed since" } dd { (moment(chain.added_at, now)) } }
@@ -58,11 +58,14 @@ fn summary(chain: &Chain, now: i64) -> Markup {
 /// What comes next for the pair, in one sentence.
 fn outlook(chain: &Chain, now: i64) -> Markup {
     let watch = &chain.watch;
+    let mut stages = chain.devices.iter().flat_map(|device| &device.stages);
+    let is_awaited = chain.devices.is_empty() || stages.any(|stage| stage.awaited);
     html! {
         p.outlook {
             @match watch.state {
                 State::New => "It has not been answered yet. ",
-                State::Active => "More may come. ",
+                State::Active if is_awaited => "More may come. ",
+                State::Active => "No stage is awaited; another try or another device may still show. ",
                 State::Settled => "Nothing more can come: each device failed or reached the last stage. ",
                 State::Failing => "The API refuses this pair: no such task, or it is too old; the status page has the upstream's words. ",
             }

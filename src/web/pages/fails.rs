@@ -116,7 +116,7 @@ fn shares(grid: &Grid) -> Markup {
         rows.truncate(MAX_PLATFORMS_SHOWN);
     }
     html! {
-        div.wide role="region" aria-labelledby="shares-title" tabindex="0" {
+        section.wide aria-labelledby="shares-title" tabindex="0" {
             table.shares {
                 caption #shares-title { "Share of failures, by platform and stage" }
                 thead {
@@ -165,7 +165,7 @@ fn reasons(facts: &Facts<'_>, total: Tally) -> Markup {
     let shown: u64 = causes.iter().take(MAX_REASONS_SHOWN).map(|cause| cause.failures).sum();
     html! {
         @if !causes.is_empty() {
-            div.wide role="region" aria-labelledby="reasons-title" tabindex="0" {
+            section.wide aria-labelledby="reasons-title" tabindex="0" {
                 table.stack {
                     caption #reasons-title { "Why, and who must act" }
                     thead {
@@ -221,7 +221,7 @@ pub(super) fn latest(facts: &Facts<'_>, eyes: Eyes<'_>) -> Markup {
             @if failures.is_empty() {
                 p { "No failed push has been seen since the start." }
             } @else {
-                div.wide role="region" aria-labelledby="latest-caption" tabindex="0" {
+                section.wide aria-labelledby="latest-caption" tabindex="0" {
                     table.stack {
                         caption.hidden #latest-caption { "Latest failures, the latest first" }
                         thead {

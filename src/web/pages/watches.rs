@@ -126,7 +126,7 @@ fn position(listing: &Listing<'_>, page: &Page) -> Markup {
 
 fn table(listing: &Listing<'_>, page: &Page) -> Markup {
     html! {
-        div.wide role="region" aria-labelledby="pairs-title" tabindex="0" {
+        section.wide aria-labelledby="pairs-title" tabindex="0" {
             table.stack.pairs {
                 caption.hidden #pairs-title { "Pairs of task and user" }
                 thead {
