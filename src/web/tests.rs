@@ -42,7 +42,7 @@ impl Desk for NoDesk {
     }
 }
 
-fn fixtures(limits: Limits, reload: Option<Reload>) -> Fixtures {
+pub(super) fn fixtures(limits: Limits, reload: Option<Reload>) -> Fixtures {
     let registry = Registry::new();
     let build = BuildInfo { version: "0", revision: None, rustversion: None };
     let exporter = ExporterMetrics::register(&registry, build).unwrap();
@@ -62,7 +62,11 @@ fn fixtures(limits: Limits, reload: Option<Reload>) -> Fixtures {
 }
 
 pub(super) async fn start_with(limits: Limits, reload: Option<Reload>) -> Running {
-    let app = Arc::new(House::new(fixtures(limits, reload)));
+    start_from(fixtures(limits, reload)).await
+}
+
+pub(super) async fn start_from(fixtures: Fixtures) -> Running {
+    let app = Arc::new(House::new(fixtures));
     app.publish_views(vec![PushView { app: "shop".into(), watch_labels: Arc::from([]) }]);
     let listener = bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -86,7 +90,7 @@ impl Answer {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 }
@@ -112,9 +116,13 @@ pub(super) fn parse(all: &[u8]) -> Answer {
 }
 
 pub(super) async fn ask(address: SocketAddr, method: &str, path: &str, headers: &str) -> Answer {
+    send(address, &format!("{method} {path}"), headers, "").await
+}
+
+/// A request with a body, whose length the headers must tell.
+pub(super) async fn send(address: SocketAddr, what: &str, headers: &str, body: &str) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request =
-        format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\r\n");
+    let request = format!("{what} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\r\n{body}");
     stream.write_all(request.as_bytes()).await.unwrap();
     parse(&read_all(&mut stream).await)
 }

@@ -77,19 +77,23 @@ pub(in crate::web) fn status_of(error: &DeskError) -> StatusCode {
     }
 }
 
+const PARAMETERS: [&str; 6] = ["app", "state", "failed", "search", "limit", "after"];
+
 /// What is asked for, or every fault, a line each.
 pub(in crate::web) fn read_query(parameters: &[(String, String)], visitor: Visitor) -> Result<Query, String> {
     let mut query = Query { limit: DEFAULT_PAGE, sees_users: visitor.sees_users, ..Query::default() };
     let mut faults = Vec::new();
     let mut seen = BTreeSet::new();
     for (key, value) in parameters {
-        if !seen.insert(key) {
-            faults.push(format!("{}: is given twice; once would be right", shown(key)));
-            continue;
-        }
-        if let Err(fault) = read_parameter(key, value, &mut query) {
-            faults.push(fault);
-        }
+        let read = match PARAMETERS.iter().find(|known| *known == key) {
+            None => {
+                let known = PARAMETERS.join(" ");
+                Err(format!("{}: is no known parameter; known here: {known}", shown(key)))
+            }
+            Some(key) if !seen.insert(key) => Err(format!("{key}: is given twice; once would be right")),
+            Some(key) => read_parameter(key, value, &mut query),
+        };
+        faults.extend(read.err());
     }
     if faults.is_empty() { Ok(query) } else { Err(faults.join("\n")) }
 }
@@ -117,13 +121,7 @@ fn read_parameter(key: &str, value: &str, query: &mut Query) -> Result<(), Strin
             Ok(limit @ 0..=MAX_PAGE) => query.limit = limit,
             _ => return wrong(&format!("a whole number from 0 to {MAX_PAGE}")),
         },
-        "after" => query.after = Some(value.to_owned()),
-        _ => {
-            return Err(format!(
-                "{}: is no known parameter; known here: app state failed search limit after",
-                shown(key)
-            ));
-        }
+        _ => query.after = Some(value.to_owned()),
     }
     Ok(())
 }
