@@ -3,9 +3,11 @@
 pub mod demo;
 mod flags;
 pub mod log;
+mod progress;
 pub mod serve;
 pub mod simulate;
 pub mod trace;
+mod trace_table;
 
 use std::process::ExitCode;
 
@@ -47,13 +49,19 @@ pub async fn stop_signal() -> std::io::Result<()> {
 }
 
 /// `--config.check`: every fault, or a summary with the capacity of each app.
-pub fn check(flags: &Flags) -> ExitCode {
-    match config::load(&flags.config_file) {
-        Ok(config) => {
-            print!("{}", config::summary(&config));
+pub async fn check(flags: &Flags) -> ExitCode {
+    let file = flags.config_file.clone();
+    let progress = progress::Progress::new(format!("checking {}", file.display()));
+    // Long lists take their time, in which the progress must be told.
+    let checking =
+        tokio::task::spawn_blocking(move || config::load(&file).map(|config| config::summary(&config)));
+    match progress.beside(checking).await {
+        Ok(Ok(summary)) => {
+            print!("{summary}");
             ExitCode::SUCCESS
         }
-        Err(faults) => unusable(&faults.to_string()),
+        Ok(Err(faults)) => unusable(&faults.to_string()),
+        Err(error) => failed(&format!("--config.check: {error}")),
     }
 }
 

@@ -11,3 +11,4 @@ mod secrets;
 mod support;
 mod support_b;
 mod tidy;
+mod trace;
