@@ -4,6 +4,7 @@ mod budget;
 mod cli;
 mod conversation;
 mod faults;
+mod privacy;
 mod reload;
 mod restart;
 mod scrape;
