@@ -11,5 +11,7 @@ mod scrape;
 mod secrets;
 mod support;
 mod support_b;
+mod swaps;
 mod tidy;
 mod trace;
+mod watch_api;

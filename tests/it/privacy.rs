@@ -8,9 +8,9 @@ use crate::support_b::answers::{FAILURE, SUCCESS, offline};
 use crate::support_b::town::FIRST_APP;
 use crate::support_b::{AppText, Daemon, Page, Place, Town, get, request, until};
 
-const USERS: [&str; 2] = ["person-anna", "person-bo/50%"];
+const USERS: [&str; 2] = ["zoraida_1", "yunus/50%"];
 /// Parts of the ids that stay as they are in paths, JSON and HTML.
-const PARTS: [&str; 3] = ["person", "anna", "bo/"];
+const PARTS: [&str; 2] = ["zoraida", "yunus"];
 const TASK: &str = "spring-task";
 /// What a proxy says of the client it speaks for.
 const FORWARDED: &str = "x-forwarded-for: 198.51.100.7\r\n";
@@ -71,14 +71,12 @@ fn sees_nobody(ask: &dyn Fn(&str) -> Page) {
         shows_nobody(path, &page);
     }
     for path in ["/watches", "/api/v1/watches"] {
-        let found = ask(&format!("{path}?search=person"));
+        let found = ask(&format!("{path}?search=zoraida"));
         assert_eq!(found.status, 200);
         shows_nobody("a search", &found);
         // Whether there is such a user is not told either.
-        let (listed, unlisted) = (
-            ask(&format!("{path}/shop/{TASK}/person-anna")),
-            ask(&format!("{path}/shop/{TASK}/person-zoe")),
-        );
+        let (listed, unlisted) =
+            (ask(&format!("{path}/shop/{TASK}/zoraida_1")), ask(&format!("{path}/shop/{TASK}/xanthe")));
         assert_eq!((listed.status, unlisted.status), (404, 404), "{path}");
         assert_eq!(listed.text(), unlisted.text(), "{path}");
         shows_nobody(path, &listed);
@@ -96,10 +94,10 @@ fn shows_nobody(path: &str, page: &Page) {
 fn another_machine_sees_hashes_and_this_one_users() {
     let (_town, _place, daemon) = watched();
     for path in ["/", "/watches", "/api/v1/watches", "/api/v1/status"] {
-        assert!(daemon.get(path).text().contains("person-anna"), "{path} hides a user from this machine");
+        assert!(daemon.get(path).text().contains("zoraida_1"), "{path} hides a user from this machine");
     }
-    let page = daemon.get(&format!("/watches/shop/{TASK}/person-bo%2F50%25"));
-    assert!(page.status == 200 && page.text().contains("person-bo/50%"), "{}", page.text());
+    let page = daemon.get(&format!("/watches/shop/{TASK}/yunus%2F50%25"));
+    assert!(page.status == 200 && page.text().contains("yunus/50%"), "{}", page.text());
     // On loopback, but for somebody else.
     sees_nobody(&|path| request(daemon.address(), &format!("GET {path}"), FORWARDED));
     // From an address of its own, where this machine has one beside loopback.
