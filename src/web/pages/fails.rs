@@ -146,7 +146,7 @@ fn cell(route: Route, stage: Stage, tally: Option<Tally>) -> Markup {
             Some(tally) => td.n.share.(tally.class()) {
                 @if tally.failures > 0 { span.sign aria-hidden="true" { "✕" } }
                 span.big { (percent(tally.failures, tally.all())) }
-                span.of { (count(tally.failures)) " of " (count(tally.all())) }
+                span.of { (count(tally.failures)) "/" (count(tally.all())) }
             }
         }
     }

@@ -93,7 +93,7 @@ fn watch(task: &str, user: &str) -> Watch {
 
 fn watches() -> Vec<Watch> {
     let watch = |n: usize| Watch {
-        failed_devices: u32::from(n % 10 == 0),
+        failed_devices: u32::from(n.is_multiple_of(10)),
         ..watch(TASK, &if n == 3 { HOSTILE.to_owned() } else { format!("user_{n:03}") })
     };
     (0..120).map(watch).collect()
