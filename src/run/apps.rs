@@ -126,9 +126,13 @@ impl Apps {
             self.dismiss(&name).await;
         }
         let begun = self.begin_all(prepared).await;
+        self.publish_directory();
+        begun
+    }
+
+    fn publish_directory(&self) {
         let handles = self.members.iter().map(|(name, member)| (name.clone(), member.handle.clone()));
         self.shared.directory.store(Arc::new(handles.collect()));
-        begun
     }
 
     async fn begin_all(&mut self, prepared: Vec<Prepared>) -> Result<Vec<oneshot::Receiver<()>>, StartError> {
@@ -225,6 +229,8 @@ impl Apps {
         let Some(member) = self.members.remove(name) else {
             return;
         };
+        // First of all, so that no page asks a poller that ends.
+        self.publish_directory();
         member.feed.abort();
         let _ = member.commands.send(Command::Dismiss).await;
         if let Err(error) = member.poller.await {

@@ -108,8 +108,8 @@ impl Inner {
                 failed: query.failed,
                 search: query.search.clone(),
                 sees_users: query.sees_users,
-                // An app that was shown before is only counted.
-                from: start.unwrap_or(Slot::MAX),
+                // An app that was shown before, or comes behind the page, is only counted.
+                from: start.filter(|_| next.is_none()).unwrap_or(Slot::MAX),
                 limit: limit - rows.len(),
             };
             let Some(part) = self.part(name, handle, wanted).await? else {

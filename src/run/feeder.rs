@@ -59,6 +59,7 @@ impl Feeder {
     pub async fn run(mut self, in_force: oneshot::Sender<()>) {
         let mut in_force = Some(in_force);
         let mut clock = StepWatch::default();
+        self.show(self.shown.sources.load().to_vec()); // Without those that left the configuration.
         let mut posted = Arc::new(Vec::new());
         let mut posted_due = true;
         let mut posted_at: Option<Instant> = None;
@@ -148,6 +149,10 @@ impl Feeder {
             Some(at) => sources[at] = source,
             None => sources.push(source),
         }
+        self.show(sources);
+    }
+
+    fn show(&self, mut sources: Vec<SourceStatus>) {
         let order = self.source_names();
         sources.retain(|source| order.contains(&source.name));
         sources.sort_by_key(|source| order.iter().position(|name| *name == source.name));

@@ -159,10 +159,8 @@ fn pages_neither_repeat_nor_skip_what_stays_while_the_list_changes() {
     }
     assert!(step >= 10, "only {step} pages");
     assert_eq!(walk(&daemon, "app=b&limit=7", || {}).len(), 40);
-    assert_eq!(
-        daemon.get("/api/v1/watches?search=u39&limit=0").data()["total"],
-        1 + u64::from(step * 10 <= 39)
-    );
+    // One of t or new, and x.
+    assert_eq!(daemon.get("/api/v1/watches?search=u39&limit=0").data()["total"], 2);
     let next = daemon.get("/api/v1/watches?limit=1").data()["next"].as_str().unwrap().to_owned();
     daemon.stop();
     let daemon = place.serve(&[]);

@@ -209,7 +209,7 @@ async fn every_fault_of_a_query_is_told() {
     assert_eq!((status, kind.as_str()), (400, "bad_data"));
     let lines: Vec<&str> = text.lines().collect();
     for (line, part) in
-        lines.iter().zip(["state: is", "limit: is", "limit: is given twice", "sort: is no", "failed: is"])
+        lines.iter().zip(["state: is", "limit: is", "limit: is given twice", "sort\": is no", "failed: is"])
     {
         assert!(line.contains(part), "{line}");
     }
