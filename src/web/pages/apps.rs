@@ -83,7 +83,7 @@ fn card(judged: &Judged<'_>, now: i64, has_few: bool) -> Markup {
                     div { dt { "Paused until" } dd { (date_time(at)) " UTC" } }
                 }
                 @if let Some(failure) = app.latest_failure.as_ref().filter(|_| app.up == Some(true)) {
-                    div { dt { "Latest failed request" } dd { (ago(failure.at, now)) ": " (visible(&failure.text)) } }
+                    div.broad { dt { "Latest failed request" } dd { (ago(failure.at, now)) ": " (visible(&failure.text)) } }
                 }
             }
             (sources(app, now))

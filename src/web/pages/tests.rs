@@ -71,7 +71,7 @@ async fn a_healthy_house_needs_no_hand() {
     let house = house(Status { apps: vec![app], ledger_note: None });
     house.set_ready();
     let page = Visit::local(&house).get("/").await.text;
-    assert!(page.contains("The exporter is well") && page.contains("Nothing needs a hand"), "{page}");
+    assert!(page.contains("The exporter is well") && page.contains("The exporter needs no hand"), "{page}");
     assert!(page.contains("Latest failed request"), "an old failure is told, but not as trouble: {page}");
 }
 
@@ -171,4 +171,21 @@ async fn hostile_ids_break_neither_links_nor_pages() {
         !page.text.contains("timpush_exporter trace"),
         "no command for what a shell would read otherwise"
     );
+}
+
+#[tokio::test]
+async fn of_many_apps_the_worst_come_first_and_the_rest_is_counted() {
+    let troubled = status().apps.remove(0);
+    let mut apps: Vec<AppStatus> = (0..60)
+        .map(|n| AppStatus { name: format!("well_{n:02}"), up: Some(true), ..AppStatus::default() })
+        .collect();
+    apps.push(troubled);
+    let page = Visit::local(&house(Status { apps, ledger_note: None })).get("/").await.text;
+    assert!(page.contains("1 app of 61: <a href=\"#app-shop\">shop</a>."), "{page}");
+    let (shop, well) = (page.find("id=\"app-shop\""), page.find("id=\"app-well_00\""));
+    assert!(shop.is_some() && shop < well, "{page}");
+    assert!(page.contains("11 apps in no worse state not shown"), "{page}");
+    assert!(page.contains("id=\"app-well_48\"") && !page.contains("id=\"app-well_49\""), "{page}");
+    assert!(page.contains("shop · apns at"), "which app a failure is of: {page}");
+    assert!(page.find("Where pushes fail") < shop, "many apps do not stand before what fails");
 }
