@@ -50,18 +50,29 @@ pub async fn stop_signal() -> std::io::Result<()> {
 
 /// `--config.check`: every fault, or a summary with the capacity of each app.
 pub async fn check(flags: &Flags) -> ExitCode {
-    let file = flags.config_file.clone();
-    let progress = progress::Progress::new(format!("checking {}", file.display()));
-    // Long lists take their time, in which the progress must be told.
-    let checking =
-        tokio::task::spawn_blocking(move || config::load(&file).map(|config| config::summary(&config)));
-    match progress.beside(checking).await {
-        Ok(Ok(summary)) => {
+    match with_config("checking", flags, |config| config::summary(&config)).await {
+        Ok(summary) => {
             print!("{summary}");
             ExitCode::SUCCESS
         }
-        Ok(Err(faults)) => unusable(&faults.to_string()),
-        Err(error) => failed(&format!("--config.check: {error}")),
+        Err(ended) => ended,
+    }
+}
+
+/// Loads the configuration and makes something of it, or says what is wrong with it. Long lists take their time, in
+/// which a terminal is told so.
+async fn with_config<T: Send + 'static>(
+    doing: &str,
+    flags: &Flags,
+    make: impl FnOnce(Config) -> T + Send + 'static,
+) -> Result<T, ExitCode> {
+    let file = flags.config_file.clone();
+    let progress = progress::Progress::new(format!("{doing} {}", file.display()));
+    let loading = tokio::task::spawn_blocking(move || config::load(&file).map(make));
+    match progress.beside(loading).await {
+        Ok(Ok(made)) => Ok(made),
+        Ok(Err(faults)) => Err(unusable(&faults.to_string())),
+        Err(error) => Err(failed(&format!("configuration: {error}"))),
     }
 }
 

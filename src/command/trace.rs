@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use timpush_exporter::api::client::{Client, Departure, Question, Upstream};
 use timpush_exporter::budget::{Budget, Moment};
-use timpush_exporter::config::{self, App};
+use timpush_exporter::config::App;
 use timpush_exporter::run::BUDGET_FOLDER;
 use timpush_exporter::run::clock::wall_seconds;
 use timpush_exporter::trace::{Trace, read};
@@ -15,13 +15,13 @@ use timpush_exporter::tree::format_duration;
 
 use super::progress::Progress;
 use super::trace_table::{in_json, in_table};
-use super::{Flags, TraceFlags, app_named, failed, signer, unusable};
+use super::{Flags, TraceFlags, app_named, failed, signer, unusable, with_config};
 
 /// Asks and prints.
 pub async fn run(trace: &TraceFlags, flags: &Flags) -> ExitCode {
-    let config = match config::load(&flags.config_file) {
+    let config = match with_config("reading", flags, |config| config).await {
         Ok(config) => config,
-        Err(faults) => return unusable(&faults.to_string()),
+        Err(ended) => return ended,
     };
     let app = match app_named(&config, &trace.app) {
         Ok(app) => app,
