@@ -19,8 +19,9 @@ use super::poller::Command;
 const LEAST_WAIT_MS: u64 = 100;
 const MOST_WAIT_MS: u64 = 60_000;
 
-/// Between two looks at what the watch API keeps.
+/// Between two looks at what the watch API keeps; a new list costs the poller time for each pair of all sources.
 const POSTED_LOOK: Duration = Duration::from_secs(1);
+const POSTED_LOOK_PER_PAIR: Duration = Duration::from_micros(10);
 /// The name of the watch API among the sources.
 pub(super) const API: &str = "api";
 
@@ -70,7 +71,8 @@ impl Feeder {
                 self.tell_report(report);
             }
             let mut changed = refreshed.changed;
-            if posted_due && posted_at.is_none_or(|at| at.elapsed() >= POSTED_LOOK) {
+            let posted_look = self.posted_look();
+            if posted_due && posted_at.is_none_or(|at| at.elapsed() >= posted_look) {
                 posted_at = Some(Instant::now());
                 if let Some(list) = self.posted().await {
                     posted_due = false;
@@ -92,7 +94,7 @@ impl Feeder {
                 Duration::from_millis(wait.clamp(LEAST_WAIT_MS, MOST_WAIT_MS))
             });
             let posted_wait =
-                posted_at.filter(|_| posted_due).map(|at| POSTED_LOOK.saturating_sub(at.elapsed()));
+                posted_at.filter(|_| posted_due).map(|at| posted_look.saturating_sub(at.elapsed()));
             tokio::select! {
                 () = sleep(wait) => {}
                 () = sleep(posted_wait) => {}
@@ -100,6 +102,11 @@ impl Feeder {
                 () = self.commands.closed() => return,
             }
         }
+    }
+
+    fn posted_look(&self) -> Duration {
+        let pairs: u64 = self.shown.sources.load().iter().map(|source| source.entries).sum();
+        POSTED_LOOK + POSTED_LOOK_PER_PAIR * u32::try_from(pairs).unwrap_or(u32::MAX)
     }
 
     /// What the API keeps; `None` if it cannot be read now.

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import { chromium } from "playwright-core";
 import { checkMarkup, checkPage, watchOver } from "./checks.mjs";
-import { eventually, startDemo } from "./demo.mjs";
+import { eventually, startDaemon, startDemo } from "./demo.mjs";
 
 const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -28,8 +28,9 @@ const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? 
 
 /** Runs one story in a fresh context. */
 async function story(name, options, tell) {
-  const context = await browser.newContext({ ...options, baseURL: base });
-  const isClean = watchOver(context, base);
+  const origin = options.baseURL ?? base;
+  const context = await browser.newContext({ ...options, baseURL: origin });
+  const isClean = watchOver(context, origin);
   try {
     await tell(await context.newPage());
     isClean();
@@ -144,6 +145,27 @@ async function withoutScript(page) {
   await search(page);
 }
 
+/** Ids that look like markup, steps in a path, hashes, or turn the direction of what follows. */
+const HOSTILE = [
+  "<script>alert(1)</script>", "../..", "..", "50% of #1?&b=c", "\u202eevil\u202c", "\u0645\u0631\u062d\u0628\u0627",
+  "\u{1f469}\u200d\u{1f467} family", "~0123456789abcdef0123", "a".repeat(256),
+];
+
+async function hostileIds(page) {
+  await page.goto("/watches");
+  await checkPage(page);
+  const links = await rows(page).locator("a").evaluateAll((all) => all.map((a) => a.href));
+  assert.equal(links.length, HOSTILE.length);
+  for (const [at, link] of links.entries()) {
+    const answer = await page.goto(link);
+    assert.equal(answer.status(), 200, link);
+    const shown = HOSTILE[at].replaceAll(/[\u202e\u202c]/g, (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
+    assert.equal(await page.locator("h1 bdi").textContent(), shown);
+    await checkPage(page);
+    await checkMarkup(link);
+  }
+}
+
 /** Every kind of page there is. */
 async function paths() {
   const { data } = await (await fetch(`${base}/api/v1/watches?failed=true&limit=1`)).json();
@@ -178,6 +200,13 @@ try {
   const all = await paths();
   for (const [name, options] of Object.entries(LOOKS)) {
     await story(`every page is accessible and fits: ${name}`, options, (page) => lookAt(page, name, all));
+  }
+  const daemon = await startDaemon(binary, "t/1 100%?#&<b>", HOSTILE);
+  try {
+    const options = { ...LOOKS.phone, baseURL: daemon.base };
+    await story("ids of any kind break no page and no link", options, hostileIds);
+  } finally {
+    await daemon.stop();
   }
   for (const path of Object.values(all)) await checkMarkup(base + path);
   console.log("ok  the markup of every page is valid");

@@ -14,13 +14,12 @@ use super::{bad_path, refuse, success};
 use crate::metrics::PushView;
 use crate::tree::{self, Notes, Place, Syntax};
 use crate::watch::read_posts;
-use crate::web::desk::{Post, Register, RegisterError, Target, UserName};
+use crate::web::desk::{Post, RegisterError, Target, UserName};
 use crate::web::house::House;
 
 pub(super) async fn add(State(house): State<Arc<House>>, request: Request) -> Response {
-    let register = match register(&house) {
-        Ok(register) => register,
-        Err(response) => return response,
+    let Some(register) = &house.fixtures.register else {
+        return not_enabled();
     };
     let most = house.limits().body_bytes;
     let body = match to_bytes(request.into_body(), most).await {
@@ -65,9 +64,8 @@ pub(super) async fn remove_pair(
 }
 
 async fn remove(house: &House, target: Target) -> Response {
-    let register = match register(house) {
-        Ok(register) => register,
-        Err(response) => return response,
+    let Some(register) = &house.fixtures.register else {
+        return not_enabled();
     };
     match register.remove(target).await {
         Ok(gone) => {
@@ -78,11 +76,9 @@ async fn remove(house: &House, target: Target) -> Response {
     }
 }
 
-fn register(house: &House) -> Result<&dyn Register, Response> {
-    house.fixtures.register.as_deref().ok_or_else(|| {
-        let text = "the writing half of the watch API is not enabled; start with --web.enable-watch-api";
-        refuse(StatusCode::FORBIDDEN, text)
-    })
+fn not_enabled() -> Response {
+    let text = "the writing half of the watch API is not enabled; start with --web.enable-watch-api";
+    refuse(StatusCode::FORBIDDEN, text)
 }
 
 fn refused(error: &RegisterError, no_app: StatusCode) -> Response {
