@@ -35,7 +35,7 @@ async fn dispatch(flags: Flags) -> ExitCode {
         Some(Command::Simulate(simulate)) => command::simulate::run(simulate).await,
         Some(Command::Trace(trace)) => command::trace::run(trace, &flags).await,
         Some(Command::Usersig { app }) => command::usersig(app, &flags),
-        None if flags.config_check => command::check(&flags),
+        None if flags.config_check => command::check(&flags).await,
         None => command::serve::run(flags).await,
     }
 }

@@ -4,9 +4,11 @@ pub mod demo;
 mod flags;
 pub mod log;
 mod notify;
+mod progress;
 pub mod serve;
 pub mod simulate;
 pub mod trace;
+mod trace_table;
 
 use std::process::ExitCode;
 
@@ -48,13 +50,30 @@ pub async fn stop_signal() -> std::io::Result<()> {
 }
 
 /// `--config.check`: every fault, or a summary with the capacity of each app.
-pub fn check(flags: &Flags) -> ExitCode {
-    match config::load(&flags.config_file) {
-        Ok(config) => {
-            print!("{}", config::summary(&config));
+pub async fn check(flags: &Flags) -> ExitCode {
+    match with_config("checking", flags, |config| config::summary(&config)).await {
+        Ok(summary) => {
+            print!("{summary}");
             ExitCode::SUCCESS
         }
-        Err(faults) => unusable(&faults.to_string()),
+        Err(ended) => ended,
+    }
+}
+
+/// Loads the configuration and makes something of it, or says what is wrong with it. Long lists take their time, in
+/// which a terminal is told so.
+async fn with_config<T: Send + 'static>(
+    doing: &str,
+    flags: &Flags,
+    make: impl FnOnce(Config) -> T + Send + 'static,
+) -> Result<T, ExitCode> {
+    let file = flags.config_file.clone();
+    let progress = progress::Progress::new(format!("{doing} {}", file.display()));
+    let loading = tokio::task::spawn_blocking(move || config::load(&file).map(make));
+    match progress.beside(loading).await {
+        Ok(Ok(made)) => Ok(made),
+        Ok(Err(faults)) => Err(unusable(&faults.to_string())),
+        Err(error) => Err(failed(&format!("configuration: {error}"))),
     }
 }
 

@@ -1,40 +1,43 @@
-//! One question through the same client, signer and budget; the delivery chain of each device as a table.
+//! One question through the same client, signer and budget, and what came of it.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use timpush_exporter::api::client::{Client, Departure, Question, Upstream};
 use timpush_exporter::budget::{Budget, Moment};
-use timpush_exporter::config::{self, App};
-use timpush_exporter::ledger::fold::delay_seconds;
+use timpush_exporter::config::App;
 use timpush_exporter::run::BUDGET_FOLDER;
 use timpush_exporter::run::clock::wall_seconds;
-use timpush_exporter::trace::{Device, Leaf, Route, Trace, read};
+use timpush_exporter::trace::{Trace, read};
+use timpush_exporter::tree::format_duration;
 
-use super::{Flags, TraceFlags, app_named, failed, signer, unusable};
+use super::progress::Progress;
+use super::trace_table::{in_json, in_table};
+use super::{Flags, TraceFlags, app_named, failed, signer, unusable, with_config};
 
 /// Asks and prints.
 pub async fn run(trace: &TraceFlags, flags: &Flags) -> ExitCode {
-    let config = match config::load(&flags.config_file) {
+    let config = match with_config("reading", flags, |config| config).await {
         Ok(config) => config,
-        Err(faults) => return unusable(&faults.to_string()),
+        Err(ended) => return ended,
     };
     let app = match app_named(&config, &trace.app) {
         Ok(app) => app,
         Err(why) => return unusable(&why),
     };
-    match ask(app, trace, flags).await {
+    let progress = Progress::new("signing");
+    match progress.beside(ask(app, trace, (flags, &progress))).await {
         Ok(answer) if trace.json => println!("{:#}", in_json(&answer)),
-        Ok(answer) => print!("{}", in_table(&answer)),
+        // Takes the colours out where they have no place: no terminal, or NO_COLOR.
+        Ok(answer) => anstream::print!("{}", in_table(&answer)),
         Err(why) => return failed(&format!("app {}: {why}", app.name)),
     }
     ExitCode::SUCCESS
 }
 
-async fn ask(app: &App, trace: &TraceFlags, flags: &Flags) -> Result<Trace, String> {
+async fn ask(app: &App, trace: &TraceFlags, (flags, progress): (&Flags, &Progress)) -> Result<Trace, String> {
     let folder = flags.storage().join(BUDGET_FOLDER);
     let text = |error: &dyn std::error::Error| error.to_string();
     let mut budget =
@@ -55,8 +58,9 @@ async fn ask(app: &App, trace: &TraceFlags, flags: &Flags) -> Result<Trace, Stri
         timeout: app.request_timeout,
     };
     let (sent, sending) = oneshot::channel();
-    tell_wait(app);
+    progress.now(waiting(app));
     budget.wait_and_take().await.map_err(|error| text(&error))?;
+    progress.now(format!("asking {}", app.endpoint));
     let question = Question { task: &trace.task, user: &trace.user };
     let departure = Departure { not_before: Moment::now(), sent };
     let asking = client.ask(&upstream, question, &signed.text, departure);
@@ -68,91 +72,11 @@ async fn ask(app: &App, trace: &TraceFlags, flags: &Flags) -> Result<Trace, Stri
     Ok(read::read(&answer, app.zone_offset_seconds, wall_seconds()))
 }
 
-/// Says why nothing happens at a slow rate.
-fn tell_wait(app: &App) {
+fn waiting(app: &App) -> String {
     let interval = Duration::from_secs_f64(1.0 / app.requests_per_second);
-    if interval > Duration::from_secs(1) {
-        eprintln!(
-            "The budget lets a question through every {} s; waiting for the next.",
-            interval.as_secs_f64()
-        );
-    }
-}
-
-fn time(at: Option<i64>) -> Value {
-    at.and_then(|at| jiff::Timestamp::from_second(at).ok()).map_or(Value::Null, |at| at.to_string().into())
-}
-
-fn in_json(trace: &Trace) -> Value {
-    let stage = |device: &Device, leaf: &Leaf| {
-        json!({
-            "route": leaf.route.as_str(),
-            "stage": leaf.stage.as_str(),
-            "platform": device.platform_on(leaf.route).to_string(),
-            "outcome": leaf.outcome.as_str(),
-            "code": leaf.code,
-            "reason": leaf.reason.map(|reason| reason.as_str()),
-            "at": time(leaf.at),
-            "delay_seconds": delay_seconds(device.pushed_at, leaf.at),
-        })
-    };
-    let device = |device: &Device| {
-        json!({
-            "instance": device.instance,
-            "route": device.route().as_str(),
-            "platform": device.platform_on(device.route()).to_string(),
-            "notifications": device.notifications.as_str(),
-            "pushed_at": time(device.pushed_at),
-            "stages": device.leaves.iter().map(|leaf| stage(device, leaf)).collect::<Vec<_>>(),
-        })
-    };
-    json!({
-        "devices": trace.devices.iter().map(device).collect::<Vec<_>>(),
-        "drift": trace.drift.iter().map(|drift| drift.as_str()).collect::<Vec<_>>(),
-    })
-}
-
-fn in_table(trace: &Trace) -> String {
-    if trace.devices.is_empty() {
-        return "The upstream knows no device for this task and user: the push has not come that far, the user is \
-                not in its audience, or it is older than seven days.\n"
-            .to_owned();
-    }
-    trace.devices.iter().map(device_table).collect::<Vec<_>>().join("\n")
-}
-
-fn device_table(device: &Device) -> String {
-    let mut text = format!(
-        "device {}  platform {}  notifications {}  pushed {}\n",
-        if device.instance.is_empty() { "(no id)" } else { &device.instance },
-        device.platform_on(device.route()),
-        device.notifications.as_str(),
-        time(device.pushed_at).as_str().unwrap_or("at an unknown time"),
-    );
-    text.push_str("  route    stage    outcome     code      reason           at                    delay\n");
-    let shown = |route: &Route| *route == device.route() || device.leaves.iter().any(|l| l.route == *route);
-    for route in Route::ALL.into_iter().filter(shown) {
-        for stage in route.stages() {
-            let leaf = device.leaves.iter().find(|leaf| leaf.route == route && leaf.stage == *stage);
-            text.push_str(&stage_line(device, route, stage.as_str(), leaf));
-        }
-    }
-    text
-}
-
-fn stage_line(device: &Device, route: Route, stage: &str, leaf: Option<&Leaf>) -> String {
-    let Some(leaf) = leaf else {
-        return format!("  {:<8} {stage:<8} unreported\n", route.as_str());
-    };
-    let delay = delay_seconds(device.pushed_at, leaf.at).map_or(String::new(), |s| format!("{s} s"));
-    let at = time(leaf.at);
-    let line = format!(
-        "  {:<8} {stage:<8} {:<11} {:<9} {:<16} {:<21} {delay}",
-        route.as_str(),
-        leaf.outcome.as_str(),
-        leaf.code,
-        leaf.reason.map_or("", |reason| reason.as_str()),
-        at.as_str().unwrap_or("-"),
-    );
-    format!("{}\n", line.trim_end())
+    format!(
+        "waiting for the budget of {}, which lets a question through every {}",
+        app.name,
+        format_duration(interval)
+    )
 }

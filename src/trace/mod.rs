@@ -4,6 +4,8 @@ mod clock;
 mod model;
 pub mod read;
 pub mod reason;
+mod words;
 
 pub use model::{Device, Drift, Event, Leaf, Notifications, Outcome, Platform, Route, Stage, Trace};
 pub use reason::Reason;
+pub use words::visible;

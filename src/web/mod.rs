@@ -6,7 +6,7 @@ mod gzip;
 mod house;
 mod limits;
 mod listen;
-mod page;
+mod pages;
 mod phase;
 mod privacy;
 mod routes;

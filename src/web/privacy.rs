@@ -96,6 +96,20 @@ impl Visitor {
     }
 }
 
+/// Shows users as they are, or the hashes that stand for them.
+#[derive(Clone, Copy)]
+pub(super) struct Eyes<'a> {
+    pub(super) visitor: Visitor,
+    pub(super) veil: &'a Veil,
+}
+
+impl Eyes<'_> {
+    /// The user of a pair as this visitor may know them.
+    pub(super) fn user(self, app: &str, task: &str, user: &str) -> String {
+        if self.visitor.sees_users { user.to_owned() } else { self.veil.hash(app, task, user) }
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for Visitor {
     type Rejection = Infallible;
 

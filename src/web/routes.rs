@@ -15,7 +15,7 @@ use hyper::header::{
 use hyper::{HeaderMap, Method, StatusCode, Uri};
 
 use super::house::{House, Readiness, unix_now};
-use super::{api, gzip, page};
+use super::{api, gzip, pages};
 use crate::metrics;
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
@@ -23,7 +23,9 @@ const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 /// All paths. GET never changes anything.
 pub(super) fn router(app: Arc<House>) -> Router {
     Router::new()
-        .route("/", get(status))
+        .route("/", get(pages::status))
+        .route("/watches", get(pages::watches))
+        .route("/watches/{app}/{task}/{user}", get(pages::chain))
         .route("/metrics", get(scrape))
         .route("/config", get(config))
         .route("/-/healthy", get(healthy))
@@ -70,7 +72,7 @@ fn is_cross_site(headers: &HeaderMap) -> bool {
 }
 
 fn set_security_headers(headers: &mut HeaderMap) {
-    headers.insert(CONTENT_SECURITY_POLICY, page::SECURITY_POLICY.clone());
+    headers.insert(CONTENT_SECURITY_POLICY, pages::SECURITY_POLICY.clone());
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     // All that we show changes with time, and a value without its time would be taken for a fresh one.
@@ -110,6 +112,9 @@ pub(super) fn too_slow(path: &str) -> Response {
 }
 
 async fn not_found(uri: Uri) -> Response {
+    if uri.path().starts_with("/watches/") {
+        return pages::lost();
+    }
     refusal(uri.path(), StatusCode::NOT_FOUND, "no such path; GET / links to those there are")
 }
 
@@ -149,19 +154,6 @@ async fn reload(State(app): State<Arc<House>>) -> Response {
         Ok(()) => plain(StatusCode::OK, "the configuration was loaded"),
         Err(faults) => plain(StatusCode::BAD_REQUEST, faults),
     }
-}
-
-async fn status(State(app): State<Arc<House>>) -> Response {
-    let snapshot = (app.fixtures.snapshot)();
-    let facts = page::Facts {
-        status: &app.status.load(),
-        committed_at: snapshot.committed_at,
-        started_at: app.started_at,
-        now: unix_now(),
-        readiness: app.readiness(),
-    };
-    let html = page::status(&facts).into_string();
-    ([(CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response()
 }
 
 /// Rendering may take some milliseconds, so it runs beside the tasks that poll; at most a few at once.

@@ -7,9 +7,9 @@ use rusqlite::Connection;
 use serde_json::Value;
 use timpush_exporter::usersig;
 
-use crate::support_b::answers::{SAMPLE, now};
+use crate::support_b::answers::now;
 use crate::support_b::town::FIRST_APP;
-use crate::support_b::{AppText, Daemon, Place, Town, get, until};
+use crate::support_b::{AppText, Daemon, Place, get, until};
 
 /// Every flag that there is.
 const FLAGS: [&str; 7] = [
@@ -242,53 +242,6 @@ fn usersig_prints_a_signature_for_curl() {
     assert!(usersig::expiry(line).unwrap() > now());
     std::fs::remove_file(place.path("app.key")).unwrap();
     assert!(one_line(&place.run(&["usersig", "--app", "shop"]), 2).contains("app.key"));
-}
-
-#[test]
-fn trace_prints_the_chain_as_a_table_or_as_json() {
-    let town = Town::empty(1, 50.0);
-    town.answer("t", "alice", serde_json::from_str(SAMPLE).unwrap());
-    let place = Place::new(&AppText::new("shop", FIRST_APP, &town.sim.url(), 50.0).config());
-    let table = place.run(&["trace", "t", "alice", "--app", "shop"]);
-    assert_eq!((table.status.code(), stderr(&table).as_str()), (Some(0), ""));
-    let text = stdout(&table);
-    let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
-    let head =
-        ["device", "74224656", "platform", "apns", "notifications", "on", "pushed", "2025-03-13T08:16:27Z"];
-    assert_eq!(rows[0], head);
-    assert_eq!(rows[1], ["route", "stage", "outcome", "code", "reason", "at", "delay"]);
-    let stages = [
-        ("offline", "im"),
-        ("offline", "offline"),
-        ("offline", "channel"),
-        ("offline", "device"),
-        ("offline", "click"),
-        ("online", "channel"),
-        ("online", "device"),
-    ];
-    for (route, stage) in stages {
-        let row = [route, stage, "success", "0", "2025-03-13T08:16:29Z", "2", "s"];
-        assert!(rows.iter().any(|found| *found == row), "{row:?} is not in\n{text}");
-    }
-    let json = place.run(&["trace", "t", "alice", "--app", "shop", "--json"]);
-    let decoded: Value = serde_json::from_slice(&json.stdout).unwrap();
-    let devices = decoded["devices"].as_array().unwrap();
-    assert_eq!(devices.len(), 1);
-    assert_eq!(devices[0]["route"], "offline");
-    let decoded_stages = devices[0]["stages"].as_array().unwrap();
-    assert_eq!(decoded_stages.len(), stages.len());
-    for (told, (route, stage)) in decoded_stages.iter().zip(stages) {
-        assert_eq!((&told["route"], &told["stage"]), (&route.into(), &stage.into()));
-        assert_eq!((&told["outcome"], &told["delay_seconds"]), (&"success".into(), &2.into()));
-    }
-    for output in [&table, &json] {
-        assert!(!stdout(output).contains("aabbc"), "the device's token is shown");
-    }
-    let nobody = place.run(&["trace", "t", "nobody", "--app", "shop"]);
-    assert!(nobody.status.success() && stdout(&nobody).contains("knows no device"));
-    assert_eq!(town.arrivals(FIRST_APP).early_requests, 0, "a trace keeps the budget of the one before");
-    town.end();
-    assert!(one_line(&place.run(&["trace", "t", "alice", "--app", "shop"]), 1).contains("app shop: connect"));
 }
 
 #[test]

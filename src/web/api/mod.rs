@@ -19,6 +19,8 @@ use serde::Serialize;
 use super::house::House;
 use super::routes::refusal;
 
+pub(super) use read::{read_query, status_of};
+
 /// Describes all of it; a test compares it with the routes and with real answers.
 const OPENAPI: &str = include_str!("openapi.json");
 

@@ -8,13 +8,12 @@ use axum::extract::{Path, Query as Parameters, State};
 use axum::response::Response;
 use hyper::StatusCode;
 
-use super::shapes::{self, Eyes};
-use super::{bad_path, refuse, success};
+use super::{bad_path, refuse, shapes, success};
 use crate::schedule::State as PairState;
 use crate::tree::shown;
 use crate::web::desk::{DEFAULT_PAGE, DeskError, MAX_PAGE, MAX_SEARCH_BYTES, PairName, Query, UserName};
 use crate::web::house::House;
-use crate::web::privacy::Visitor;
+use crate::web::privacy::{Eyes, Visitor};
 
 fn eyes(house: &House, visitor: Visitor) -> Eyes<'_> {
     Eyes { visitor, veil: &house.fixtures.veil }
@@ -65,19 +64,23 @@ pub(super) async fn pair(
 }
 
 fn desk_refusal(error: &DeskError) -> Response {
-    let status = match error {
+    refuse(status_of(error), error)
+}
+
+/// The status of an answer in place of one that the desk does not have.
+pub(in crate::web) fn status_of(error: &DeskError) -> StatusCode {
+    match error {
         DeskError::NoApp(_) | DeskError::NoPair => StatusCode::NOT_FOUND,
         DeskError::NoPlace => StatusCode::BAD_REQUEST,
         DeskError::Closed => StatusCode::SERVICE_UNAVAILABLE,
         DeskError::Unreadable => StatusCode::INTERNAL_SERVER_ERROR,
-    };
-    refuse(status, error)
+    }
 }
 
 const PARAMETERS: [&str; 6] = ["app", "state", "failed", "search", "limit", "after"];
 
 /// What is asked for, or every fault, a line each.
-pub(super) fn read_query(parameters: &[(String, String)], visitor: Visitor) -> Result<Query, String> {
+pub(in crate::web) fn read_query(parameters: &[(String, String)], visitor: Visitor) -> Result<Query, String> {
     let mut query = Query { limit: DEFAULT_PAGE, sees_users: visitor.sees_users, ..Query::default() };
     let mut faults = Vec::new();
     let mut seen = BTreeSet::new();

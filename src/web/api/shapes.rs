@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use crate::trace::{Outcome, Reason};
 use crate::web::desk::{Chain, DeviceChain, Page, StageView, Watch};
 use crate::web::house::{AppStatus, House, PushFailure, Readiness, RecentStage};
-use crate::web::privacy::{Veil, Visitor};
+use crate::web::privacy::Eyes;
 
 /// A moment in Unix seconds, shown as RFC 3339 in UTC.
 #[derive(Clone, Copy)]
@@ -26,19 +26,6 @@ impl Serialize for At {
 
 fn at(seconds: Option<i64>) -> Option<At> {
     seconds.map(At)
-}
-
-/// Shows users as they are, or the hashes that stand for them.
-#[derive(Clone, Copy)]
-pub(super) struct Eyes<'a> {
-    pub visitor: Visitor,
-    pub veil: &'a Veil,
-}
-
-impl Eyes<'_> {
-    fn user(self, app: &str, task: &str, user: &str) -> String {
-        if self.visitor.sees_users { user.to_owned() } else { self.veil.hash(app, task, user) }
-    }
 }
 
 #[derive(Serialize)]

@@ -1,0 +1,286 @@
+//! A made-up house: one app in trouble, 120 pairs, a chain with every kind of step, and visits without a socket.
+
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use futures_util::future::BoxFuture;
+use hyper::Request;
+use prometheus::Registry;
+use tower::ServiceExt as _;
+
+use super::super::super::desk::{
+    Chain, Desk, DeskError, DeviceChain, Page, PairName, Query, StageView, UserName, Watch,
+};
+use super::super::super::house::{
+    AppStatus, Fixtures, House, LatestFailure, PushFailure, RecentStage, SourceStatus, Status, unix_now,
+};
+use super::super::super::limits::Limits;
+use super::super::super::privacy::{Peer, Veil};
+use super::super::super::routes;
+use crate::ledger::Snapshot;
+use crate::metrics::{BuildInfo, ExporterMetrics, PairStates};
+use crate::schedule::State;
+use crate::trace::{Notifications, Outcome, Platform, Reason, Route, Stage};
+
+pub(super) const NOW: i64 = 1_795_000_000;
+pub(super) const TASK: &str = "660cc447_537ed82a_200000cd7ee17f5_84035729_bc614e";
+/// Markup, parts of a path, a joiner that belongs there and a mark that turns what follows.
+pub(super) const HOSTILE: &str = "<script>alert(1)</script>/50%\u{202e}👩‍👩‍👧";
+const KEY: [u8; 32] = [7; 32];
+
+pub(super) fn veil() -> Veil {
+    Veil::new(&KEY)
+}
+
+struct MadeUp;
+
+impl Desk for MadeUp {
+    fn watches(&self, query: Query) -> BoxFuture<'static, Result<Page, DeskError>> {
+        Box::pin(async move { list(&query) })
+    }
+
+    fn chain(&self, name: PairName) -> BoxFuture<'static, Result<Chain, DeskError>> {
+        Box::pin(async move {
+            if name.app != "shop" {
+                return Err(DeskError::NoApp(name.app));
+            }
+            let is_named = |watch: &Watch| match &name.user {
+                UserName::Id(id) => *id == watch.user,
+                UserName::Hash(hash) => *hash == veil().hash("shop", &watch.task, &watch.user),
+            };
+            let mut all = watches();
+            all.push(watch(TASK, "alice"));
+            let found = all.into_iter().find(|watch| watch.task == name.task && is_named(watch));
+            found.map(chain).ok_or(DeskError::NoPair)
+        })
+    }
+}
+
+fn list(query: &Query) -> Result<Page, DeskError> {
+    if let Some(app) = query.app.as_ref().filter(|app| *app != "shop") {
+        return Err(DeskError::NoApp(app.clone()));
+    }
+    let after = match &query.after {
+        None => 0,
+        Some(place) => place.parse().map_err(|_| DeskError::NoPlace)?,
+    };
+    let is_wanted = |watch: &Watch| {
+        let holds =
+            watch.task.contains(&query.search) || query.sees_users && watch.user.contains(&query.search);
+        let state = query.state.is_none_or(|state| state == watch.state);
+        holds && state && (!query.failed || watch.failed_devices > 0)
+    };
+    let all: Vec<Watch> = watches().into_iter().filter(is_wanted).collect();
+    let total = all.len() as u64;
+    let rest = all.len().saturating_sub(after);
+    let next = (rest > query.limit).then(|| (after + query.limit).to_string());
+    Ok(Page { total, next, watches: all.into_iter().skip(after).take(query.limit).collect() })
+}
+
+fn watch(task: &str, user: &str) -> Watch {
+    Watch {
+        app: "shop".into(),
+        task: task.to_owned(),
+        user: user.to_owned(),
+        state: State::Active,
+        labels: Arc::from([("campaign".into(), "spring".into())]),
+        pushed_at: Some(NOW),
+        last_polled_at: Some(NOW + 60),
+        next_poll_at: Some(unix_now() + 60),
+        failed_devices: 0,
+    }
+}
+
+fn watches() -> Vec<Watch> {
+    let watch = |n: usize| Watch {
+        failed_devices: u32::from(n.is_multiple_of(10)),
+        ..watch(TASK, &if n == 3 { HOSTILE.to_owned() } else { format!("user_{n:03}") })
+    };
+    (0..120).map(watch).collect()
+}
+
+fn step(stage: Stage, outcome: Option<Outcome>) -> StageView {
+    StageView {
+        stage,
+        outcome,
+        code: None,
+        reason: None,
+        at: outcome.map(|_| NOW + 2),
+        seen_at: outcome.map(|_| NOW + 60),
+        delay_seconds: outcome.map(|_| 2),
+        awaited: outcome.is_none(),
+        overdue_from: None,
+    }
+}
+
+fn chain(watch: Watch) -> Chain {
+    let success = Some(Outcome::Success);
+    let unreported = |stage| StageView { awaited: false, ..step(stage, None) };
+    let refused = StageView {
+        code: Some(410),
+        reason: Some(Reason::InvalidToken),
+        ..step(Stage::Channel, Some(Outcome::Failure))
+    };
+    let device = |instance: &str, platform: &str, stages| DeviceChain {
+        instance: instance.to_owned(),
+        route: Route::Offline,
+        platform: Platform::from_name(platform).unwrap(),
+        notifications: Notifications::On,
+        pushed_at: Some(NOW),
+        stages,
+    };
+    let late = StageView { overdue_from: Some(NOW + 600), ..step(Stage::Channel, None) };
+    let later = StageView { overdue_from: Some(unix_now() + 600), ..step(Stage::Device, None) };
+    let failed = device(
+        "74224656",
+        "apns",
+        vec![
+            step(Stage::Im, success),
+            step(Stage::Offline, success),
+            refused,
+            unreported(Stage::Device),
+            unreported(Stage::Click),
+        ],
+    );
+    let silent = DeviceChain {
+        notifications: Notifications::Off,
+        ..device(
+            "",
+            "huawei",
+            vec![
+                step(Stage::Im, success),
+                step(Stage::Offline, success),
+                late,
+                later,
+                step(Stage::Click, None),
+            ],
+        )
+    };
+    Chain { watch, added_at: NOW - 5, ends_at: unix_now() + 86_400, devices: vec![failed, silent] }
+}
+
+/// What a busy app in trouble shows.
+pub(super) fn status() -> Status {
+    let channel = |platform: &str, successes, failures, reasons: &[(Reason, i64, u64)]| RecentStage {
+        route: Route::Offline,
+        platform: Platform::from_name(platform).unwrap(),
+        stage: Stage::Channel,
+        successes,
+        failures,
+        reasons: reasons.to_vec(),
+    };
+    let failure = PushFailure {
+        task: TASK.to_owned(),
+        user: "alice".to_owned(),
+        route: Route::Offline,
+        platform: Platform::Vendor(1),
+        stage: Stage::Channel,
+        code: 410,
+        reason: Reason::InvalidToken,
+        at: Some(NOW),
+        seen_at: NOW + 60,
+    };
+    let source = |name: &str, failing| SourceStatus {
+        name: name.to_owned(),
+        entries: 300_000,
+        last_success_at: Some(NOW),
+        failing,
+    };
+    let app = AppStatus {
+        name: "shop".to_owned(),
+        endpoint_host: "127.0.0.1:9".to_owned(),
+        up: Some(false),
+        last_success_at: Some(NOW - 65),
+        pairs: PairStates { failing: 3, active: 599_997, ..PairStates::default() },
+        backlog_seconds: 59.2,
+        rate_in_force: 0.25,
+        rate_configured: 1.0,
+        resume_at: Some(unix_now() + 50),
+        latest_failure: Some(LatestFailure { at: NOW, text: "quota: 60020".to_owned() }),
+        budget_used: 0.973,
+        usersig_expires_at: Some(unix_now() + 100_000),
+        sources: Arc::from([source("static", false), source("files[0]", true)]),
+        recent_since: NOW - 3600,
+        recent: Arc::from([
+            channel("apns", 26, 5, &[(Reason::InvalidToken, 410, 3), (Reason::Unknown, 7, 2)]),
+            channel("fcm", 400, 1, &[(Reason::Quota, 429, 1)]),
+            channel("oppo", 90, 0, &[]),
+        ]),
+        push_failures: Arc::from([failure]),
+    };
+    Status {
+        apps: vec![app],
+        ledger_note: Some("A damaged file was moved to ledger.db.damaged-1.".to_owned()),
+    }
+}
+
+/// A house with that status and the made-up desk.
+pub(super) fn house(status: Status) -> Arc<House> {
+    let registry = Registry::new();
+    let build = BuildInfo { version: "0", revision: None, rustversion: None };
+    let exporter = ExporterMetrics::register(&registry, build).unwrap();
+    let house = House::new(Fixtures {
+        snapshot: Box::new(|| Arc::new(Snapshot::default())),
+        registry,
+        exporter,
+        reload: None,
+        limits: Limits::default(),
+        desk: Box::new(MadeUp),
+        register: None,
+        veil: Arc::new(veil()),
+    });
+    house.publish_status(status);
+    Arc::new(house)
+}
+
+/// Somebody who looks.
+pub(super) struct Visit {
+    house: Arc<House>,
+    peer: &'static str,
+}
+
+/// What they got.
+pub(super) struct Seen {
+    pub(super) status: u16,
+    pub(super) text: String,
+}
+
+impl Visit {
+    /// From this machine.
+    pub(super) fn local(house: &Arc<House>) -> Visit {
+        Visit { house: Arc::clone(house), peer: "127.0.0.1:9" }
+    }
+
+    /// From another one.
+    pub(super) fn remote(house: &Arc<House>) -> Visit {
+        Visit { house: Arc::clone(house), peer: "192.0.2.1:9" }
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Seen {
+        let mut request = Request::get(path).body(Body::empty()).unwrap();
+        request.extensions_mut().insert(Peer(self.peer.parse().unwrap()));
+        let response = routes::router(Arc::clone(&self.house)).oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/html"), "{path}");
+        let body = to_bytes(response.into_body(), 10_000_000).await.unwrap();
+        Seen { status, text: String::from_utf8(body.to_vec()).unwrap() }
+    }
+}
+
+impl Seen {
+    /// Where the link of that text leads.
+    pub(super) fn link(&self, text: &str) -> String {
+        let end = self.text.find(text).unwrap_or_else(|| panic!("{text} is not in {}", self.text));
+        let from = self.text[..end].rfind("href=\"").unwrap() + 6;
+        let href = &self.text[from..];
+        href[..href.find('"').unwrap()].replace("&amp;", "&")
+    }
+
+    /// The first link to below that path.
+    pub(super) fn link_to(&self, below: &str) -> String {
+        let from =
+            self.text.find(&format!("href=\"/{below}")).unwrap_or_else(|| panic!("{below}: {}", self.text));
+        let href = &self.text[from + 6..];
+        href[..href.find('"').unwrap()].replace("&amp;", "&")
+    }
+}

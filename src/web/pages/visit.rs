@@ -1,0 +1,114 @@
+//! Visits: a request read, the desk asked, the page that answers it.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query as Asked, State};
+use axum::response::{IntoResponse, Response};
+use hyper::StatusCode;
+use hyper::header::CONTENT_TYPE;
+use maud::Markup;
+
+use super::super::api::{read_query, status_of};
+use super::super::desk::{DEFAULT_PAGE, DeskError, PairName, Query, UserName};
+use super::super::house::{House, unix_now};
+use super::super::privacy::{Eyes, Visitor};
+use super::watches::Listing;
+use super::{Facts, layout};
+use crate::trace::visible;
+
+/// What the form asks: a field left empty asks nothing, and a page without rows is no page.
+fn read_form(fields: Vec<(String, String)>, visitor: Visitor) -> Result<Query, String> {
+    let filled: Vec<_> = fields.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+    let mut query = read_query(&filled, visitor)?;
+    if query.limit == 0 {
+        query.limit = DEFAULT_PAGE;
+    }
+    Ok(query)
+}
+
+fn answer(status: StatusCode, page: Markup) -> Response {
+    (status, [(CONTENT_TYPE, "text/html; charset=utf-8")], page.into_string()).into_response()
+}
+
+/// `GET /`.
+pub(in super::super) async fn status(State(house): State<Arc<House>>, visitor: Visitor) -> Response {
+    let snapshot = (house.fixtures.snapshot)();
+    let facts = Facts {
+        status: &house.status.load(),
+        committed_at: snapshot.committed_at,
+        started_at: house.started_at,
+        now: unix_now(),
+        readiness: house.readiness(),
+    };
+    let eyes = Eyes { veil: &house.fixtures.veil, visitor };
+    answer(StatusCode::OK, super::status::page_of(&facts, eyes))
+}
+
+/// `GET /watches`.
+pub(in super::super) async fn watches(
+    State(house): State<Arc<House>>,
+    visitor: Visitor,
+    form: Result<Asked<Vec<(String, String)>>, QueryRejection>,
+) -> Response {
+    let query = form.map_err(|why| why.body_text()).and_then(|Asked(fields)| read_form(fields, visitor));
+    let (status, query, found) = match query {
+        Err(why) => (StatusCode::BAD_REQUEST, Query { limit: DEFAULT_PAGE, ..Query::default() }, Err(why)),
+        Ok(query) => match house.fixtures.desk.watches(query.clone()).await {
+            Ok(page) => (StatusCode::OK, query, Ok(page)),
+            Err(why) => (status_of(&why), query, Err(why.to_string())),
+        },
+    };
+    let mut apps: Vec<String> = house.status.load().apps.iter().map(|app| app.name.clone()).collect();
+    apps.sort_unstable();
+    let eyes = Eyes { veil: &house.fixtures.veil, visitor };
+    let listing = Listing { query: &query, answer: found, apps: &apps, eyes, now: unix_now() };
+    answer(status, super::watches::page_of(&listing))
+}
+
+/// `GET /watches/{app}/{task}/{user}`.
+pub(in super::super) async fn chain(
+    State(house): State<Arc<House>>,
+    visitor: Visitor,
+    path: Result<Path<(String, String, String)>, PathRejection>,
+) -> Response {
+    let (app, task, user) = match path {
+        Ok(Path(parts)) => parts,
+        Err(why) => {
+            return answer(StatusCode::BAD_REQUEST, layout::apology("No such page", &why.body_text()));
+        }
+    };
+    let user = UserName::read(&user);
+    if !visitor.may_name(&user) {
+        // Else the answer would tell who is watched.
+        let why = "From here a pair is named by the hash in place of its user: user ids are personal. The watch lists link to it.";
+        return answer(StatusCode::NOT_FOUND, layout::apology("No such pair", why));
+    }
+    match house.fixtures.desk.chain(PairName { app, task, user }).await {
+        Ok(chain) => {
+            let eyes = Eyes { veil: &house.fixtures.veil, visitor };
+            answer(StatusCode::OK, super::chain::page_of(&chain, eyes, unix_now()))
+        }
+        Err(why) => {
+            let title = match why {
+                DeskError::NoApp(_) => "No such app",
+                DeskError::NoPair => "No such pair",
+                _ => "No answer",
+            };
+            answer(status_of(&why), layout::apology(title, &sentence(&why.to_string())))
+        }
+    }
+}
+
+/// A page path that leads nowhere.
+pub(in super::super) fn lost() -> Response {
+    let why = "A pair's page is /watches/APP/TASK/USER, each part percent-encoded.";
+    answer(StatusCode::NOT_FOUND, layout::apology("No such page", why))
+}
+
+/// A text of an error as a sentence of a page.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{}.", visible(&format!("{first}{}", letters.as_str())))
+}

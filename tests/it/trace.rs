@@ -1,0 +1,145 @@
+//! The subcommand `trace`: what a person reads, what a program reads, and what a terminal shows meanwhile.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::support_b::answers::{FAILURE, SAMPLE, SUCCESS, offline};
+use crate::support_b::town::FIRST_APP;
+use crate::support_b::{AppText, Place, Town};
+
+/// One question every two seconds.
+const SLOW: f64 = 0.5;
+const FAST: f64 = 50.0;
+
+fn town(requests_per_second: f64) -> (Town, Place) {
+    let town = Town::empty(1, requests_per_second);
+    let place = Place::new(&AppText::new("shop", FIRST_APP, &town.sim.url(), requests_per_second).config());
+    (town, place)
+}
+
+fn trace(place: &Place, args: &[&str]) -> Output {
+    place.run(&[&["trace", "t", "alice", "--app", "shop"], args].concat())
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// The same on a terminal of its own: all that it shows, stdout and stderr together.
+fn on_a_terminal(place: &Place, environment: &[(&str, &str)]) -> String {
+    let trace = place.command(&["trace", "t", "alice", "--app", "shop"]);
+    let words = std::iter::once(trace.get_program()).chain(trace.get_args());
+    let line: Vec<String> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &line.join(" "), "/dev/null"]);
+    script.env("TERM", "xterm").env_remove("NO_COLOR").env_remove("CI").envs(environment.iter().copied());
+    let output = script.output().unwrap();
+    assert!(output.status.success(), "{}", stdout(&output));
+    stdout(&output)
+}
+
+#[test]
+fn a_chain_is_a_table_or_json() {
+    let (town, place) = town(FAST);
+    town.answer("t", "alice", serde_json::from_str(SAMPLE).unwrap());
+    let table = trace(&place, &[]);
+    assert!(table.status.success() && table.stderr.is_empty(), "{table:?}");
+    let text = stdout(&table);
+    let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(
+        text.lines().next(),
+        Some("apns device 74224656, offline push, pushed 2025-03-13T08:16:27Z, notifications on")
+    );
+    assert_eq!(rows[1], ["ROUTE", "STAGE", "OUTCOME", "AT", "DELAY", "CODE", "REASON"]);
+    let stages = [
+        ("offline", "im"),
+        ("offline", "offline"),
+        ("offline", "channel"),
+        ("offline", "device"),
+        ("offline", "click"),
+        ("online", "channel"),
+        ("online", "device"),
+    ];
+    for (route, stage) in stages {
+        let row = [route, stage, "success", "2025-03-13T08:16:29Z", "2s", "0"];
+        assert!(rows.iter().any(|found| *found == row), "{row:?} is not in\n{text}");
+    }
+    let json = trace(&place, &["--json"]);
+    let decoded: Value = serde_json::from_slice(&json.stdout).unwrap();
+    let devices = decoded["devices"].as_array().unwrap();
+    assert_eq!((devices.len(), &devices[0]["route"]), (1, &"offline".into()));
+    let decoded_stages = devices[0]["stages"].as_array().unwrap();
+    assert_eq!(decoded_stages.len(), stages.len());
+    for (told, (route, stage)) in decoded_stages.iter().zip(stages) {
+        assert_eq!((&told["route"], &told["stage"]), (&route.into(), &stage.into()));
+        assert_eq!((&told["outcome"], &told["delay_seconds"]), (&"success".into(), &2.into()));
+    }
+    for output in [&table, &json] {
+        assert!(!stdout(output).contains("aabbc"), "the device's token is shown");
+    }
+    assert_eq!(town.arrivals(FIRST_APP).early_requests, 0, "a trace keeps the budget of the one before");
+}
+
+#[test]
+fn a_failure_says_who_must_act_and_what_is_not_awaited() {
+    let (town, place) = town(FAST);
+    town.answer("t", "alice", offline(&[SUCCESS, SUCCESS, FAILURE]));
+    let text = stdout(&trace(&place, &[]));
+    let line = |word: &str| {
+        text.lines().find(|line| line.contains(word)).unwrap_or_else(|| panic!("{word}: {text}"))
+    };
+    assert!(line(" channel  failure").ends_with("410  invalid_token"), "{text}");
+    assert!(line("offline  device").ends_with("unreported  not awaited: channel failed"), "{text}");
+    assert!(
+        line("channel failed:").contains("invalid_token, code 410. Who must act: nobody for a single"),
+        "{text}"
+    );
+    let json: Value = serde_json::from_slice(&trace(&place, &["--json"]).stdout).unwrap();
+    let failed = &json["devices"][0]["stages"][2];
+    assert_eq!((&failed["reason"], &failed["code"]), (&"invalid_token".into(), &410.into()));
+    assert!(failed["who"].as_str().unwrap().starts_with("nobody for a single device"), "{failed}");
+}
+
+#[test]
+fn nobody_and_an_upstream_that_is_gone_are_told_in_words() {
+    let (town, place) = town(FAST);
+    let nobody = trace(&place, &[]);
+    assert!(nobody.status.success() && stdout(&nobody).contains("knows no device"));
+    town.end();
+    let gone = trace(&place, &[]);
+    let told = String::from_utf8(gone.stderr).unwrap();
+    assert_eq!((gone.status.code(), told.lines().count()), (Some(1), 1), "{told}");
+    assert!(told.contains("app shop: connect") && gone.stdout.is_empty(), "{told}");
+}
+
+#[test]
+fn colours_are_for_terminals_that_want_them() {
+    let (town, place) = town(FAST);
+    let mut answer = offline(&[SUCCESS, SUCCESS, FAILURE]);
+    answer["InstanceTrace"][0]["InstanceId"] = "7\u{202e}8".into();
+    town.answer("t", "alice", answer);
+    assert!(!stdout(&trace(&place, &[])).contains('\x1b'), "a pipe gets none");
+    let colourful = on_a_terminal(&place, &[]);
+    assert!(colourful.contains("\x1b[1m\x1b[31mfailure"), "{colourful:?}");
+    assert!(
+        colourful.contains(r"device 7\u{202e}8"),
+        "what a device is called turns nothing around: {colourful:?}"
+    );
+    let plain = on_a_terminal(&place, &[("NO_COLOR", "1")]);
+    assert!(plain.contains("failure") && !plain.contains('\x1b'), "{plain:?}");
+}
+
+#[test]
+fn a_terminal_is_told_what_is_waited_for_and_a_pipe_is_not() {
+    let (_town, place) = town(SLOW);
+    let first = trace(&place, &[]);
+    assert!(first.status.success() && first.stderr.is_empty(), "{first:?}");
+    let told = on_a_terminal(&place, &[]);
+    let waits = "waiting for the budget of shop, which lets a question through every 2s … 1 s";
+    assert!(told.contains(waits), "{told:?}");
+    let (_, behind) = told.rsplit_once("\r\x1b[2K").unwrap();
+    assert!(behind.starts_with("The upstream knows no device"), "nothing of it is left: {told:?}");
+    let third = trace(&place, &[]);
+    assert!(third.status.success() && third.stderr.is_empty(), "{third:?}");
+}
