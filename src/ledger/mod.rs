@@ -9,6 +9,7 @@ pub mod fold;
 mod jobs;
 mod keeper;
 mod open;
+mod seal;
 mod store;
 mod sums;
 mod tally;

@@ -8,8 +8,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rustix::fs::FlockOperation;
 
 use super::store::{Store, StoreError, decode};
-use super::sums;
 use super::tally::Snapshot;
+use super::{seal, sums};
 
 /// The ledger's file in the storage folder.
 pub const FILE: &str = "ledger.db";
@@ -19,6 +19,8 @@ pub const QUARANTINE_PREFIX: &str = "ledger.db.damaged-";
 const APPLICATION_ID: i64 = 0x746d_7078;
 /// `user_version` of the file: the version of its schema.
 const SCHEMA_VERSION: i64 = 1;
+/// The smallest page that SQLite knows.
+const SMALLEST_PAGE_BYTES: u64 = 512;
 /// How long to wait for somebody who reads the file with a tool and holds it.
 const BUSY_TIMEOUT_MS: u64 = 5000;
 
@@ -88,6 +90,9 @@ fn connect(path: &Path) -> Result<(Connection, Snapshot), Refusal> {
         (APPLICATION_ID, found) if found > SCHEMA_VERSION => {
             return Err(Refusal::Stop(OpenError::Newer { path: path.to_owned(), found }));
         }
+        (0, 0) if empty && is_cut(path) => {
+            return Err(Refusal::Damaged("it was cut off within its first page".to_owned()));
+        }
         (0, 0) if empty => create(&db).map_err(judge)?,
         (APPLICATION_ID, found) => return Err(Refusal::Damaged(format!("schema version {found}"))),
         _ => {
@@ -97,11 +102,17 @@ fn connect(path: &Path) -> Result<(Connection, Snapshot), Refusal> {
     db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -4096;")
         .map_err(judge)?;
     db.set_prepared_statement_cache_capacity(32);
-    let sums = sums::load(&db).map_err(|error| match error {
+    let sealed = |sums| seal::prepare(&db, &sums).map(|()| sums);
+    let sums = sums::load(&db).and_then(sealed).map_err(|error| match error {
         StoreError::Sqlite(source) => judge(source),
         damage => Refusal::Damaged(damage.to_string()),
     })?;
     Ok((db, sums))
+}
+
+/// A file that has bytes and yet no page: SQLite calls it empty.
+fn is_cut(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| (1..SMALLEST_PAGE_BYTES).contains(&file.len()))
 }
 
 fn create(db: &Connection) -> Result<(), rusqlite::Error> {
@@ -114,7 +125,7 @@ fn create(db: &Connection) -> Result<(), rusqlite::Error> {
 
 /// Whether the file is sound as a database and every record in it is whole; else what is wrong.
 fn verify(db: &Connection) -> Result<Result<(), String>, rusqlite::Error> {
-    let sound: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    let sound: String = db.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
     if sound != "ok" {
         return Ok(Err(sound.replace('\n', "; ")));
     }

@@ -141,7 +141,7 @@ fn load_stages(
     Ok(())
 }
 
-fn labels_text(labels: &LabelSet) -> String {
+pub(super) fn labels_text(labels: &LabelSet) -> String {
     let map: Map<String, Value> =
         labels.iter().map(|(name, value)| (name.to_string(), Value::from(value.as_ref()))).collect();
     Value::Object(map).to_string()
