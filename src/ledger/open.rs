@@ -36,6 +36,8 @@ pub enum OpenError {
     Newer { path: PathBuf, found: i64 },
     #[error("{}: a database of another program; name another --storage.path", path.display())]
     Foreign { path: PathBuf },
+    #[error("{}: may only be read; it must be writable, and so must its folder", path.display())]
+    ReadOnly { path: PathBuf },
     #[error("{}: {source}", path.display())]
     Sqlite { path: PathBuf, source: rusqlite::Error },
 }
@@ -81,6 +83,10 @@ fn connect(path: &Path) -> Result<(Connection, Snapshot), Refusal> {
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags).map_err(judge)?;
     db.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS)).map_err(judge)?;
+    // Without the permission to write SQLite opens the file all the same, and each commit would fail.
+    if db.is_readonly("main").map_err(judge)? {
+        return Err(Refusal::Stop(OpenError::ReadOnly { path: path.to_owned() }));
+    }
     let pragma = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(judge);
     let (application, version) = (pragma("application_id")?, pragma("user_version")?);
     let empty: bool =

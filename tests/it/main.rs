@@ -3,11 +3,15 @@
 mod budget;
 mod cli;
 mod conversation;
+mod damage;
 mod faults;
+mod hostile;
+mod matrix;
 mod reload;
 mod restart;
 mod scrape;
 mod secrets;
+mod soak;
 mod support;
 mod support_b;
 mod tidy;
