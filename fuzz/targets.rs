@@ -1,4 +1,6 @@
-//! What hostile bytes are handed to, and what must hold whatever they are. The fuzzers and the tests use the same.
+//! What hostile bytes are handed to, and what must hold whatever they are.
+//!
+//! The fuzzers and the tests use the same.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

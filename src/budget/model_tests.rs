@@ -92,6 +92,8 @@ struct World {
     first_rate: f64,
     rate: f64,
     jitter: f64,
+    /// How long a process is kept from running now and then, in intervals.
+    stall: f64,
     /// Every so many requests one takes that share of an interval longer to arrive.
     spike: Option<(usize, f64)>,
     daemon: Option<Process>,
@@ -113,6 +115,7 @@ impl World {
             boot: 0,
             first_rate: rate,
             rate,
+            stall: 0.02,
             spike: None,
             jitter: JITTER_SHARE * SECOND / (2.0 * rate),
             daemon: None,
@@ -193,7 +196,7 @@ impl World {
 
     /// What it takes to wake up: seldom long.
     fn late(&mut self) -> Nanos {
-        let most = if self.dice.u32(..50) == 0 { self.interval() / 50.0 } else { 50_000.0 };
+        let most = if self.dice.u32(..50) == 0 { self.stall * self.interval() } else { 50_000.0 };
         (self.dice.f64() * most) as Nanos
     }
 
@@ -340,7 +343,7 @@ proptest! {
         seed: u64,
         events in proptest::collection::vec((0.0..8.0, event()), 0..40),
     ) {
-        let mut world = World::new(rate, seed);
+        let mut world = World { stall: 1.5, ..World::new(rate, seed) };
         for (after, event) in &events {
             let at = world.now + (after * world.interval()) as Nanos;
             world.run(at);

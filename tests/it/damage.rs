@@ -1,5 +1,4 @@
-//! A disk that fails: full, read-only, without permission, damaged. The daemon tells, keeps what it has, and doubles
-//! nothing.
+//! A disk that fails, full, read-only, forbidden or damaged: the daemon tells, keeps what it has, and doubles nothing.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

@@ -195,7 +195,7 @@ fn bombs() -> Vec<(&'static str, String)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bombs_cost_bounded_memory_and_are_refused_by_name() {
-    const MOST_MEBIBYTES: u64 = 800;
+    const MOST_MEBIBYTES: u64 = 600;
     let rig = Rig::start(Options::default());
     let mut app = App::new("http://127.0.0.1:9", 1.0);
     let body = endless(1 << 30);

@@ -1,5 +1,6 @@
-//! The matrix of upstream faults: every code of the manual and every way an exchange can break, each with what must
-//! come of it. One daemon meets all of them at once, in an app for each row.
+//! The matrix of upstream faults: every code of the manual and every way an exchange can break, with its outcome.
+//!
+//! One daemon meets all of them at once, in an app for each row.
 
 mod rows;
 
