@@ -9,6 +9,7 @@ use clap::Parser;
 use command::{Command, Flags};
 
 fn main() -> ExitCode {
+    command::forbid_core_dumps();
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
         Err(error) => {

@@ -62,8 +62,9 @@ pub enum Turn {
 pub struct Budget {
     pace: Pace,
     slot: Slot,
-    /// No start before this moment, on account of other processes.
-    foreign_until: Moment,
+    /// The latest start of another process, or when it may have been at the latest; kept as a moment and not as the end
+    /// of a wait, because a reload may change the interval meanwhile.
+    foreign_at: Option<Moment>,
 }
 
 impl Budget {
@@ -73,7 +74,7 @@ impl Budget {
     /// The slot file cannot be created or read.
     pub fn open(folder: &Path, app: &str, requests_per_second: f64) -> Result<Budget, SlotError> {
         let slot = Slot::open(folder, app)?;
-        Ok(Budget { pace: Pace::new(requests_per_second), slot, foreign_until: Moment::default() })
+        Ok(Budget { pace: Pace::new(requests_per_second), slot, foreign_at: None })
     }
 
     /// The pace of this process.
@@ -88,7 +89,14 @@ impl Budget {
 
     /// The earliest moment of the next start as far as this process knows; [`Budget::take`] may know better.
     pub fn earliest(&self) -> Moment {
-        self.pace.earliest().max(self.foreign_until)
+        self.pace.earliest().max(self.after_foreign())
+    }
+
+    /// When the starts of other processes that are known let one of ours through.
+    fn after_foreign(&self) -> Moment {
+        let interval = self.pace.interval();
+        let spacing = interval + interval.mul_f64(FOREIGN_SHARE).max(LEAST_FOREIGN);
+        self.foreign_at.map_or_else(Moment::default, |at| at.after(spacing))
     }
 
     /// Tries to take the next start, which may lie up to `lead` ahead. Once it is taken the caller must send at its
@@ -97,7 +105,10 @@ impl Budget {
     /// # Errors
     /// The slot file cannot be locked, read or written: no request may start, since the next process would not know.
     pub fn take(&mut self, lead: Duration) -> Result<Turn, SlotError> {
-        let now = Moment::now();
+        self.take_at(Moment::now(), lead)
+    }
+
+    fn take_at(&mut self, now: Moment, lead: Duration) -> Result<Turn, SlotError> {
         let earliest = self.earliest();
         if now.after(lead) < earliest {
             return Ok(Turn::NotBefore(earliest));
@@ -105,10 +116,10 @@ impl Budget {
         if !self.slot.try_lock()? {
             return Ok(Turn::NotBefore(now.after(LOCK_RETRY)));
         }
-        let free_at = self.free_at(now)?;
+        self.look_for_others(now)?;
+        let free_at = self.after_foreign();
         if now < free_at {
             self.slot.unlock()?;
-            self.foreign_until = free_at;
             return Ok(Turn::NotBefore(free_at));
         }
         self.slot.write(slot::Phase::Taken, now)?;
@@ -124,41 +135,38 @@ impl Budget {
         while !self.slot.try_lock()? {
             tokio::time::sleep(LOCK_RETRY).await;
         }
-        loop {
-            let now = Moment::now();
-            let free_at = self.free_at(now)?.max(self.earliest());
-            if free_at <= now {
-                return self.slot.write(slot::Phase::Taken, now);
-            }
-            self.foreign_until = free_at;
-            tokio::time::sleep(free_at.since(now)).await;
+        while let Turn::NotBefore(free_at) = self.take_held(Moment::now())? {
+            tokio::time::sleep(free_at.since(Moment::now())).await;
         }
+        Ok(())
     }
 
-    /// When what the slot file says lets a start of ours through.
-    fn free_at(&self, now: Moment) -> Result<Moment, SlotError> {
-        let interval = self.pace.interval();
-        let spacing = interval + interval.mul_f64(FOREIGN_SHARE).max(LEAST_FOREIGN);
-        let found = match self.slot.read()? {
-            slot::Found::Never => return Ok(Moment::default()),
-            slot::Found::Unreadable | slot::Found::OtherBoot => {
-                // Nobody knows when the last start was: a full interval from now is always enough.
+    /// As [`Budget::take`], with the slot held already.
+    fn take_held(&mut self, now: Moment) -> Result<Turn, SlotError> {
+        self.look_for_others(now)?;
+        let earliest = self.earliest();
+        if now < earliest {
+            return Ok(Turn::NotBefore(earliest));
+        }
+        self.slot.write(slot::Phase::Taken, now)?;
+        Ok(Turn::Taken(now))
+    }
+
+    /// Learns from the slot file when another process started last; the lock must be held.
+    fn look_for_others(&mut self, now: Moment) -> Result<(), SlotError> {
+        let at = match self.slot.read()? {
+            slot::Found::Never => return Ok(()),
+            slot::Found::Record(record) if self.slot.is_own(&record) => return Ok(()),
+            slot::Found::Record(slot::Record { phase: slot::Phase::Sent, at, .. }) if at <= now => at,
+            // Nobody knows when the last start was: a full interval from now is always enough. Or whoever took it died
+            // before it could say that it had sent: the request may be on its way just now.
+            slot::Found::Unreadable | slot::Found::OtherBoot | slot::Found::Record(_) => {
                 self.slot.write(slot::Phase::Sent, now)?;
-                return Ok(now.after(spacing));
+                now
             }
-            slot::Found::Record(record) => record,
         };
-        if self.slot.is_own(&found) {
-            return Ok(Moment::default());
-        }
-        match found.phase {
-            // Whoever took it died before it could say that it had sent: the request may be on its way just now.
-            slot::Phase::Taken => {
-                self.slot.write(slot::Phase::Sent, now)?;
-                Ok(now.after(spacing))
-            }
-            slot::Phase::Sent => Ok(found.at.after(spacing)),
-        }
+        self.foreign_at = self.foreign_at.max(Some(at));
+        Ok(())
     }
 
     /// The request taken was handed to the network at `at`, or failed at `at` before it could be.
@@ -191,5 +199,7 @@ impl Budget {
 /// How soon to try again when another process holds the slot.
 const LOCK_RETRY: Duration = Duration::from_millis(5);
 
+#[cfg(test)]
+mod model_tests;
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ const CREDIT_SHARE: f64 = 0.008;
 /// The most credit that is saved up, as a share of the interval; at least and at most the two durations below.
 const CREDIT_CAP_SHARE: f64 = 0.5;
 const LEAST_CREDIT_CAP: Duration = Duration::from_millis(100);
-const MOST_CREDIT_CAP: Duration = Duration::from_millis(250);
+pub(super) const MOST_CREDIT_CAP: Duration = Duration::from_millis(250);
 /// What a process may spend at its start, as a share of the interval.
 const FIRST_CREDIT_SHARE: f64 = 0.5;
 /// The least excess that is waited for while there is no credit, as a share of the interval; none while it is full.

@@ -70,7 +70,7 @@ pub(super) enum Found {
 pub struct Slot {
     file: File,
     path: PathBuf,
-    boot: String,
+    pub(super) boot: String,
     /// Tells our own records from those of other processes.
     writer: u64,
 }

@@ -20,6 +20,13 @@ use timpush_exporter::usersig::{Identity, Signer};
 
 pub use flags::{Command, DemoFlags, Flags, SimulateFlags, TraceFlags};
 
+/// A core file would hold keys and signatures. (The memory of a process is no secret from who may attach to it.)
+pub fn forbid_core_dumps() {
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    // Whoever starts a process may always lower its limits.
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+}
+
 /// Something failed while running: exit status 1.
 pub fn failed(why: &str) -> ExitCode {
     eprintln!("timpush_exporter: {why}");

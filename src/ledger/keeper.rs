@@ -93,6 +93,7 @@ impl Keeper {
             let row = self.store.app(app)?;
             if let Some(tally) = batch.sums.apps.get(app) {
                 self.store.write_sums(row, tally, touched)?;
+                self.store.write_seals(row, tally, touched)?;
             }
         }
         if self.purged.elapsed() >= PURGE_EVERY

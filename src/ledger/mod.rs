@@ -11,6 +11,7 @@ mod keeper;
 mod open;
 mod posted;
 mod records;
+mod seal;
 mod store;
 mod sums;
 mod tally;

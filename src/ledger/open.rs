@@ -10,8 +10,8 @@ use rustix::fs::FlockOperation;
 use secrecy::SecretBox;
 
 use super::store::{Store, StoreError, decode};
-use super::sums;
 use super::tally::Snapshot;
+use super::{seal, sums};
 
 /// The ledger's file in the storage folder.
 pub const FILE: &str = "ledger.db";
@@ -23,8 +23,12 @@ const APPLICATION_ID: i64 = 0x746d_7078;
 const SCHEMA_VERSION: i64 = 2;
 /// Step by step from the first version: the first entry leads from 1 to 2.
 const STEPS: [&str; SCHEMA_VERSION as usize - 1] = [include_str!("schema_1_to_2.sql")];
+/// The first version whose sums have seals.
+const SEALED_SINCE: i64 = 2;
 /// The name in the table `meta` of the key that [`super::Opened::veil_key`] gives.
 const VEIL_KEY: &str = "veil_key";
+/// The smallest page that SQLite knows.
+const SMALLEST_PAGE_BYTES: u64 = 512;
 /// How long to wait for somebody who reads the file with a tool and holds it.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -40,6 +44,8 @@ pub enum OpenError {
     Newer { path: PathBuf, found: i64 },
     #[error("{}: a database of another program; name another --storage.path", path.display())]
     Foreign { path: PathBuf },
+    #[error("{}: may only be read; it must be writable, and so must its folder", path.display())]
+    ReadOnly { path: PathBuf },
     #[error("{}: {source}", path.display())]
     Sqlite { path: PathBuf, source: rusqlite::Error },
 }
@@ -81,10 +87,18 @@ fn connect(path: &Path) -> Result<(Connection, Snapshot), Refusal> {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Refusal::Damaged(source.to_string()),
         _ => Refusal::Stop(OpenError::Sqlite { path: path.to_owned(), source }),
     };
+    let judge_store = |error| match error {
+        StoreError::Sqlite(source) => judge(source),
+        damage => Refusal::Damaged(damage.to_string()),
+    };
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags).map_err(judge)?;
     db.busy_timeout(BUSY_TIMEOUT).map_err(judge)?;
+    // Without the permission to write SQLite opens the file all the same, and each commit would fail.
+    if db.is_readonly("main").map_err(judge)? {
+        return Err(Refusal::Stop(OpenError::ReadOnly { path: path.to_owned() }));
+    }
     let pragma = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(judge);
     let (application, version) = (pragma("application_id")?, pragma("user_version")?);
     let empty: bool =
@@ -92,10 +106,13 @@ fn connect(path: &Path) -> Result<(Connection, Snapshot), Refusal> {
     match (application, version) {
         (APPLICATION_ID, found @ 1..=SCHEMA_VERSION) => {
             verify(&db).map_err(judge)?.map_err(Refusal::Damaged)?;
-            migrate(&db, found).map_err(judge)?;
+            migrate(&db, found).map_err(judge_store)?;
         }
         (APPLICATION_ID, found) if found > SCHEMA_VERSION => {
             return Err(Refusal::Stop(OpenError::Newer { path: path.to_owned(), found }));
+        }
+        (0, 0) if empty && is_cut(path) => {
+            return Err(Refusal::Damaged("it was cut off within its first page".to_owned()));
         }
         (0, 0) if empty => create(&db).map_err(judge)?,
         (APPLICATION_ID, found) => return Err(Refusal::Damaged(format!("schema version {found}"))),
@@ -106,11 +123,14 @@ fn connect(path: &Path) -> Result<(Connection, Snapshot), Refusal> {
     db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -4096;")
         .map_err(judge)?;
     db.set_prepared_statement_cache_capacity(32);
-    let sums = sums::load(&db).map_err(|error| match error {
-        StoreError::Sqlite(source) => judge(source),
-        damage => Refusal::Damaged(damage.to_string()),
-    })?;
+    let sealed = |sums| seal::verify(&db, &sums).map(|()| sums);
+    let sums = sums::load(&db).and_then(sealed).map_err(judge_store)?;
     Ok((db, sums))
+}
+
+/// A file that has bytes and yet no page: SQLite calls it empty.
+fn is_cut(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| (1..SMALLEST_PAGE_BYTES).contains(&file.len()))
 }
 
 fn create(db: &Connection) -> Result<(), rusqlite::Error> {
@@ -122,7 +142,7 @@ fn create(db: &Connection) -> Result<(), rusqlite::Error> {
 }
 
 /// Brings an older store to the present version, or leaves it as it was.
-fn migrate(db: &Connection, found: i64) -> Result<(), rusqlite::Error> {
+fn migrate(db: &Connection, found: i64) -> Result<(), StoreError> {
     let done = usize::try_from(found - 1).unwrap_or(0);
     if done >= STEPS.len() {
         return Ok(());
@@ -131,6 +151,9 @@ fn migrate(db: &Connection, found: i64) -> Result<(), rusqlite::Error> {
     let whole = db.unchecked_transaction()?;
     for step in &STEPS[done..] {
         whole.execute_batch(step)?;
+    }
+    if found < SEALED_SINCE {
+        seal::seal(&whole, &sums::load(&whole)?)?;
     }
     whole.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     whole.commit()?;
@@ -164,7 +187,7 @@ pub(super) fn veil_key(store: &Store) -> Result<SecretBox<[u8; 32]>, OpenError> 
 
 /// Whether the file is sound as a database and every record in it is whole; else what is wrong.
 fn verify(db: &Connection) -> Result<Result<(), String>, rusqlite::Error> {
-    let sound: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    let sound: String = db.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
     if sound != "ok" {
         return Ok(Err(sound.replace('\n', "; ")));
     }

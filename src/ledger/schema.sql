@@ -51,6 +51,12 @@ CREATE TABLE delay (                      -- timpush_stage_delay_seconds: {"coun
   PRIMARY KEY (app, labels, route, platform, stage)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE seal (                       -- checksums of the sums; of those of the app itself where the rest is ''
+  app INTEGER NOT NULL, labels TEXT NOT NULL, route TEXT NOT NULL, platform TEXT NOT NULL,
+  crc INTEGER NOT NULL,                   -- CRC-32
+  PRIMARY KEY (app, labels, route, platform)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE posted (                     -- what the watch API was told to watch
   app       INTEGER NOT NULL REFERENCES app (id),
   task      TEXT NOT NULL,

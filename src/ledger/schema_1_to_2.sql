@@ -1,4 +1,10 @@
--- From schema 1 to schema 2: the watch API's pairs, and the key of this daemon.
+-- From schema 1 to schema 2: checksums of the sums, the watch API's pairs, and the key of this daemon.
+
+CREATE TABLE seal (                       -- checksums of the sums; of those of the app itself where the rest is ''
+  app INTEGER NOT NULL, labels TEXT NOT NULL, route TEXT NOT NULL, platform TEXT NOT NULL,
+  crc INTEGER NOT NULL,                   -- CRC-32
+  PRIMARY KEY (app, labels, route, platform)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE posted (                     -- what the watch API was told to watch
   app       INTEGER NOT NULL REFERENCES app (id),

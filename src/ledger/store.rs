@@ -23,6 +23,8 @@ pub enum StoreError {
     Damaged(i64),
     #[error("the histogram or label set {0:?} is damaged")]
     Text(String),
+    #[error("the sums of {0} are not those that were written")]
+    Seal(String),
 }
 
 /// The open store, locked against other daemons.

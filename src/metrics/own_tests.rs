@@ -201,3 +201,17 @@ fn apps_come_and_go() {
     drop(other);
     AppMetrics::register(&registry, "shop", 1, None).unwrap();
 }
+
+#[test]
+fn apps_whose_names_differ_little_do_not_hold_each_others_metrics() {
+    let registry = Registry::new();
+    let names = (0..1_000).flat_map(|n| [format!("app{n}"), format!("shop-{n:03}"), format!("row{n}")]);
+    let register = |name: String| AppMetrics::register(&registry, &name, 1, None).unwrap();
+    let apps: Vec<AppMetrics> = names.map(register).collect();
+    apps.iter().for_each(AppMetrics::request_sent);
+    let families = registry.gather();
+    let requests = families.iter().find(|family| family.name() == "timpush_api_requests_total").unwrap();
+    assert_eq!(requests.get_metric().len(), apps.len());
+    drop(apps);
+    assert_eq!(registry.gather(), [], "each took its own out");
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::api::code::Action;
+use crate::api::code::{Action, QUOTA_PAUSE};
 use crate::budget::Pause;
 
 /// Before the first probe of an app whose questions cannot succeed until somebody acts.
@@ -53,9 +53,10 @@ impl Trouble {
         let Some(pause) = pause.filter(|pause| pause.resume_at * 1000 > now) else {
             return Trouble::default();
         };
-        let probe_at = now + i64::try_from(PROBE_PAUSE.as_millis()).unwrap_or(0);
-        let resume_at = pause.resume_at * 1000;
-        let resume_at = if pause.fixed { resume_at } else { resume_at.min(probe_at) };
+        // No upstream names a longer one: a pause that lies further ahead was written under another wall clock.
+        let longest = if pause.fixed { QUOTA_PAUSE } else { PROBE_PAUSE };
+        let latest = now + i64::try_from(longest.as_millis()).unwrap_or(0);
+        let resume_at = (pause.resume_at * 1000).min(latest);
         Trouble {
             resume_at,
             probing: true,
@@ -264,5 +265,11 @@ mod tests {
         assert!(!kept(false).credential_is(1), "the first credential read is not a new one");
         assert_eq!(kept(true).pause(), pause(true));
         assert_eq!(Trouble::resumed(pause(true), 3_600_001).resume_at(), 0);
+    }
+
+    #[test]
+    fn a_clock_set_back_a_day_between_two_processes_does_not_make_a_pause_longer() {
+        let day_ahead = Some(Pause { resume_at: 86_400 + 60, fixed: true });
+        assert_eq!(Trouble::resumed(day_ahead, 0).resume_at(), 3_600_000);
     }
 }

@@ -261,9 +261,12 @@ async fn a_trace_that_fails_shows_no_signature() {
     let (spy, echoes) = talkative_upstream().await;
     let rig = Rig::start(Options::default());
     rig.configure(&[App::new(&format!("http://{}", spy.address), 1_000.0)]);
-    for _ in 0..echoes {
+    for turn in 0..echoes {
         let mut command = binary(rig.folder());
         command.args(["trace", "t", "u", "--app", APP, "--log.level=trace"]);
+        if turn % 2 == 1 {
+            command.arg("--json");
+        }
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         let heads = spy.heads();
         let canaries = Canaries::of(usersigs(&heads).into_iter().chain([KEY, TOKEN]));
@@ -271,4 +274,49 @@ async fn a_trace_that_fails_shows_no_signature() {
     }
     assert_eq!(spy.heads().len(), echoes);
     assert!(!std::fs::read_to_string(rig.path(KEY_FILE)).unwrap().is_empty());
+}
+
+/// An answer that holds the device token wherever it may slip in is decoded, and shown without it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trace_that_works_shows_no_token() {
+    let spy = Spy::start(|_, head| {
+        echoes("/", usersig(head).expect("every question is signed")).swap_remove(0) // The one that is an answer.
+    })
+    .await;
+    let rig = Rig::start(Options::default());
+    rig.configure(&[App::new(&format!("http://{}", spy.address), 1_000.0)]);
+    for more in [&[][..], &["--json"]] {
+        let mut command = binary(rig.folder());
+        command.args(["trace", "t", "u", "--app", APP, "--log.level=trace"]).args(more);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && shown.contains("74224656"), "{more:?}: {output:?}");
+        let heads = spy.heads();
+        let canaries = Canaries::of(usersigs(&heads).into_iter().chain([KEY, TOKEN]));
+        canaries.assert_not_in_output(&format!("trace {more:?}"), &output);
+    }
+    Canaries::of([KEY, TOKEN]).assert_not_in_files(&rig.path("data"));
+}
+
+/// The key from the environment is where the system shows it, and nowhere else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_from_the_environment_is_not_shown_and_no_core_is_dumped() {
+    let rig = Rig::start(Options::default());
+    let mut app = App::new(&rig.simulator.url(), 50.0).json();
+    app.as_object_mut().unwrap().remove("secret_key_file");
+    app["secret_key_env"] = json!("SHOP_KEY");
+    app["watch"]["static"] = json!([{"task": "t", "users": ["u"]}]);
+    rig.write("config.yaml", &json!({"apps": [app]}).to_string());
+    let mut command = binary(rig.folder());
+    command.env("SHOP_KEY", KEY);
+    let mut daemon = Daemon::run(command, &["--log.level=trace"]);
+    daemon.ready().await;
+    wait_until("a question", async || rig.requests() > 0).await;
+    Canaries::of([KEY]).assert_not_in_daemon(&daemon).await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", daemon.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
+    assert!(daemon.terminate().await.0.success());
+    Canaries::of([KEY]).assert_not_in("stderr", daemon.stderr().as_bytes());
+    Canaries::of([KEY]).assert_not_in_files(&rig.path("data"));
 }

@@ -1,8 +1,13 @@
 //! Traces for the tests of the ledger.
 
+mod caps;
+mod crash;
 mod disk;
 mod folding;
+mod model;
+mod play;
 mod posted;
+mod reference;
 
 use crate::trace::{Device, Event, Leaf, Notifications, Outcome, Platform, Reason, Route, Stage, Trace};
 

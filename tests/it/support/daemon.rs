@@ -42,9 +42,13 @@ pub struct Reply {
     pub body: String,
 }
 
+/// Names another build of the binary, such as the one that is released.
+const BINARY: &str = "TIMPUSH_BINARY";
+
 /// The binary under test, to be run in `folder` with nothing of the environment that would change it.
 pub fn binary(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_timpush_exporter"));
+    let built = std::env::var_os(BINARY).unwrap_or_else(|| env!("CARGO_BIN_EXE_timpush_exporter").into());
+    let mut command = Command::new(built);
     command.current_dir(folder).stdin(Stdio::null());
     for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
         command.env_remove(name);
@@ -67,7 +71,11 @@ impl Daemon {
     /// Starts it in `folder` with `config.yaml` and the storage `data` there, on a free port, and with these flags
     /// beside.
     pub fn spawn(folder: &Path, flags: &[&str]) -> Daemon {
-        let mut command = binary(folder);
+        Daemon::run(binary(folder), flags)
+    }
+
+    /// As [`Daemon::spawn`], by that command.
+    pub fn run(mut command: Command, flags: &[&str]) -> Daemon {
         command.arg("--web.listen-address=127.0.0.1:0").args(flags);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = Kept::of(child.stdout.take().unwrap());
@@ -124,6 +132,11 @@ impl Daemon {
         let reply = self.get("/metrics").await.unwrap();
         assert_eq!(reply.status, 200, "{}", reply.body);
         Scrape::parse(&reply.body)
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// How it ended, if it has.

@@ -28,7 +28,7 @@ pub struct Breach {
 
 /// What the machine did while something was measured.
 #[derive(Clone, Copy, Debug, Default)]
-struct Noise {
+pub struct Noise {
     stalls: u64,
     longest: Duration,
     watched: Duration,
@@ -38,16 +38,21 @@ impl Noise {
     fn is_too_great(&self) -> bool {
         self.stalls as f64 > MOST_STALLS_PER_SECOND * self.watched.as_secs_f64()
     }
+
+    /// Whether so many early requests can be the machine's fault: it stalled all the time, and far more often.
+    pub fn excuses(&self, early: u64) -> bool {
+        early == 0 || (self.is_too_great() && early <= self.stalls / STALLS_PER_EXCUSE)
+    }
 }
 
 /// Watches from its start to its end.
-struct Watch {
+pub struct Watch {
     over: Arc<AtomicBool>,
     thread: JoinHandle<Noise>,
 }
 
 impl Watch {
-    fn start() -> Watch {
+    pub fn start() -> Watch {
         let over = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&over);
         let thread = std::thread::spawn(move || {
@@ -65,7 +70,7 @@ impl Watch {
         Watch { over, thread }
     }
 
-    fn end(self) -> Noise {
+    pub fn end(self) -> Noise {
         self.over.store(true, Ordering::Relaxed);
         self.thread.join().unwrap()
     }
@@ -81,7 +86,7 @@ pub fn fairly(mut measure: impl FnMut() -> Result<(), Breach>) {
         let Err(breach) = measured else { return };
         println!("{breach:?} with {noise:?}");
         assert!(noise.is_too_great(), "{breach:?} on a machine that was in time: {noise:?}");
-        let excused = breach.early <= noise.stalls / STALLS_PER_EXCUSE;
+        let excused = noise.excuses(breach.early);
         assert!(attempt < ATTEMPTS || excused, "{breach:?} is more than {noise:?} excuses");
     }
     println!("NOT MEASURED: the machine was too busy");

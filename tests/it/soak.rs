@@ -1,0 +1,294 @@
+//! Everything at once: faults, kills, stops and reloads at any moment; judged by the simulator's clock and account.
+//!
+//! A few seconds of each run with the tests; `just soak` and `just budget-soak` run as long as they are told.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::json;
+use timpush_exporter::sim::{Fault, FaultOrder, Options, TownOptions, UnknownPairs};
+
+use crate::support::{APP, App, Daemon, ID, Rig, Scrape, rig, wait_for, wait_until};
+use crate::support_b::Turn;
+use crate::support_b::noise::{Noise, Watch};
+
+/// How many seconds a soak lasts; a few unless this variable says otherwise.
+const SECONDS: &str = "TIMPUSH_SOAK_SECONDS";
+const FEW_SECONDS: u64 = 6;
+/// The share of the rate that the contract promises while work is due; where the program is not optimised and the
+/// rate high, each request takes it too much of the interval.
+const PROMISED_USE: f64 = if cfg!(debug_assertions) { 0.9 } else { 0.97 };
+/// The daemon shall stay below these, whatever happens.
+const MOST_RESIDENT_MIB: f64 = 64.0;
+const MOST_FILES: usize = 64;
+const MOST_THREADS: usize = 48;
+
+/// One soak: what it drew, what it saw.
+struct Soak {
+    rig: Rig,
+    rate: f64,
+    length: Duration,
+    dice: fastrand::Rng,
+    shown: Scrape,
+    most: Footprint,
+    deeds: Deeds,
+}
+
+/// What was done to the daemon.
+#[derive(Debug, Default)]
+struct Deeds {
+    faults: u64,
+    kills: u64,
+    stops: u64,
+    reloads: u64,
+}
+
+/// What the daemon holds of the machine.
+#[derive(Clone, Copy, Debug, Default)]
+struct Footprint {
+    resident_mib: f64,
+    files: usize,
+    threads: usize,
+}
+
+impl Footprint {
+    fn of(daemon: &Daemon) -> Footprint {
+        let folder = PathBuf::from(format!("/proc/{}", daemon.id()));
+        let entries = |name: &str| std::fs::read_dir(folder.join(name)).unwrap().count();
+        let status = std::fs::read_to_string(folder.join("status")).unwrap();
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let kilobytes: f64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
+        Footprint { resident_mib: kilobytes / 1024.0, files: entries("fd"), threads: entries("task") }
+    }
+
+    fn max(self, other: Footprint) -> Footprint {
+        Footprint {
+            resident_mib: self.resident_mib.max(other.resident_mib),
+            files: self.files.max(other.files),
+            threads: self.threads.max(other.threads),
+        }
+    }
+
+    fn assert_small(&self) {
+        let small =
+            self.resident_mib < MOST_RESIDENT_MIB && self.files < MOST_FILES && self.threads < MOST_THREADS;
+        assert!(small, "the daemon has grown: {self:?}");
+    }
+}
+
+/// A fault that does not pause the app, and how many requests meet it.
+fn fault(dice: &mut fastrand::Rng) -> FaultOrder {
+    let code = |code| Fault::Error { code };
+    let (fault, most) = match dice.u32(..16) {
+        0 => (code(60008), 8),
+        1 => (code(90102), 8),
+        2 => (code(91000), 3),
+        3 => (code(60007), 2),
+        4 => (code(70003), 1),
+        5 => (code(90049), 1),
+        6 => (Fault::Http { status: 429 }, 2),
+        7 => (Fault::Http { status: 502 }, 8),
+        8 => (Fault::Html, 4),
+        9 => (Fault::HalfJson, 4),
+        10 => (Fault::Huge { bytes: 4 << 20 }, 2),
+        11 => (Fault::Hang, 4),
+        12 => (Fault::Reset { mid_response: dice.bool() }, 4),
+        13 => (Fault::Slow { milliseconds: dice.u64(1..600) }, 12),
+        14 => (Fault::Forget, 8),
+        _ => (Fault::Drift, 8),
+    };
+    FaultOrder { requests: Some(dice.u64(1..=most)), ..fault.into() }
+}
+
+impl Soak {
+    fn new(rate: f64) -> Soak {
+        let seconds = std::env::var(SECONDS).map_or(FEW_SECONDS, |text| text.parse().expect(SECONDS));
+        let length = Duration::from_secs(seconds);
+        let rig = Rig::start(Options {
+            seed: 7,
+            speed: 5_000.0,
+            requests_per_second: rate,
+            town: TownOptions {
+                tasks: u32::try_from(seconds / 4 + 4).unwrap(),
+                users_per_task: 4,
+                push_span: length,
+                past_share: 0.1,
+            },
+            unknown_pairs: UnknownPairs::Empty,
+            ..Options::default()
+        });
+        let seed = fastrand::u64(..);
+        println!("soak at {rate}/s for {length:?}, seed {seed}");
+        let dice = fastrand::Rng::with_seed(seed);
+        let (shown, most, deeds) = Default::default();
+        let soak = Soak { rig, rate, length, dice, shown, most, deeds };
+        soak.configure(rate);
+        soak
+    }
+
+    /// Watches the town, and besides so many silent pairs that work is always due.
+    fn configure(&self, rate: f64) {
+        let mut entries = rig::entries(&self.rig.simulator.pairs(ID));
+        let silent: Vec<String> = (0..(self.rate * 12.0) as usize + 100).map(|n| format!("u{n}")).collect();
+        entries.as_array_mut().unwrap().push(json!({"task": "silence", "users": silent}));
+        let mut app = App::new(&self.rig.simulator.url(), rate);
+        app.request_timeout = "1s".to_owned();
+        app.entries = entries;
+        self.rig.configure(&[app]);
+    }
+
+    /// Does something at random; gives the daemon that runs then.
+    async fn disturb(&mut self, mut daemon: Daemon) -> Daemon {
+        match self.dice.u32(..60) {
+            0 => {
+                self.deeds.kills += 1;
+                daemon.kill();
+                if self.dice.bool() {
+                    // Once more, at any moment of its start.
+                    let mut young = self.rig.spawn();
+                    self.pause(0..150).await;
+                    young.kill();
+                }
+                self.rig.daemon().await
+            }
+            1 => {
+                self.deeds.stops += 1;
+                let (status, _) = daemon.terminate().await;
+                assert!(status.success(), "{status}:\n{}", daemon.stderr());
+                self.rig.daemon().await
+            }
+            2..5 => {
+                self.deeds.reloads += 1;
+                let share = if self.dice.bool() { 1.0 } else { 0.7 };
+                self.configure(self.rate * share);
+                daemon.signal(Signal::HUP);
+                daemon
+            }
+            5..35 => {
+                self.deeds.faults += 1;
+                self.rig.simulator.set_fault(fault(&mut self.dice)).unwrap();
+                daemon
+            }
+            _ => daemon,
+        }
+    }
+
+    /// The moment of the next deed is what is drawn here; this waits for nothing.
+    async fn pause(&mut self, millis: std::ops::Range<u64>) {
+        tokio::time::sleep(Duration::from_millis(self.dice.u64(millis))).await;
+    }
+
+    /// What it shows falls never, and it stays small.
+    async fn look(&mut self, daemon: &Daemon) {
+        let scrape = daemon.scrape().await;
+        for name in ["timpush_stage_results_total", "timpush_stage_failures_total"] {
+            for (labels, value) in self.shown.with(name, &[]) {
+                let own: Vec<(&str, &str)> = labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+                let now = scrape.value(name, &own);
+                assert!(now >= Some(value), "{name}{labels:?} was {value} and is {now:?}");
+            }
+        }
+        assert_eq!(scrape.value("timpush_ledger_quarantined_files", &[]).unwrap_or(0.0), 0.0);
+        self.shown = scrape;
+        let footprint = Footprint::of(daemon);
+        footprint.assert_small();
+        self.most = self.most.max(footprint);
+    }
+
+    /// Faults and all for the whole length, then calm; gives the share of the rate that was used in the calm.
+    async fn run(&mut self) -> f64 {
+        const MINUTE: Duration = Duration::from_secs(60);
+        let mut daemon = self.rig.daemon().await;
+        let (began, mut told) = (Instant::now(), Duration::ZERO);
+        while began.elapsed() < self.length {
+            daemon = self.disturb(daemon).await;
+            self.pause(20..500).await;
+            self.look(&daemon).await;
+            if began.elapsed() >= told + MINUTE {
+                told = began.elapsed();
+                self.tell(&format!("after {} s", told.as_secs()), Some(Footprint::of(&daemon)));
+            }
+        }
+        self.rig.simulator.clear_faults();
+        self.configure(self.rate);
+        daemon.signal(Signal::HUP);
+        wait_until("the whole rate is in force", async || {
+            let rate = daemon.scrape().await.value("timpush_budget_requests_per_second", &[("app", APP)]);
+            rate == Some(self.rate)
+        })
+        .await;
+        let used = self.used_in_the_calm().await;
+        wait_for("all that happened is counted", async || {
+            let (shown, truth) = (daemon.scrape().await.sums(APP, ID), self.rig.account());
+            (shown == truth).then_some(()).ok_or_else(|| crate::support::scrape::difference(&shown, &truth))
+        })
+        .await;
+        self.look(&daemon).await;
+        let (status, _) = daemon.terminate().await;
+        assert!(status.success(), "{status}:\n{}", daemon.stderr());
+        used
+    }
+
+    async fn used_in_the_calm(&self) -> f64 {
+        // The simulator keeps 4096 arrivals, and no wait takes longer than a minute.
+        let seconds = (self.length.as_secs_f64() / 10.0).clamp(4.0, 30.0);
+        let wanted = (self.rate * seconds) as usize;
+        let before = self.rig.requests();
+        wait_until("requests in the calm", async || self.rig.requests() >= before + wanted as u64).await;
+        let micros = self.rig.simulator.arrivals().apps.remove(0).arrivals_micros;
+        let calm = &micros[micros.len() - wanted..];
+        let seconds = (calm[wanted - 1] - calm[0]) as f64 / 1e6;
+        (wanted - 1) as f64 / seconds / self.rate
+    }
+
+    fn tell(&self, when: &str, now: Option<Footprint>) {
+        let arrivals = self.rig.simulator.arrivals().apps.remove(0);
+        println!(
+            "{when}: {} requests, {} early, smallest gap {:?} s; {:?}; {} results; at most {:?}, now {now:?}",
+            arrivals.requests,
+            arrivals.early_requests,
+            arrivals.smallest_gap_seconds,
+            self.deeds,
+            self.shown.sum("timpush_stage_results_total", &[]),
+            self.most,
+        );
+    }
+}
+
+async fn soak(rate: f64) {
+    let (watch, mut soak) = (Watch::start(), Soak::new(rate));
+    let used = soak.run().await;
+    let noise: Noise = watch.end();
+    soak.tell("at the end", None);
+    println!("{:.2} % of the rate was used in the calm; {noise:?}", used * 100.0);
+    assert!(soak.shown.sum("timpush_stage_results_total", &[]) > 0.0, "something was counted");
+    let early = soak.rig.simulator.arrivals().apps.remove(0).early_requests;
+    assert!(noise.excuses(early), "{early} requests came early on a machine that was in time: {noise:?}");
+    if noise.excuses(1) {
+        println!("NOT MEASURED: the machine was too busy to judge the use of the rate");
+        return;
+    }
+    assert!(used >= PROMISED_USE, "{used} of {rate}/s were used; {noise:?}");
+}
+
+#[test]
+fn ten_a_second_keep_their_promises() {
+    run(10.0);
+}
+
+#[test]
+fn twenty_a_second_keep_their_promises() {
+    run(20.0);
+}
+
+#[test]
+fn a_hundred_a_second_keep_their_promises() {
+    run(100.0);
+}
+
+fn run(rate: f64) {
+    let _turn = Turn::alone();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(soak(rate));
+}
