@@ -7,12 +7,14 @@ pub mod serve;
 pub mod simulate;
 pub mod trace;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use secrecy::ExposeSecret;
 
 use timpush_exporter::config::{self, App, Config};
 use timpush_exporter::run::clock::wall_seconds;
+use timpush_exporter::tree::Faults;
 use timpush_exporter::usersig::{Identity, Signer};
 
 pub use flags::{Command, DemoFlags, Flags, SimulateFlags, TraceFlags};
@@ -48,12 +50,29 @@ pub async fn stop_signal() -> std::io::Result<()> {
 
 /// `--config.check`: every fault, or a summary with the capacity of each app.
 pub fn check(flags: &Flags) -> ExitCode {
-    match config::load(&flags.config_file) {
-        Ok(config) => {
+    match load(flags, |path| config::web::load(path).0) {
+        Ok((config, web)) => {
             print!("{}", config::summary(&config));
+            if let (Some(web), Some(path)) = (web, &flags.web_config_file) {
+                print!("\n{}", web.summary(path));
+            }
             ExitCode::SUCCESS
         }
-        Err(faults) => unusable(&faults.to_string()),
+        Err(faults) => unusable(&faults),
+    }
+}
+
+/// The configuration, and by `web` that of `--web.config.file` where one is named; or the faults of both.
+fn load<T>(
+    flags: &Flags,
+    web: impl FnOnce(&Path) -> Result<T, Faults>,
+) -> Result<(Config, Option<T>), String> {
+    let config = config::load(&flags.config_file);
+    let web = flags.web_config_file.as_deref().map(web).transpose();
+    match (config, web) {
+        (Ok(config), Ok(web)) => Ok((config, web)),
+        (Err(faults), Ok(_)) | (Ok(_), Err(faults)) => Err(faults.to_string()),
+        (Err(one), Err(other)) => Err(format!("{one}\n{other}")),
     }
 }
 

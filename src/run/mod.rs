@@ -11,6 +11,8 @@ mod poller;
 mod told;
 mod trouble;
 mod upkeep;
+mod web_config;
 
 pub use apps::BUDGET_FOLDER;
 pub use daemon::{Daemon, Failure, Options, Reloader};
+pub use web_config::WebFile;
