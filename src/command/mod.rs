@@ -3,6 +3,7 @@
 pub mod demo;
 mod flags;
 pub mod log;
+mod notify;
 pub mod serve;
 pub mod simulate;
 pub mod trace;

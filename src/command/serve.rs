@@ -6,7 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use timpush_exporter::run::{Daemon, Failure, Options, Reloader, WebFile};
 
-use super::{Flags, failed, load, stop_signal, unusable};
+use super::{Flags, failed, load, notify, stop_signal, unusable};
 
 /// Runs the daemon.
 pub async fn run(flags: Flags) -> ExitCode {
@@ -32,7 +32,7 @@ pub async fn run(flags: Flags) -> ExitCode {
         Ok(reloads) => reloads,
         Err(error) => return failed(&format!("signals: {error}")),
     };
-    let ended = daemon.run(stopped()).await;
+    let ended = daemon.observed_by(notify::observer()).run(stopped()).await;
     reloads.abort();
     end(ended)
 }

@@ -52,6 +52,19 @@ pub enum Failure {
     Unwritten,
 }
 
+/// What the life of a daemon comes to; whoever started it may want to hear of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// The watch lists are loaded, or a reload has ended, well or not.
+    Ready,
+    Reloading,
+    Stopping,
+    /// The main loop goes round; told every second.
+    Alive,
+}
+
+type Observer = Box<dyn Fn(Moment) + Send + Sync>;
+
 /// Asks for a reload and tells how it went: nothing, or the faults.
 type Reload = oneshot::Sender<Result<(), String>>;
 
@@ -69,6 +82,7 @@ pub struct Daemon {
     reload: mpsc::Sender<Reload>,
     /// Lists whose first enrolment is on its way; the house is ready when there are none left.
     first_lists: JoinSet<()>,
+    observer: Observer,
 }
 
 /// Asks a running daemon to reload.
@@ -150,6 +164,7 @@ impl Daemon {
             reloads,
             reload,
             first_lists: JoinSet::new(),
+            observer: Box::new(|_| {}),
         };
         daemon.put_in_force(&config).await.map_err(start)?;
         Ok(daemon)
@@ -165,6 +180,12 @@ impl Daemon {
         Reloader(self.reload.clone())
     }
 
+    /// Tells `observer` of each [`Moment`] from now on; it may not block.
+    pub fn observed_by(mut self, observer: impl Fn(Moment) + Send + Sync + 'static) -> Daemon {
+        self.observer = Box::new(observer);
+        self
+    }
+
     /// Serves until `stop` is done, then drains and closes.
     ///
     /// # Errors
@@ -173,6 +194,7 @@ impl Daemon {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         tokio::pin!(stop);
+        self.set_ready();
         let failed = loop {
             tokio::select! {
                 () = &mut stop => break None,
@@ -182,6 +204,7 @@ impl Daemon {
                 Some(_) = self.first_lists.join_next() => self.set_ready(),
                 _ = tick.tick() => {
                     self.publish_status();
+                    (self.observer)(Moment::Alive);
                     if let Some(app) = self.apps.failed() {
                         break Some(app);
                     }
@@ -195,11 +218,13 @@ impl Daemon {
     fn set_ready(&self) {
         if self.first_lists.is_empty() {
             self.house.set_ready();
+            (self.observer)(Moment::Ready);
         }
     }
 
     /// One path for SIGHUP and `POST /-/reload`: all or nothing.
     async fn reload(&mut self) -> Result<(), String> {
+        (self.observer)(Moment::Reloading);
         let result = match config::load(&self.options.config_file) {
             Ok(config) => self.put_in_force(&config).await,
             Err(faults) => Err(faults.to_string()),
@@ -208,6 +233,7 @@ impl Daemon {
             Ok(()) => tracing::info!("configuration reloaded"),
             Err(faults) => {
                 self.exporter.reload_failed();
+                self.set_ready();
                 for fault in faults.lines() {
                     tracing::error!(fault, "configuration not reloaded; the one before stays in force");
                 }
@@ -253,6 +279,7 @@ impl Daemon {
     /// Stops asking, commits what was read, closes.
     async fn end(mut self) -> Result<(), Failure> {
         tracing::info!("stopping");
+        (self.observer)(Moment::Stopping);
         self.house.set_stopping();
         self.cancel.cancel();
         let deadline = tokio::time::Instant::now() + END_DEADLINE;

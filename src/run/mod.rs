@@ -14,5 +14,5 @@ mod upkeep;
 mod web_config;
 
 pub use apps::BUDGET_FOLDER;
-pub use daemon::{Daemon, Failure, Options, Reloader};
+pub use daemon::{Daemon, Failure, Moment, Options, Reloader};
 pub use web_config::WebFile;

@@ -8,6 +8,8 @@ mod reload;
 mod restart;
 mod scrape;
 mod secrets;
+mod service;
 mod support;
 mod support_b;
 mod tidy;
+mod web_security;

@@ -48,7 +48,7 @@ impl PasswordHash {
         }
     }
 
-    fn is_of(&self, password: &[u8]) -> bool {
+    pub(super) fn is_of(&self, password: &[u8]) -> bool {
         bcrypt::verify(password, self.0.expose_secret()).unwrap_or(false)
     }
 }
@@ -56,7 +56,7 @@ impl PasswordHash {
 type Tag = [u8; 32];
 
 /// One who may ask.
-struct User {
+pub(super) struct User {
     name: Box<str>,
     hash: PasswordHash,
     /// The mark of the password that was right last; never held across an await.
@@ -136,7 +136,7 @@ impl Users {
     }
 
     /// The same for the same name at all times.
-    fn decoy(&self, name: &[u8]) -> Option<&User> {
+    pub(super) fn decoy(&self, name: &[u8]) -> Option<&User> {
         let number = self.decoys.hash_one(name);
         let count = u64::try_from(self.list.len()).ok()?;
         self.list.get(usize::try_from(number.checked_rem(count)?).ok()?)
