@@ -11,7 +11,8 @@ use crate::usersig::Credential;
 
 /// The largest file that is taken where a secret or a certificate is expected, in bytes; bundles of certificates fit.
 const MAX_SECRET_BYTES: u64 = 1 << 20;
-/// A name at least this long without a dot or a slash may be the secret itself, and is not shown.
+/// A name at least this long without a dot may be the secret itself, and is not shown. A slash does not make it a path:
+/// the lines of a key in PEM have some.
 const SUSPICIOUS_BYTES: usize = 24;
 const FILE: &str = "the path of a readable file that is not empty";
 const KEYS: &str = "exactly one of secret_key_file, secret_key_env, usersig_file";
@@ -96,7 +97,7 @@ pub(super) fn checked<T>(place: &Place<'_>, path: &Path, read: Result<T, String>
 }
 
 fn may_be_secret(text: &str) -> bool {
-    text.len() >= SUSPICIOUS_BYTES && !text.contains(['.', '/'])
+    text.split('/').any(|part| part.len() >= SUSPICIOUS_BYTES && !part.contains('.'))
 }
 
 /// What a file holds that is not blank and not too long.
