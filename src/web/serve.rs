@@ -1,7 +1,6 @@
 //! Accepts connections and serves each in its own task until told to stop.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,7 +46,7 @@ pub async fn serve(listener: TcpListener, app: Arc<House>, cancel: CancellationT
             Ok((stream, peer)) => match app.crowd.admit(&app).await {
                 Some(seat) => {
                     let (router, app, cancel) = (router.clone(), Arc::clone(&app), cancel.clone());
-                    let connection = Connection { router, app, cancel, peer };
+                    let connection = Connection { router, app, cancel, peer: Peer(peer) };
                     tasks.spawn(connection.serve_tcp(stream, seat));
                 }
                 None => refuse(&stream, &app),
@@ -87,7 +86,7 @@ struct Connection {
     router: Router,
     app: Arc<House>,
     cancel: CancellationToken,
-    peer: SocketAddr,
+    peer: Peer,
 }
 
 impl Connection {
@@ -122,7 +121,7 @@ impl Connection {
             Err(Refused::Silent) => {}
             Err(refused) => {
                 self.app.fixtures.exporter.handshake_failed();
-                tracing::debug!(%refused, peer = %self.peer, "connection refused");
+                tracing::debug!(%refused, peer = %self.peer.0, "connection refused");
             }
         }
     }
@@ -174,7 +173,7 @@ async fn answer(
     let limits = connection.app.limits();
     let path = request.uri().path().to_owned();
     let mut request = request.map(|body| Body::new(Limited::new(body, limits.body_bytes)));
-    request.extensions_mut().insert(Peer(connection.peer.ip()));
+    request.extensions_mut().insert(connection.peer);
     let made = connection.router.clone().oneshot(request);
     let mut response = match tokio::time::timeout(limits.answer_timeout, made).await {
         Ok(Ok(response)) => response,

@@ -6,7 +6,7 @@ mod rate;
 mod tests;
 mod users;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -35,9 +35,9 @@ const CHALLENGE: HeaderValue =
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Authenticated;
 
-/// The address a request came from.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub(super) IpAddr);
+/// The far end of a connection; an extension of each request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Peer(pub(super) SocketAddr);
 
 /// The name and password of a request.
 struct Credentials {
@@ -99,7 +99,7 @@ pub(super) async fn check(State(app): State<Arc<House>>, mut request: Request, n
     if security.users.is_empty() {
         return next.run(request).await;
     }
-    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+    let peer = request.extensions().get::<Peer>().map(|Peer(address)| address.ip());
     let verdict = match Credentials::of(request.headers()) {
         Some(credentials) => verdict(&app.checks, &security, credentials, peer).await,
         None => Verdict::Wrong,

@@ -13,8 +13,8 @@ use super::Credentials;
 
 /// The cheapest hash that bcrypt knows.
 pub const MIN_COST: u32 = 4;
-/// The dearest hash that is taken: about four seconds of work for each check. A dearer one would leave a client without
-/// an answer.
+/// The dearest hash that is taken: some seconds of work for each check. A dearer one would leave a client without an
+/// answer.
 pub const MAX_COST: u32 = 16;
 
 /// Why a text is no hash that can be used. Does not show it.
