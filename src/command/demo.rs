@@ -41,6 +41,7 @@ async fn prepared(flags: &DemoFlags, storage: Option<&Path>) -> Result<ExitCode,
         storage: storage.map_or_else(|| folder.path().join("data"), Path::to_owned),
         listen: vec![format!("127.0.0.1:{}", flags.port)],
         lifecycle: false,
+        watch_api: false,
     };
     let daemon = Daemon::start(options, config, None)
         .await

@@ -38,6 +38,10 @@ pub struct Flags {
     #[arg(long = "web.enable-lifecycle")]
     pub lifecycle: bool,
 
+    /// Allow POST and DELETE on /api/v1/watches
+    #[arg(long = "web.enable-watch-api")]
+    pub watch_api: bool,
+
     /// Least severe messages to log
     #[arg(long = "log.level", default_value = "info", global = true, value_name = "LEVEL")]
     pub log_level: LogLevel,

@@ -19,6 +19,7 @@ pub async fn run(flags: Flags) -> ExitCode {
         config_file: flags.config_file,
         listen: flags.listen,
         lifecycle: flags.lifecycle,
+        watch_api: flags.watch_api,
     };
     let daemon = match Daemon::start(options, config, web).await {
         Ok(daemon) => daemon,

@@ -44,6 +44,11 @@ impl Batch {
                 let row = store.app(app)?;
                 store.learned(row).map(Answer::Learned)
             }
+            Job::Post { posts, now, .. } => store.post(posts, *now).map(Answer::Posted),
+            Job::Unpost { app, task, user, .. } => {
+                let row = store.app(app)?;
+                store.unpost(row, task, user.as_deref()).map(Answer::Unposted)
+            }
             Job::Dismiss { app, removed, .. } => {
                 let (tally, _) = self.app(app);
                 tally.dismiss();

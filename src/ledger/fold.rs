@@ -268,6 +268,12 @@ impl Record {
         ripe && !self.devices.is_empty() && self.devices.iter().all(KnownDevice::is_settled)
     }
 
+    /// How many of its devices failed at some stage.
+    pub fn failed_devices(&self) -> usize {
+        let failed = |device: &&KnownDevice| device.results.iter().any(|r| r.outcome == Outcome::Failure);
+        self.devices.iter().filter(failed).count()
+    }
+
     /// The push time the upstream names: the earliest of the devices.
     pub fn pushed_at(&self) -> Option<i64> {
         self.devices.iter().filter_map(|d| d.pushed_at).min()

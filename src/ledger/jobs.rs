@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use secrecy::SecretBox;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::trace::Trace;
@@ -13,7 +14,9 @@ use crate::watch::LabelSet;
 
 use super::fold::{News, Record};
 use super::keeper::Keeper;
-use super::open::{OpenError, open};
+use super::open::{OpenError, open, veil_key};
+use super::posted::{OverCap, PostCounts, Posts};
+use super::records::Records;
 use super::{Ended, Snapshot};
 
 /// Jobs that may wait for the keeper; whoever has more waits.
@@ -95,6 +98,8 @@ pub(super) enum Job {
     Learn { app: Arc<str>, bytes: Vec<u8>, reply: oneshot::Sender<()> },
     Learned { app: Arc<str>, reply: oneshot::Sender<Option<Vec<u8>>> },
     Dismiss { app: Arc<str>, removed: u64, reply: oneshot::Sender<()> },
+    Post { posts: Posts, now: i64, reply: oneshot::Sender<Result<PostCounts, OverCap>> },
+    Unpost { app: Arc<str>, task: String, user: Option<String>, reply: oneshot::Sender<u64> },
 }
 
 /// What a job came to; told once it is on disk.
@@ -102,6 +107,8 @@ pub(super) enum Answer {
     Enrolled(Vec<Option<Known>>),
     Recorded(Verdict),
     Learned(Option<Vec<u8>>),
+    Posted(Result<PostCounts, OverCap>),
+    Unposted(u64),
     Done,
 }
 
@@ -119,6 +126,10 @@ pub struct Opened {
     pub keeper: JoinHandle<()>,
     /// Where a damaged store was moved, if this start found one.
     pub quarantined: Option<PathBuf>,
+    /// Reads beside the keeper.
+    pub records: Records,
+    /// Made with the store and kept in it: 32 random bytes for hashes that stand for users.
+    pub veil_key: SecretBox<[u8; 32]>,
 }
 
 impl Ledger {
@@ -132,12 +143,14 @@ impl Ledger {
         on_commit: impl Fn(Commit) + Send + 'static,
     ) -> Result<Opened, OpenError> {
         let (store, sums, quarantined) = open(folder, now)?;
+        let veil_key = veil_key(&store)?;
+        let records = Records::of(&store);
         let snapshot = Arc::new(ArcSwap::from_pointee(sums));
         let (jobs, queue) = mpsc::channel(JOBS_CAP);
         let keeper = Keeper::new(store, snapshot.clone(), queue, Box::new(on_commit));
         let spawned = std::thread::Builder::new().name("ledger".into()).spawn(move || keeper.run());
         let keeper = spawned.map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
-        Ok(Opened { ledger: Ledger { jobs, snapshot }, keeper, quarantined })
+        Ok(Opened { ledger: Ledger { jobs, snapshot }, keeper, quarantined, records, veil_key })
     }
 
     /// What is on disk, for readers.
@@ -203,6 +216,27 @@ impl Ledger {
         self.ask(|reply| Job::Learned { app: app.clone(), reply }).await
     }
 
+    /// Adds pairs to what the watch API keeps, all or none.
+    ///
+    /// # Errors
+    /// The ledger is closed; the inner error is an app that would hold too many.
+    pub async fn post(&self, posts: Posts, now: i64) -> Result<Result<PostCounts, OverCap>, LedgerClosed> {
+        self.ask(|reply| Job::Post { posts, now, reply }).await
+    }
+
+    /// Takes a pair, or all pairs of a task, off what the watch API keeps; gives how many there were.
+    ///
+    /// # Errors
+    /// The ledger is closed.
+    pub async fn unpost(
+        &self,
+        app: &Arc<str>,
+        task: String,
+        user: Option<String>,
+    ) -> Result<u64, LedgerClosed> {
+        self.ask(|reply| Job::Unpost { app: app.clone(), task, user, reply }).await
+    }
+
     async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, LedgerClosed> {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(job(reply)).await.map_err(|_| LedgerClosed)?;
@@ -217,6 +251,8 @@ impl Job {
             (Job::Enrol { reply, .. }, Answer::Enrolled(known)) => drop(reply.send(known)),
             (Job::Record { reply, .. }, Answer::Recorded(verdict)) => drop(reply.send(verdict)),
             (Job::Learned { reply, .. }, Answer::Learned(bytes)) => drop(reply.send(bytes)),
+            (Job::Post { reply, .. }, Answer::Posted(counts)) => drop(reply.send(counts)),
+            (Job::Unpost { reply, .. }, Answer::Unposted(pairs)) => drop(reply.send(pairs)),
             (
                 Job::Leave { reply, .. } | Job::Dismiss { reply, .. } | Job::Learn { reply, .. },
                 Answer::Done,

@@ -17,6 +17,9 @@ const BATCH_CAP: usize = 512;
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Pairs that nobody added, pushed or polled for so long are forgotten. The upstream forgets after seven days.
 const RETAIN_SECONDS: i64 = 30 * 86_400;
+/// Pairs that the API added are forgotten so long after they were added or pushed: no pair is watched for longer than
+/// seven days.
+const RETAIN_POSTED_SECONDS: i64 = 8 * 86_400;
 /// Pairs that one commit forgets at most.
 const PURGE_CAP: usize = 2000;
 /// How often to look for pairs to forget.
@@ -94,6 +97,7 @@ impl Keeper {
         }
         if self.purged.elapsed() >= PURGE_EVERY
             && self.store.purge(now - RETAIN_SECONDS, PURGE_CAP)? < PURGE_CAP
+            && self.store.purge_posted(now - RETAIN_POSTED_SECONDS, PURGE_CAP)? < PURGE_CAP
         {
             self.purged = Instant::now();
         }

@@ -9,12 +9,17 @@ pub mod fold;
 mod jobs;
 mod keeper;
 mod open;
+mod posted;
+mod records;
 mod store;
 mod sums;
 mod tally;
 
 pub use jobs::{Commit, Enrol, Known, Leave, Ledger, LedgerClosed, Opened, Sighting, Verdict};
 pub use open::{OpenError, QUARANTINE_PREFIX};
+pub use posted::{MAX_POSTED_PAIRS, OverCap, PostCounts, Posted, Posts};
+pub use records::{Records, Unreadable};
+pub use store::PairRow;
 pub use tally::{
     AppTally, CodeLabel, DETECTION_BOUNDS_SECONDS, Ended, Histogram, NEVER_DUE, PlatformLabel,
     STAGE_DELAY_BOUNDS_SECONDS, SetKey, SetTally, Snapshot, StageTally,

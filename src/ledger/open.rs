@@ -3,9 +3,11 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
 use rustix::fs::FlockOperation;
+use secrecy::SecretBox;
 
 use super::store::{Store, StoreError, decode};
 use super::sums;
@@ -18,9 +20,13 @@ pub const QUARANTINE_PREFIX: &str = "ledger.db.damaged-";
 /// `application_id` of the file: "tmpx".
 const APPLICATION_ID: i64 = 0x746d_7078;
 /// `user_version` of the file: the version of its schema.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
+/// Step by step from the first version: the first entry leads from 1 to 2.
+const STEPS: [&str; SCHEMA_VERSION as usize - 1] = [include_str!("schema_1_to_2.sql")];
+/// The name in the table `meta` of the key that [`super::Opened::veil_key`] gives.
+const VEIL_KEY: &str = "veil_key";
 /// How long to wait for somebody who reads the file with a tool and holds it.
-const BUSY_TIMEOUT_MS: u64 = 5000;
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why the ledger cannot be opened. The store itself was not touched.
 #[derive(Debug, thiserror::Error)]
@@ -78,13 +84,16 @@ fn connect(path: &Path) -> Result<(Connection, Snapshot), Refusal> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags).map_err(judge)?;
-    db.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS)).map_err(judge)?;
+    db.busy_timeout(BUSY_TIMEOUT).map_err(judge)?;
     let pragma = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(judge);
     let (application, version) = (pragma("application_id")?, pragma("user_version")?);
     let empty: bool =
         db.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0)).map_err(judge)?;
     match (application, version) {
-        (APPLICATION_ID, SCHEMA_VERSION) => verify(&db).map_err(judge)?.map_err(Refusal::Damaged)?,
+        (APPLICATION_ID, found @ 1..=SCHEMA_VERSION) => {
+            verify(&db).map_err(judge)?.map_err(Refusal::Damaged)?;
+            migrate(&db, found).map_err(judge)?;
+        }
         (APPLICATION_ID, found) if found > SCHEMA_VERSION => {
             return Err(Refusal::Stop(OpenError::Newer { path: path.to_owned(), found }));
         }
@@ -110,6 +119,47 @@ fn create(db: &Connection) -> Result<(), rusqlite::Error> {
     db.pragma_update(None, "application_id", APPLICATION_ID)?;
     db.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     db.execute_batch("COMMIT")
+}
+
+/// Brings an older store to the present version, or leaves it as it was.
+fn migrate(db: &Connection, found: i64) -> Result<(), rusqlite::Error> {
+    let done = usize::try_from(found - 1).unwrap_or(0);
+    if done >= STEPS.len() {
+        return Ok(());
+    }
+    // Dropped without a commit, it is rolled back.
+    let whole = db.unchecked_transaction()?;
+    for step in &STEPS[done..] {
+        whole.execute_batch(step)?;
+    }
+    whole.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    whole.commit()?;
+    tracing::info!(from = found, to = SCHEMA_VERSION, "ledger: schema brought up to date");
+    Ok(())
+}
+
+/// The key kept in the store; made now if there is none.
+pub(super) fn veil_key(store: &Store) -> Result<SecretBox<[u8; 32]>, OpenError> {
+    let io = |source: io::Error| OpenError::Io { path: store.path().to_owned(), source };
+    let sqlite = |source| OpenError::Sqlite { path: store.path().to_owned(), source };
+    let kept: Option<Vec<u8>> = store
+        .db
+        .query_row("SELECT value FROM meta WHERE name = ?1", [VEIL_KEY], |row| row.get(0))
+        .optional()
+        .map_err(sqlite)?;
+    if let Some(key) = kept.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()) {
+        return Ok(SecretBox::new(Box::new(key)));
+    }
+    let mut key = Box::new([0; 32]);
+    let filled = rustix::rand::getrandom(&mut *key, rustix::rand::GetRandomFlags::empty());
+    if filled.map_err(|errno| io(errno.into()))? != key.len() {
+        return Err(io(io::Error::other("the system gives no random bytes")));
+    }
+    store
+        .db
+        .execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)", params![VEIL_KEY, *key])
+        .map_err(sqlite)?;
+    Ok(SecretBox::new(key))
 }
 
 /// Whether the file is sound as a database and every record in it is whole; else what is wrong.

@@ -1,4 +1,4 @@
--- The ledger, schema 1. Times are Unix seconds. Look at it with the sqlite3 shell; the daemon need not stop.
+-- The ledger, schema 2. Times are Unix seconds. Look at it with the sqlite3 shell; the daemon need not stop.
 
 CREATE TABLE app (
   id        INTEGER PRIMARY KEY,
@@ -49,4 +49,19 @@ CREATE TABLE delay (                      -- timpush_stage_delay_seconds: {"coun
   app INTEGER NOT NULL REFERENCES app (id), labels TEXT NOT NULL, route TEXT NOT NULL, platform TEXT NOT NULL,
   stage TEXT NOT NULL, histogram TEXT NOT NULL,
   PRIMARY KEY (app, labels, route, platform, stage)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE posted (                     -- what the watch API was told to watch
+  app       INTEGER NOT NULL REFERENCES app (id),
+  task      TEXT NOT NULL,
+  user      TEXT NOT NULL,
+  labels    TEXT NOT NULL,                -- as in the table result
+  pushed_at INTEGER,
+  added_at  INTEGER NOT NULL,
+  PRIMARY KEY (app, task, user)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE meta (
+  name  TEXT PRIMARY KEY,                 -- veil_key: makes the hashes that stand for users in links
+  value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;

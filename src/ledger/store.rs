@@ -53,6 +53,11 @@ impl Store {
         Store { db, path, apps: HashMap::new(), tasks: HashMap::new(), _lock: lock }
     }
 
+    /// Where the file lies.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Size of the file and its write-ahead log.
     pub fn size_bytes(&self) -> u64 {
         let size = |path: &Path| fs::metadata(path).map_or(0, |m| m.len());
@@ -125,41 +130,12 @@ impl Store {
         let Some(task) = self.task(app, task, false)? else {
             return Ok(None);
         };
-        self.pair_where(
-            "SELECT id, added_at, pushed_at, polled_at, ended, record FROM pair WHERE task = ?1 AND user = ?2",
-            params![task, user],
-        )
+        pair_where(&self.db, "task = ?1 AND user = ?2", params![task, user])
     }
 
     /// The pair of that row.
     pub fn pair(&self, id: i64) -> Result<Option<PairRow>, StoreError> {
-        self.pair_where(
-            "SELECT id, added_at, pushed_at, polled_at, ended, record FROM pair WHERE id = ?1",
-            params![id],
-        )
-    }
-
-    fn pair_where(&self, sql: &str, keys: impl rusqlite::Params) -> Result<Option<PairRow>, StoreError> {
-        let mut statement = self.db.prepare_cached(sql)?;
-        let mut rows = statement.query(keys)?;
-        let Some(row) = rows.next()? else {
-            return Ok(None);
-        };
-        let id = row.get(0)?;
-        let ended: Option<String> = row.get(4)?;
-        let record = match row.get_ref(5)?.as_blob_or_null() {
-            Ok(Some(bytes)) => decode(bytes).ok_or(StoreError::Damaged(id))?,
-            Ok(None) => Record::default(),
-            Err(_) => return Err(StoreError::Damaged(id)),
-        };
-        Ok(Some(PairRow {
-            id,
-            added_at: row.get(1)?,
-            pushed_at: row.get(2)?,
-            polled_at: row.get(3)?,
-            ended: ended.and_then(|text| super::Ended::ALL.into_iter().find(|e| e.as_str() == text)),
-            record,
-        }))
+        pair_of_row(&self.db, id)
     }
 
     /// Adds a pair that [`Store::find_pair`] did not find.
@@ -224,6 +200,39 @@ impl Store {
             .execute(params![before, i64::try_from(most).unwrap_or(i64::MAX)])?;
         Ok(deleted)
     }
+}
+
+/// The pair of that row, on any connection to the store.
+pub(super) fn pair_of_row(db: &Connection, id: i64) -> Result<Option<PairRow>, StoreError> {
+    pair_where(db, "id = ?1", params![id])
+}
+
+fn pair_where(
+    db: &Connection,
+    condition: &'static str,
+    keys: impl rusqlite::Params,
+) -> Result<Option<PairRow>, StoreError> {
+    let columns = "SELECT id, added_at, pushed_at, polled_at, ended, record FROM pair WHERE";
+    let mut statement = db.prepare_cached(&format!("{columns} {condition}"))?;
+    let mut rows = statement.query(keys)?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let id = row.get(0)?;
+    let ended: Option<String> = row.get(4)?;
+    let record = match row.get_ref(5)?.as_blob_or_null() {
+        Ok(Some(bytes)) => decode(bytes).ok_or(StoreError::Damaged(id))?,
+        Ok(None) => Record::default(),
+        Err(_) => return Err(StoreError::Damaged(id)),
+    };
+    Ok(Some(PairRow {
+        id,
+        added_at: row.get(1)?,
+        pushed_at: row.get(2)?,
+        polled_at: row.get(3)?,
+        ended: ended.and_then(|text| super::Ended::ALL.into_iter().find(|e| e.as_str() == text)),
+        record,
+    }))
 }
 
 /// A record as the store keeps it: version, content, checksum.

@@ -141,13 +141,13 @@ fn load_stages(
     Ok(())
 }
 
-fn labels_text(labels: &LabelSet) -> String {
+pub(super) fn labels_text(labels: &LabelSet) -> String {
     let map: Map<String, Value> =
         labels.iter().map(|(name, value)| (name.to_string(), Value::from(value.as_ref()))).collect();
     Value::Object(map).to_string()
 }
 
-fn labels_of(text: &str) -> Option<LabelSet> {
+pub(super) fn labels_of(text: &str) -> Option<LabelSet> {
     let map: BTreeMap<Box<str>, Box<str>> = serde_json::from_str(text).ok()?;
     Some(map.into_iter().collect())
 }

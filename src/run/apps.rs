@@ -13,13 +13,15 @@ use tokio_util::sync::CancellationToken;
 use crate::api::client::Client;
 use crate::budget::Budget;
 use crate::config::App;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Records};
 use crate::metrics::{AppMetrics, PushView};
 use crate::watch::feed::Feed;
-use crate::web::AppStatus;
+use crate::web::{AppStatus, Veil};
 
-use super::feeder::Feeder;
-use super::poller::{COMMANDS_CAP, Command, Poller, Tools};
+use super::desk::{Directory, Handle};
+use super::feeder::{Feeder, Posts, Shown};
+use super::poller::{COMMANDS_CAP, Command, Inbox, Poller, Tools};
+use super::question::QUESTIONS_CAP;
 
 /// Where each app's slot file lies, below the storage folder.
 pub const BUDGET_FOLDER: &str = "budget";
@@ -30,6 +32,12 @@ pub struct Shared {
     pub ledger: Ledger,
     pub client: Client,
     pub registry: Registry,
+    pub records: Records,
+    pub veil: Arc<Veil>,
+    /// Where pages find the pollers.
+    pub directory: Directory,
+    /// Whether the watch API may be written to.
+    pub watch_api: bool,
 }
 
 /// An app could not be started.
@@ -48,6 +56,8 @@ struct Member {
     status: Arc<ArcSwap<AppStatus>>,
     poller: JoinHandle<()>,
     feed: AbortHandle,
+    handle: Handle,
+    shown: Shown,
 }
 
 /// All running apps. One task owns it.
@@ -115,6 +125,17 @@ impl Apps {
         for name in leaving {
             self.dismiss(&name).await;
         }
+        let begun = self.begin_all(prepared).await;
+        self.publish_directory();
+        begun
+    }
+
+    fn publish_directory(&self) {
+        let handles = self.members.iter().map(|(name, member)| (name.clone(), member.handle.clone()));
+        self.shared.directory.store(Arc::new(handles.collect()));
+    }
+
+    async fn begin_all(&mut self, prepared: Vec<Prepared>) -> Result<Vec<oneshot::Receiver<()>>, StartError> {
         let mut lists = Vec::new();
         for one in prepared {
             let name = one.app.name.clone();
@@ -139,15 +160,38 @@ impl Apps {
             budget,
             metrics: metrics.clone(),
             status: status.clone(),
+            veil: self.shared.veil.clone(),
         };
         let (commands, inbox) = mpsc::channel(COMMANDS_CAP);
+        let (questions, asked) = mpsc::channel(QUESTIONS_CAP);
         let poller = Poller::new(app.clone(), tools);
+        let inbox = Inbox { commands: inbox, questions: asked };
         let poller = tokio::spawn(poller.run(inbox, self.cancel.clone()));
-        let feeder =
-            Feeder { app: app.name.clone(), feed, commands: commands.clone(), metrics: metrics.clone() };
+        let shown = Shown::default();
+        let handle = Handle { questions, posted: Arc::default(), lists: shown.lists.clone() };
+        let posts = self.posts(&app, &handle);
+        let feeder = Feeder {
+            app: app.name.clone(),
+            feed,
+            commands: commands.clone(),
+            metrics: metrics.clone(),
+            shown: shown.clone(),
+            posts,
+        };
         let (feed, first) = self.start_feeder(feeder);
-        self.members.insert(app.name.clone(), Member { app, commands, metrics, status, poller, feed });
+        let name = app.name.clone();
+        let member = Member { app, commands, metrics, status, poller, feed, handle, shown };
+        self.members.insert(name, member);
         Ok(first)
+    }
+
+    fn posts(&self, app: &App, handle: &Handle) -> Posts {
+        Posts {
+            records: self.shared.records.clone(),
+            changed: handle.posted.clone(),
+            watch_labels: app.watch_labels.clone(),
+            enabled: self.shared.watch_api,
+        }
     }
 
     /// Starts the task that feeds the poller.
@@ -157,17 +201,23 @@ impl Apps {
     }
 
     async fn change(&mut self, app: App, feed: Feed) -> Option<oneshot::Receiver<()>> {
-        let member = self.members.get_mut(&app.name)?;
+        let member = self.members.get(&app.name)?;
         if member.app == app {
             return None;
         }
         member.feed.abort();
-        let sources = feed.source_names();
+        let feeder = Feeder {
+            app: app.name.clone(),
+            feed,
+            commands: member.commands.clone(),
+            metrics: member.metrics.clone(),
+            shown: member.shown.clone(),
+            posts: self.posts(&app, &member.handle),
+        };
+        let sources = feeder.source_names();
         member.metrics.retain_sources(&sources.iter().map(String::as_str).collect::<Vec<_>>());
         // A poller that is gone is noticed by `failed`.
         let _ = member.commands.send(Command::Configure(Box::new(app.clone()))).await;
-        let (commands, metrics) = (member.commands.clone(), member.metrics.clone());
-        let feeder = Feeder { app: app.name.clone(), feed, commands, metrics };
         let (feed, first) = self.start_feeder(feeder);
         let member = self.members.get_mut(&app.name)?;
         member.feed = feed;
@@ -179,6 +229,8 @@ impl Apps {
         let Some(member) = self.members.remove(name) else {
             return;
         };
+        // First of all, so that no page asks a poller that ends.
+        self.publish_directory();
         member.feed.abort();
         let _ = member.commands.send(Command::Dismiss).await;
         if let Err(error) = member.poller.await {
@@ -196,7 +248,11 @@ impl Apps {
 
     /// What the status page tells of all apps.
     pub fn statuses(&self) -> Vec<AppStatus> {
-        self.members.values().map(|m| m.status.load().as_ref().clone()).collect()
+        let status = |m: &Member| AppStatus {
+            sources: m.shown.sources.load().as_ref().clone(),
+            ..m.status.load().as_ref().clone()
+        };
+        self.members.values().map(status).collect()
     }
 
     /// The name of an app whose poller ended although nobody asked it to.

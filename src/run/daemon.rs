@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::Registry;
+use secrecy::ExposeSecret as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -15,10 +16,13 @@ use crate::config::web::WebConfig;
 use crate::config::{self, Config};
 use crate::ledger::{Ledger, Opened, QUARANTINE_PREFIX};
 use crate::metrics::{BuildInfo, ExporterMetrics};
+use crate::web::desk::Register;
 use crate::web::{self, Fixtures, House, Limits, Status};
 
 use super::apps::{Apps, Shared};
 use super::clock::wall_seconds;
+use super::desk::{Directory, Pollers};
+use super::register::Book;
 use super::web_config::{self, WebFile};
 
 /// Reloads that may wait.
@@ -36,6 +40,8 @@ pub struct Options {
     pub listen: Vec<String>,
     /// Whether `POST /-/reload` works.
     pub lifecycle: bool,
+    /// Whether the writing half of `/api/v1/watches` works.
+    pub watch_api: bool,
 }
 
 /// Why a daemon did not start or did not end well.
@@ -136,11 +142,9 @@ impl Daemon {
         let opened = open_ledger(&options.storage, &exporter).map_err(start)?;
         let (reload, reloads) = mpsc::channel(RELOADS_CAP);
         let over_http = options.lifecycle.then(|| Reloader(reload.clone()).over_http());
-        let house = Arc::new(house(&opened, &registry, &exporter, over_http));
         let cancel = CancellationToken::new();
-        let client = Client::new().map_err(|error| start(error.to_string()))?;
-        let storage = options.storage.clone();
-        let shared = Shared { storage, ledger: opened.ledger.clone(), client, registry };
+        let shared = shared(&options, &opened, registry).map_err(start)?;
+        let house = Arc::new(house(&opened, &shared, &exporter, over_http));
         let mut addresses = Vec::new();
         let mut web = JoinSet::new();
         // Before anybody is let in.
@@ -317,19 +321,36 @@ fn open_ledger(storage: &Path, exporter: &ExporterMetrics) -> Result<Opened, Str
     Ok(opened)
 }
 
-fn house(
-    opened: &Opened,
-    registry: &Registry,
-    exporter: &ExporterMetrics,
-    reload: Option<web::Reload>,
-) -> House {
+fn shared(options: &Options, opened: &Opened, registry: Registry) -> Result<Shared, String> {
+    Ok(Shared {
+        storage: options.storage.clone(),
+        ledger: opened.ledger.clone(),
+        client: Client::new().map_err(|error| error.to_string())?,
+        registry,
+        records: opened.records.clone(),
+        veil: Arc::new(web::Veil::new(opened.veil_key.expose_secret())),
+        directory: Directory::default(),
+        watch_api: options.watch_api,
+    })
+}
+
+fn house(opened: &Opened, shared: &Shared, exporter: &ExporterMetrics, reload: Option<web::Reload>) -> House {
     let snapshot = opened.ledger.reader();
+    let book = || Book {
+        directory: shared.directory.clone(),
+        ledger: shared.ledger.clone(),
+        records: shared.records.clone(),
+        veil: shared.veil.clone(),
+    };
     House::new(Fixtures {
         snapshot: Box::new(move || snapshot.load_full()),
-        registry: registry.clone(),
+        registry: shared.registry.clone(),
         exporter: exporter.clone(),
         reload,
         limits: Limits::default(),
+        desk: Box::new(Pollers::new(shared.directory.clone(), shared.records.clone())),
+        register: shared.watch_api.then(|| Box::new(book()) as Box<dyn Register>),
+        veil: shared.veil.clone(),
     })
 }
 

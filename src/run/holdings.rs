@@ -13,6 +13,13 @@ pub(super) struct Held {
     pub added_at: u32,
     /// Questions in a row that were answered with a code that may be the pair's fault or not.
     pub doubts: u8,
+    /// Devices that failed at some stage; a pair has at most 64.
+    pub failed_devices: u8,
+}
+
+/// A count in one byte; beyond it the largest.
+pub(super) fn narrow(count: usize) -> u8 {
+    u8::try_from(count).unwrap_or(u8::MAX)
 }
 
 /// What is held of all pairs, by slot.

@@ -11,12 +11,13 @@ use crate::api::code::Action;
 use crate::budget::Moment;
 use crate::ledger::{Ledger, LedgerClosed, Sighting, Verdict};
 use crate::schedule::{Look, Slot};
-use crate::trace::{Drift, read};
+use crate::trace::{Drift, Outcome, read};
 use crate::usersig::Signed;
 use crate::watch::LabelSet;
 use crate::web::LatestFailure;
 
 use super::clock::{wall_millis, wall_seconds};
+use super::holdings::narrow;
 use super::poller::{Done, Poller};
 use super::told;
 use super::trouble::Step;
@@ -57,6 +58,7 @@ impl Poller {
             Err(error) => return self.cannot_sign(&error, now),
         };
         self.tools.metrics.set_usersig_expiry(Some(signed.expires_at));
+        self.status.usersig_expires_at = Some(signed.expires_at);
         let Some((slot, task)) = self.next_task(signed, now) else {
             return self.unused();
         };
@@ -66,6 +68,7 @@ impl Poller {
         self.next_answer = Some(answering);
         self.in_flight += 1;
         self.tools.metrics.request_sent();
+        self.minute.sent(now / 1000);
         tracing::debug!(app = %self.name, slot, "look");
         self.work
             .spawn(async move { Done::Looked(task.run(Departure { not_before, sent }, answered).await) });
@@ -104,6 +107,7 @@ impl Poller {
         self.status.up = Some(false);
         self.tools.metrics.cannot_ask();
         self.tools.metrics.set_usersig_expiry(None);
+        self.status.usersig_expires_at = None;
         let generation = self.signer.credential_generation(now / 1000);
         self.trouble.stop(now, generation);
         self.unused();
@@ -122,6 +126,7 @@ impl Poller {
             Ok(verdict) => {
                 let verdict = verdict.as_ref().map_err(|_| LedgerClosed)?;
                 self.answered(&looked, now);
+                self.tell_news(&looked, verdict, now);
                 let (pushed_at, ends_at) = self.times(looked.slot, verdict.record.pushed_at());
                 devices = told::devices(&verdict.record, &verdict.news);
                 let (settled, pushed_at) = (verdict.settled, Some(pushed_at));
@@ -133,6 +138,22 @@ impl Poller {
             self.schedule.looked(looked.slot, look, now);
         }
         Ok(())
+    }
+
+    /// Shows what is new of a pair.
+    fn tell_news(&mut self, looked: &Looked, verdict: &Verdict, now: i64) {
+        self.recent.count(&verdict.news, now / 1000);
+        if !self.held.is_of(looked.slot, looked.row) {
+            return; // It left while the look was on its way.
+        }
+        if let Some(held) = self.held.get_mut(looked.slot) {
+            held.failed_devices = narrow(verdict.record.failed_devices());
+        }
+        if verdict.news.iter().any(|news| news.outcome == Outcome::Failure)
+            && let Some(pair) = self.list.pair(looked.slot)
+        {
+            self.failures.see((pair.task, pair.user), &verdict.record);
+        }
     }
 
     /// The upstream answered: whatever trouble there was is over.

@@ -1,13 +1,18 @@
 //! Builds the house: a poller for each app, reload, signals, shutdown.
 
 mod apps;
+mod chain;
 pub mod clock;
 mod daemon;
+mod desk;
 mod feeder;
 mod holdings;
 mod look;
 mod pairs;
 mod poller;
+mod question;
+mod recent;
+mod register;
 mod told;
 mod trouble;
 mod upkeep;

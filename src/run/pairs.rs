@@ -13,7 +13,7 @@ use crate::watch::Entry;
 use crate::watch::list::Gone;
 
 use super::clock::{wall_millis, wall_seconds};
-use super::holdings::Held;
+use super::holdings::{Held, narrow};
 use super::poller::{Done, Poller};
 use super::told;
 
@@ -176,6 +176,9 @@ impl Poller {
                 continue;
             };
             self.held.insert(slot, held(&known));
+            if let Some(pair) = self.list.pair(slot) {
+                self.failures.see((pair.task, pair.user), &known.record);
+            }
             let (pushed_at, ends_at) = self.times(slot, known.record.pushed_at());
             if known.ended == Some(Ended::Expired) {
                 self.held.remove(slot);
@@ -228,19 +231,29 @@ impl Poller {
         self.tell_leaves(leaves).await
     }
 
-    /// When the push of a pair was and when its watching ends, Unix milliseconds: from what the watch list says, else
-    /// from what the upstream says if that can be true, else from when the pair was added.
+    /// When the push of a pair was and when its watching ends, Unix milliseconds.
     pub(super) fn times(&self, slot: Slot, told: Option<i64>) -> (i64, i64) {
         let listed = self.list.pair(slot).and_then(|pair| pair.pushed_at);
         let added_at = self.held.get(slot).map_or_else(wall_seconds, |held| held.added_at.into());
-        let believed = told.filter(|at| *at >= added_at - PUSH_HORIZON_SECONDS);
-        let pushed_at = listed.or(believed).unwrap_or(added_at) * 1000;
+        let pushed_at = counts_from(listed, told, added_at) * 1000;
         let watch_for = i64::try_from(self.app.watch_for.as_millis()).unwrap_or(i64::MAX / 4);
         (pushed_at, pushed_at + watch_for)
     }
 }
 
+/// From when on a pair is watched, Unix seconds: the push as the watch list says, else as the upstream has `told` if
+/// that can be true, else the time at which the pair was added.
+pub(super) fn counts_from(listed: Option<i64>, told: Option<i64>, added_at: i64) -> i64 {
+    let believed = told.filter(|at| *at >= added_at - PUSH_HORIZON_SECONDS);
+    listed.or(believed).unwrap_or(added_at)
+}
+
 fn held(known: &Known) -> Held {
     let row = NonZero::new(known.row).expect("SQLite counts rows from 1");
-    Held { row, added_at: u32::try_from(known.added_at.max(0)).unwrap_or(u32::MAX), doubts: 0 }
+    Held {
+        row,
+        added_at: u32::try_from(known.added_at.max(0)).unwrap_or(u32::MAX),
+        doubts: 0,
+        failed_devices: narrow(known.record.failed_devices()),
+    }
 }

@@ -17,12 +17,14 @@ use crate::schedule::{Schedule, State};
 use crate::usersig::{Identity, SignError, Signer};
 use crate::watch::Entry;
 use crate::watch::list::List;
-use crate::web::{AppStatus, LatestFailure};
+use crate::web::{AppStatus, LatestFailure, Veil};
 
 use super::clock::{self, FINE_INTERVAL, StepWatch, wall_millis};
 use super::holdings::Holdings;
 use super::look::Looked;
 use super::pairs::{Enrolled, Enrolment};
+use super::question::{Question, Scan};
+use super::recent::{Failures, Minute, Recent};
 use super::trouble::Trouble;
 
 /// Commands that may wait for a poller.
@@ -58,6 +60,13 @@ pub struct Tools {
     pub budget: Budget,
     pub metrics: Arc<AppMetrics>,
     pub status: Arc<ArcSwap<AppStatus>>,
+    pub veil: Arc<Veil>,
+}
+
+/// How a poller is reached.
+pub struct Inbox {
+    pub commands: mpsc::Receiver<Command>,
+    pub questions: mpsc::Receiver<Question>,
 }
 
 /// Polls one app.
@@ -83,6 +92,11 @@ pub struct Poller {
     /// The receiver that becomes `answering` once the request is sent.
     pub(super) next_answer: Option<oneshot::Receiver<Moment>>,
     pub(super) enrolment: Enrolment,
+    /// The question that is being answered.
+    pub(super) scan: Option<Scan>,
+    pub(super) recent: Recent,
+    pub(super) failures: Failures,
+    pub(super) minute: Minute,
     pub(super) status: AppStatus,
     /// Why the credential could not be read, once it was told.
     pub(super) credential_trouble: Option<SignError>,
@@ -126,6 +140,10 @@ impl Poller {
             answering: None,
             next_answer: None,
             enrolment: Enrolment::default(),
+            scan: None,
+            recent: Recent::new(clock::wall_seconds()),
+            failures: Failures::default(),
+            minute: Minute::new(clock::wall_seconds()),
             status,
             credential_trouble: None,
             slot_retry_at: Moment::default(),
@@ -136,7 +154,8 @@ impl Poller {
     }
 
     /// Polls until `cancel`, a [`Command::Dismiss`], or the end of the ledger.
-    pub async fn run(mut self, mut commands: mpsc::Receiver<Command>, cancel: CancellationToken) {
+    pub async fn run(mut self, inbox: Inbox, cancel: CancellationToken) {
+        let Inbox { mut commands, mut questions } = inbox;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         if self.recall().await.is_err() {
@@ -163,6 +182,9 @@ impl Poller {
                 },
                 _ = tick.tick() => self.tick().await,
                 () = wait(start_at, self.tools.budget.pace().interval() < FINE_INTERVAL) => self.start(),
+                // Behind everything else: what pages ask waits for polls, never the other way round.
+                Some(question) = questions.recv(), if self.scan.is_none() => self.asked(question),
+                () = tokio::task::yield_now(), if self.scan.is_some() => self.look_through(),
             }
             if self.advance().await.is_err() {
                 break false;

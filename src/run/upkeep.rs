@@ -91,6 +91,14 @@ impl Poller {
         self.status.resume_at = resume_at;
         self.status.rate_in_force = rate;
         self.status.backlog_seconds = backlog_seconds;
+        self.status.budget_used = self.minute.share(rate, now / 1000);
+        if let Some((since, stages)) = self.recent.take(now / 1000) {
+            self.status.recent_since = since;
+            self.status.recent = stages;
+        }
+        if let Some(failures) = self.failures.take() {
+            self.status.push_failures = failures;
+        }
         let metrics = &self.tools.metrics;
         metrics.set_watched_pairs(pairs);
         metrics.set_rate(rate);

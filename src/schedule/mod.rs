@@ -225,6 +225,12 @@ impl Schedule {
         self.counts[state as usize]
     }
 
+    /// The state of a pair that is in the schedule.
+    pub fn state(&self, slot: Slot) -> Option<State> {
+        let pair = self.book.pairs.get(slot as usize)?;
+        (pair.phase != Phase::Gone).then_some(pair.state)
+    }
+
     /// All pairs that are in the schedule.
     pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
         let slot =

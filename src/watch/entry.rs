@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::LabelSet;
 use crate::tree::{Notes, Place, Table, shown};
 
 /// The longest task or user id, in bytes.
@@ -30,6 +31,14 @@ pub struct Entry {
     pub pushed_at: Option<i64>,
 }
 
+impl Entry {
+    /// The labels it sets, without those it leaves empty.
+    pub fn label_set(&self) -> LabelSet {
+        let set = self.labels.iter().filter(|(_, value)| !value.is_empty());
+        set.map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect()
+    }
+}
+
 /// Reads a list of entries. Faults are noted at `list`; an entry with a fault is not in the answer.
 pub fn read_entries(list: &Place<'_>, watch_labels: &[Box<str>]) -> Vec<Entry> {
     read_list(list, Some(watch_labels))
@@ -49,14 +58,11 @@ fn read_list(list: &Place<'_>, watch_labels: Option<&[Box<str>]>) -> Vec<Entry> 
 
 pub(super) const ENTRY: &str = "a mapping with task and users";
 
-/// Reads the keys of one entry; the caller may ask the same table for more keys (the API adds `app`).
+/// Reads the keys of one entry; the caller may ask the same table for more keys (the API adds `app`). Without
+/// `watch_labels` names of labels are not judged.
 ///
 /// Every fault is noted; `None` if there was any in these keys.
-pub fn read_entry(table: &Table<'_>, watch_labels: &[Box<str>]) -> Option<Entry> {
-    read_keys(table, Some(watch_labels))
-}
-
-fn read_keys(table: &Table<'_>, watch_labels: Option<&[Box<str>]>) -> Option<Entry> {
+pub(super) fn read_keys(table: &Table<'_>, watch_labels: Option<&[Box<str>]>) -> Option<Entry> {
     let task = table.required("task", TASK).and_then(|task| read_id(&task, TASK));
     let users = table.required("users", USERS).and_then(|users| read_users(&users));
     let labels = match table.get("labels") {
@@ -167,7 +173,7 @@ pub(super) fn parse_time(text: &str) -> Result<i64, String> {
 pub(super) fn read_alone(item: &Place<'_>, watch_labels: &[Box<str>]) -> Result<Entry, String> {
     let notes = Notes::new();
     let own = item.noting(&notes);
-    let entry = own.table(ENTRY, |table| read_entry(table, watch_labels)).flatten();
+    let entry = own.table(ENTRY, |table| read_keys(table, Some(watch_labels))).flatten();
     match entry {
         Some(entry) if notes.is_empty() => Ok(entry),
         _ => {

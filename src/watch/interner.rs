@@ -1,5 +1,6 @@
 //! Numbers for values that many pairs share: each value is kept once, and its number is free again after its last use.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 
@@ -58,6 +59,14 @@ impl<T: Clone + Eq + Hash> Interner<T> {
             self.numbers.remove(&value);
             self.free.push(number);
         }
+    }
+
+    /// The number of a value in use.
+    pub fn number<Q: Eq + Hash + ?Sized>(&self, value: &Q) -> Option<u32>
+    where
+        T: Borrow<Q>,
+    {
+        self.numbers.get(value).copied()
     }
 
     /// The value of a number in use.

@@ -97,6 +97,21 @@ impl List {
         self.index.is_empty()
     }
 
+    /// All slots lie below this; some of them may be free.
+    pub fn end(&self) -> Slot {
+        u32::try_from(self.pairs.len()).expect("max_pairs is far below 2^32")
+    }
+
+    /// Where that pair is listed.
+    pub fn slot_of(&self, task: &str, user: &str) -> Option<Slot> {
+        self.find(self.task_number(task)?, user)
+    }
+
+    /// Stands for that task as long as a pair of it is listed.
+    pub fn task_number(&self, task: &str) -> Option<u32> {
+        self.tasks.number(task)
+    }
+
     /// The pair of a slot that is listed.
     pub fn pair(&self, slot: Slot) -> Option<Pair<'_>> {
         let kept = self.pairs.get(slot as usize).filter(|kept| kept.listed)?;
@@ -115,7 +130,7 @@ impl List {
         let mut difference = Difference::default();
         for entry in entries {
             let task = self.tasks.hold(&Box::from(entry.task.as_str()));
-            let labels = self.labels.hold(&label_set(entry));
+            let labels = self.labels.hold(&entry.label_set());
             let pushed_at = entry.pushed_at.map_or(UNKNOWN, |at| at.clamp(1, u32::MAX.into()) as u32);
             let new = Kept { user: Span::default(), listed: true, marked: true, task, labels, pushed_at };
             for user in &entry.users {
@@ -216,12 +231,6 @@ impl List {
     }
 }
 
-/// The labels an entry sets, without those it leaves empty.
-fn label_set(entry: &Entry) -> LabelSet {
-    let set = entry.labels.iter().filter(|(_, value)| !value.is_empty());
-    set.map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,6 +260,7 @@ mod tests {
         let gone: Vec<Slot> = second.gone.iter().map(|g| g.slot).collect();
         assert_eq!(gone, [first.added[0], first.added[2]]);
         assert_eq!(list.pair(kept).unwrap().user, "b");
+        assert_eq!((list.slot_of("t1", "b"), list.slot_of("t2", "a")), (Some(kept), None));
         assert_eq!(list.len(), 2);
     }
 

@@ -7,12 +7,14 @@ mod entry;
 pub mod feed;
 mod interner;
 pub mod list;
+mod posts;
 mod source;
 #[cfg(test)]
 mod tests;
 
 pub use document::{ListFormat, MAX_LIST_BYTES, MAX_REFUSED_TOLD, Parsed, parse_list};
-pub use entry::{Entry, MAX_ID_BYTES, MAX_LABEL_BYTES, read_entries, read_entries_of_any_label, read_entry};
+pub use entry::{Entry, MAX_ID_BYTES, MAX_LABEL_BYTES, read_entries, read_entries_of_any_label};
+pub use posts::read_posts;
 pub use source::{Authorization, BasicAuth, HttpSource, Sources, TlsSettings};
 
 use std::sync::Arc;

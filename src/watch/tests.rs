@@ -163,22 +163,6 @@ fn limits_of_length_are_exact() {
 }
 
 #[test]
-fn a_caller_may_know_more_keys() {
-    let text = r#"{"app":"shop","task":"t","users":["a"]}"#;
-    let node = parse(text, Syntax::Json).unwrap();
-    let notes = Notes::new();
-    let root = Place::root(&node, text, &notes);
-    let read = root.table("an entry", |table| {
-        let app = table
-            .required("app", "the name of an app")
-            .and_then(|app| app.id("a name").map(|id| id.into_owned()));
-        (app, read_entry(table, &labels()))
-    });
-    assert_eq!(read, Some((Some("shop".to_owned()), Some(entry("t", &["a"])))));
-    assert!(notes.is_empty());
-}
-
-#[test]
 fn formats_go_by_extension() {
     for (name, format) in [
         ("a.yaml", Some(ListFormat::Yaml)),

@@ -13,10 +13,13 @@ use tokio::sync::Semaphore;
 
 use super::auth::Checks;
 use super::crowd::Crowd;
+use super::desk::{Desk, Register};
 use super::limits::{Limits, MAX_RENDERS};
+use super::privacy::Veil;
 use super::security::Security;
 use crate::ledger::Snapshot;
 use crate::metrics::{ExporterMetrics, PairStates, PushView};
+use crate::trace::{Platform, Reason, Route, Stage};
 
 /// Gives the latest snapshot; called at each scrape and page, so it must not wait.
 pub type SnapshotReader = Box<dyn Fn() -> Arc<Snapshot> + Send + Sync>;
@@ -35,6 +38,47 @@ pub struct LatestFailure {
     pub at: i64,
     /// Without secrets.
     pub text: String,
+}
+
+/// One device's failure at one stage, for the list of the latest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushFailure {
+    pub task: String,
+    /// The id itself; whoever shows it asks [`super::privacy`] first.
+    pub user: String,
+    pub route: Route,
+    pub platform: Platform,
+    pub stage: Stage,
+    pub code: i64,
+    pub reason: Reason,
+    /// `EventTime`, Unix seconds.
+    pub at: Option<i64>,
+    /// The poll that saw it first, Unix seconds.
+    pub seen_at: i64,
+}
+
+/// What the polls of the latest hour saw at one stage of one platform: results never seen before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecentStage {
+    pub route: Route,
+    pub platform: Platform,
+    pub stage: Stage,
+    pub successes: u64,
+    pub failures: u64,
+    /// The failures by (reason, code), most first.
+    pub reasons: Vec<(Reason, i64, u64)>,
+}
+
+/// One watch source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceStatus {
+    /// The value of the label `source`.
+    pub name: String,
+    pub entries: u64,
+    /// Unix seconds; `None` before the first.
+    pub last_success_at: Option<i64>,
+    /// Whether the latest look failed; then its last good list stands.
+    pub failing: bool,
 }
 
 /// What the status page tells of one app.
@@ -58,6 +102,17 @@ pub struct AppStatus {
     pub resume_at: Option<i64>,
     /// `None` where there was none.
     pub latest_failure: Option<LatestFailure>,
+    /// Requests sent in the latest minute, as a share of what the rate in force allows.
+    pub budget_used: f64,
+    /// When the signature in use ends, Unix seconds; `None` before the first.
+    pub usersig_expires_at: Option<i64>,
+    pub sources: Arc<[SourceStatus]>,
+    /// Since when [`AppStatus::recent`] counts, Unix seconds: an hour ago, or the start.
+    pub recent_since: i64,
+    /// Platform by platform, stages in their order.
+    pub recent: Arc<[RecentStage]>,
+    /// The latest first.
+    pub push_failures: Arc<[PushFailure]>,
 }
 
 /// What the status page tells beside the snapshot.
@@ -76,12 +131,17 @@ pub struct Fixtures {
     /// `None` without `--web.enable-lifecycle`.
     pub reload: Option<Reload>,
     pub limits: Limits,
+    pub desk: Box<dyn Desk>,
+    /// `None` without `--web.enable-watch-api`.
+    pub register: Option<Box<dyn Register>>,
+    pub veil: Arc<Veil>,
 }
 
 impl fmt::Debug for Fixtures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fixtures")
             .field("reload", &self.reload.is_some())
+            .field("register", &self.register.is_some())
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }

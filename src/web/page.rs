@@ -218,6 +218,7 @@ mod tests {
             rate_configured: 1.0,
             resume_at: Some(NOW + 5),
             latest_failure: Some(LatestFailure { at: 0, text: "quota: 60020".to_owned() }),
+            ..AppStatus::default()
         };
         let status =
             Status { apps: vec![app], ledger_note: Some("damaged file moved to ledger.db.bad-1".to_owned()) };

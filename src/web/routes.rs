@@ -15,7 +15,7 @@ use hyper::header::{
 use hyper::{HeaderMap, Method, StatusCode, Uri};
 
 use super::house::{House, Readiness, unix_now};
-use super::{auth, gzip, page};
+use super::{api, auth, gzip, page};
 use crate::metrics;
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
@@ -29,6 +29,7 @@ pub(super) fn router(app: Arc<House>) -> Router {
         .route("/-/healthy", get(healthy))
         .route("/-/ready", get(ready))
         .route("/-/reload", post(reload))
+        .merge(api::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(&app), auth::check))

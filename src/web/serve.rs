@@ -19,10 +19,10 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::House;
-use super::auth::Peer;
 use super::crowd::Seat;
 use super::limits::{MAX_HEAD_BYTES, MAX_HEADERS};
 use super::phase::{Answer, Cut, Progress, Watched};
+use super::privacy::Peer;
 use super::routes;
 use super::tls::{Refused, Tls};
 

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use prometheus::Registry;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::desk::{Desk, DeskError};
 use super::*;
 use crate::ledger::{AppTally, Snapshot};
 use crate::metrics::{BuildInfo, ExporterMetrics, PushView};
@@ -27,18 +29,44 @@ pub(super) struct Running {
     pub(super) task: JoinHandle<()>,
 }
 
-fn fixtures(limits: Limits, reload: Option<Reload>) -> Fixtures {
+/// Knows no pair.
+struct NoDesk;
+
+impl Desk for NoDesk {
+    fn watches(&self, _: desk::Query) -> BoxFuture<'static, Result<desk::Page, DeskError>> {
+        Box::pin(async { Ok(desk::Page::default()) })
+    }
+
+    fn chain(&self, _: desk::PairName) -> BoxFuture<'static, Result<desk::Chain, DeskError>> {
+        Box::pin(async { Err(DeskError::NoPair) })
+    }
+}
+
+pub(super) fn fixtures(limits: Limits, reload: Option<Reload>) -> Fixtures {
     let registry = Registry::new();
     let build = BuildInfo { version: "0", revision: None, rustversion: None };
     let exporter = ExporterMetrics::register(&registry, build).unwrap();
     let mut snapshot = Snapshot::default();
     snapshot.apps.insert("shop".into(), Arc::new(AppTally::default()));
     let snapshot = Arc::new(snapshot);
-    Fixtures { snapshot: Box::new(move || Arc::clone(&snapshot)), registry, exporter, reload, limits }
+    Fixtures {
+        snapshot: Box::new(move || Arc::clone(&snapshot)),
+        registry,
+        exporter,
+        reload,
+        limits,
+        desk: Box::new(NoDesk),
+        register: None,
+        veil: Arc::new(Veil::new(&[7; 32])),
+    }
 }
 
 pub(super) async fn start_with(limits: Limits, reload: Option<Reload>) -> Running {
-    let app = Arc::new(House::new(fixtures(limits, reload)));
+    start_from(fixtures(limits, reload)).await
+}
+
+pub(super) async fn start_from(fixtures: Fixtures) -> Running {
+    let app = Arc::new(House::new(fixtures));
     app.publish_views(vec![PushView { app: "shop".into(), watch_labels: Arc::from([]) }]);
     let listener = bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -88,9 +116,13 @@ pub(super) fn parse(all: &[u8]) -> Answer {
 }
 
 pub(super) async fn ask(address: SocketAddr, method: &str, path: &str, headers: &str) -> Answer {
+    send(address, &format!("{method} {path}"), headers, "").await
+}
+
+/// A request with a body, whose length the headers must tell.
+pub(super) async fn send(address: SocketAddr, what: &str, headers: &str, body: &str) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request =
-        format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\r\n");
+    let request = format!("{what} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\r\n{body}");
     stream.write_all(request.as_bytes()).await.unwrap();
     parse(&read_all(&mut stream).await)
 }

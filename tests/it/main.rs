@@ -1,5 +1,6 @@
 //! The program from outside: the daemon and the commands as children, against upstreams of the test's own.
 
+mod board;
 mod budget;
 mod cli;
 mod conversation;
@@ -11,5 +12,7 @@ mod secrets;
 mod service;
 mod support;
 mod support_b;
+mod swaps;
 mod tidy;
+mod watch_api;
 mod web_security;

@@ -2,6 +2,7 @@
 
 mod disk;
 mod folding;
+mod posted;
 
 use crate::trace::{Device, Event, Leaf, Notifications, Outcome, Platform, Reason, Route, Stage, Trace};
 

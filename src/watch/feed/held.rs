@@ -25,6 +25,8 @@ pub(super) struct Held {
     /// Of the last content that was a list.
     list: Arc<Vec<Entry>>,
     pairs: u64,
+    /// Pairs that the content of that list had and that were refused.
+    refused: u64,
     /// What the log was last told to be wrong.
     told: Option<String>,
 }
@@ -60,7 +62,9 @@ impl Held {
             }
         };
         self.fault = None;
-        news.refused += parsed.refused_pairs;
+        // Most of what is refused was refused in the content before, too: only what is more is counted.
+        news.refused += parsed.refused_pairs.saturating_sub(self.refused);
+        self.refused = parsed.refused_pairs;
         for line in parsed.refused {
             news.tell(format!("{}: {line}", document.shown));
         }

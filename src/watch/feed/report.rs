@@ -18,7 +18,7 @@ pub struct Report {
     pub entries: u64,
     /// When it was last looked at without any trouble, Unix seconds.
     pub last_success_at: Option<i64>,
-    /// Pairs refused since the report before, counted once for each content of a file or body.
+    /// Pairs refused since the report before: those of a new content beyond as many as its last one had.
     pub refused: u64,
     /// New lines for the log, at most [`MAX_MESSAGES`] and one that counts the others. They name paths, and URLs
     /// without their query; they hold no secret.

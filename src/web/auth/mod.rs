@@ -6,7 +6,7 @@ mod rate;
 mod tests;
 mod users;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -19,6 +19,7 @@ use hyper::{HeaderMap, StatusCode};
 use secrecy::{ExposeSecret, SecretSlice};
 
 use super::House;
+use super::privacy::Peer;
 use super::routes::refusal;
 use super::security::Security;
 use crate::metrics::WebRefusal;
@@ -34,10 +35,6 @@ const CHALLENGE: HeaderValue =
 /// Marks a request whose password was checked and right; there is none where no password is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Authenticated;
-
-/// The far end of a connection; an extension of each request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Peer(pub(super) SocketAddr);
 
 /// The name and password of a request.
 struct Credentials {

@@ -85,6 +85,20 @@ async fn only_the_right_password_gets_in_and_health_needs_none() {
 }
 
 #[tokio::test]
+async fn user_ids_are_shown_to_who_gave_a_password() {
+    let running = guarded(&[("alice", "wonder")]).await;
+    // From this machine, but through a proxy: nobody who is trusted for where it is.
+    let far = "x-forwarded-for: 192.0.2.1\r\n";
+    let header = format!("{far}{}", basic("alice", "wonder"));
+    let seen = ask(running.address, "GET", "/api/v1/watches", &header).await;
+    assert!(seen.status == 200 && seen.text().contains("\"users_hidden\":false"), "{}", seen.text());
+    running.app.publish_security(Security::default());
+    // A password that nobody checked is worth nothing.
+    let hidden = ask(running.address, "GET", "/api/v1/watches", &header).await;
+    assert!(hidden.status == 200 && hidden.text().contains("\"users_hidden\":true"), "{}", hidden.text());
+}
+
+#[tokio::test]
 async fn a_password_that_is_changed_is_forgotten() {
     let running = guarded(&[("alice", "old")]).await;
     assert_eq!(ask(running.address, "GET", "/", &basic("alice", "old")).await.status, 200);

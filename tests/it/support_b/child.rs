@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::{Scrape, Turn, eventually};
 
 /// The key of every simulated app.
@@ -134,6 +136,12 @@ impl Daemon {
         get(self.address, path)
     }
 
+    /// Adds entries, as JSON.
+    pub fn post_watches(&self, body: &str) -> Page {
+        let headers = format!("content-length: {}\r\n", body.len());
+        send(self.address, "POST /api/v1/watches", &headers, body)
+    }
+
     pub fn scrape(&self) -> Scrape {
         let page = self.get("/metrics");
         assert_eq!(page.status, 200, "{}", page.text());
@@ -228,6 +236,14 @@ impl Page {
         String::from_utf8(self.body.clone()).unwrap()
     }
 
+    /// The `data` of a good answer of the API.
+    pub fn data(&self) -> Value {
+        assert_eq!(self.status, 200, "{}", self.text());
+        let mut json: Value = serde_json::from_slice(&self.body).unwrap();
+        assert_eq!(json["status"], "success", "{json}");
+        json["data"].take()
+    }
+
     /// The value of a header, by its name in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().skip(1).find_map(|line| {
@@ -244,9 +260,14 @@ pub fn get(address: SocketAddr, path: &str) -> Page {
 
 /// Sends a request without a body: method and path, and lines of headers that each end in CRLF.
 pub fn request(address: SocketAddr, what: &str, headers: &str) -> Page {
+    send(address, what, headers, "")
+}
+
+/// Sends a request with a body, whose length the headers must tell.
+pub fn send(address: SocketAddr, what: &str, headers: &str, body: &str) -> Page {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PAGE_TIMEOUT)).unwrap();
-    let head = format!("{what} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\r\n");
+    let head = format!("{what} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\r\n{body}");
     stream.write_all(head.as_bytes()).unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();

@@ -116,6 +116,7 @@ pub struct AppText {
     id: u64,
     url: String,
     rate: f64,
+    secret: String,
     keys: Vec<String>,
     entries: Vec<String>,
 }
@@ -127,6 +128,7 @@ impl AppText {
             id,
             url: url.to_owned(),
             rate,
+            secret: "app.key".to_owned(),
             keys: Vec::new(),
             entries: Vec::new(),
         }
@@ -135,6 +137,12 @@ impl AppText {
     /// Another rate.
     pub fn rate(mut self, rate: f64) -> AppText {
         self.rate = rate;
+        self
+    }
+
+    /// Another file with the key.
+    pub fn secret(mut self, file: &str) -> AppText {
+        file.clone_into(&mut self.secret);
         self
     }
 
@@ -167,7 +175,7 @@ impl fmt::Display for AppText {
         writeln!(f, "  - name: {}", self.name)?;
         writeln!(f, "    sdk_app_id: {}", self.id)?;
         writeln!(f, "    endpoint: {}", self.url)?;
-        writeln!(f, "    secret_key_file: app.key")?;
+        writeln!(f, "    secret_key_file: {}", self.secret)?;
         writeln!(f, "    requests_per_second: {}", self.rate)?;
         for key in &self.keys {
             writeln!(f, "    {key}")?;

@@ -1,0 +1,143 @@
+//! The pairs that the watch API was told to watch: kept until they are removed or too old to be watched.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use crate::watch::LabelSet;
+
+use super::store::{Store, StoreError};
+use super::sums::{labels_of, labels_text};
+
+/// Pairs of one app that the watch API keeps at most.
+pub const MAX_POSTED_PAIRS: u64 = 100_000;
+
+/// One pair that the API was told to watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Posted {
+    pub task: String,
+    pub user: String,
+    pub labels: LabelSet,
+    /// As the API was told, Unix seconds.
+    pub pushed_at: Option<i64>,
+}
+
+/// What one request adds, app by app, each pair once.
+pub type Posts = Vec<(Arc<str>, Vec<Posted>)>;
+
+/// What became of the pairs of one request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PostCounts {
+    pub added: u64,
+    /// Known with other labels or another push time.
+    pub changed: u64,
+    /// Known just so.
+    pub known: u64,
+}
+
+/// An app would hold more than [`MAX_POSTED_PAIRS`]; nothing was added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OverCap {
+    pub app: Arc<str>,
+    /// Pairs that it would hold.
+    pub would: u64,
+}
+
+impl Store {
+    /// Adds pairs, all or none.
+    pub(super) fn post(
+        &mut self,
+        posts: &Posts,
+        now: i64,
+    ) -> Result<Result<PostCounts, OverCap>, StoreError> {
+        let mut counts = PostCounts::default();
+        let mut writes = Vec::new();
+        for (app, pairs) in posts {
+            let row = self.app(app)?;
+            let before = counts.added;
+            for pair in pairs {
+                let labels = labels_text(&pair.labels);
+                match self.posted_as(row, pair)? {
+                    None => counts.added += 1,
+                    Some(known) if known == (labels.clone(), pair.pushed_at) => {
+                        counts.known += 1;
+                        continue;
+                    }
+                    Some(_) => counts.changed += 1,
+                }
+                writes.push((row, pair, labels));
+            }
+            let would = self.count_posted(row)? + counts.added - before;
+            if counts.added > before && would > MAX_POSTED_PAIRS {
+                return Ok(Err(OverCap { app: app.clone(), would }));
+            }
+        }
+        for (row, pair, labels) in writes {
+            self.db
+                .prepare_cached(
+                    "INSERT INTO posted (app, task, user, labels, pushed_at, added_at) VALUES (?1, ?2, ?3, ?4, ?5, \
+                     ?6) ON CONFLICT DO UPDATE SET labels = excluded.labels, pushed_at = excluded.pushed_at",
+                )?
+                .execute(params![row, pair.task, pair.user, labels, pair.pushed_at, now])?;
+        }
+        Ok(Ok(counts))
+    }
+
+    fn posted_as(&self, app: i64, pair: &Posted) -> Result<Option<(String, Option<i64>)>, StoreError> {
+        Ok(self
+            .db
+            .prepare_cached(
+                "SELECT labels, pushed_at FROM posted WHERE app = ?1 AND task = ?2 AND user = ?3",
+            )?
+            .query_row(params![app, pair.task, pair.user], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?)
+    }
+
+    fn count_posted(&self, app: i64) -> Result<u64, StoreError> {
+        Ok(self
+            .db
+            .prepare_cached("SELECT count(*) FROM posted WHERE app = ?1")?
+            .query_row([app], |row| row.get(0))?)
+    }
+
+    /// Takes one pair off, or all pairs of a task; gives how many there were.
+    pub(super) fn unpost(&self, app: i64, task: &str, user: Option<&str>) -> Result<u64, StoreError> {
+        let removed = self
+            .db
+            .prepare_cached("DELETE FROM posted WHERE app = ?1 AND task = ?2 AND (?3 IS NULL OR user = ?3)")?
+            .execute(params![app, task, user])?;
+        Ok(removed as u64)
+    }
+
+    /// Deletes at most `most` pairs that were neither added nor pushed since `before`; gives how many.
+    pub(super) fn purge_posted(&self, before: i64, most: usize) -> Result<usize, StoreError> {
+        let deleted = self
+            .db
+            .prepare_cached(
+                "DELETE FROM posted WHERE (app, task, user) IN (SELECT app, task, user FROM posted WHERE \
+                 added_at < ?1 AND coalesce(pushed_at, 0) < ?1 LIMIT ?2)",
+            )?
+            .execute(params![before, i64::try_from(most).unwrap_or(i64::MAX)])?;
+        Ok(deleted)
+    }
+}
+
+/// All pairs that an app's API keeps, task by task.
+pub(super) fn posted_of(db: &Connection, app: &str) -> Result<Vec<Posted>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT p.task, p.user, p.labels, p.pushed_at FROM posted p JOIN app a ON a.id = p.app WHERE a.name = ?1 \
+         ORDER BY p.task, p.user",
+    )?;
+    let mut rows = statement.query([app])?;
+    let mut pairs = Vec::new();
+    while let Some(row) = rows.next()? {
+        let labels: String = row.get(2)?;
+        pairs.push(Posted {
+            task: row.get(0)?,
+            user: row.get(1)?,
+            labels: labels_of(&labels).ok_or(StoreError::Text(labels))?,
+            pushed_at: row.get(3)?,
+        });
+    }
+    Ok(pairs)
+}

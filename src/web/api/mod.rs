@@ -1,0 +1,62 @@
+//! Everything as JSON under `/api/v1`, in the shapes of Prometheus' API.
+
+mod read;
+mod shapes;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::rejection::PathRejection;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{MethodRouter, delete, get};
+use hyper::StatusCode;
+use hyper::header::CONTENT_TYPE;
+use serde::Serialize;
+
+use super::house::House;
+use super::routes::refusal;
+
+/// Describes all of it; a test compares it with the routes and with real answers.
+const OPENAPI: &str = include_str!("openapi.json");
+
+/// The paths of the API.
+pub(super) fn router() -> Router<Arc<House>> {
+    routes().into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods))
+}
+
+fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 5] {
+    [
+        ("/api/v1/status", get(read::status)),
+        ("/api/v1/watches", get(read::watches).post(write::add)),
+        ("/api/v1/watches/{app}/{task}", delete(write::remove_task)),
+        ("/api/v1/watches/{app}/{task}/{user}", get(read::pair).delete(write::remove_pair)),
+        ("/api/v1/openapi.json", get(openapi)),
+    ]
+}
+
+async fn openapi() -> Response {
+    ([(CONTENT_TYPE, "application/json")], OPENAPI).into_response()
+}
+
+/// A good answer.
+#[derive(Serialize)]
+struct Success<T> {
+    status: &'static str,
+    data: T,
+}
+
+fn success(data: impl Serialize) -> Response {
+    axum::Json(Success { status: "success", data }).into_response()
+}
+
+fn refuse(status: StatusCode, text: impl ToString) -> Response {
+    refusal("/api/v1", status, &text.to_string())
+}
+
+/// A path whose parts cannot be read.
+fn bad_path(rejection: &PathRejection) -> Response {
+    refuse(StatusCode::BAD_REQUEST, format!("path: {}", rejection.body_text()))
+}

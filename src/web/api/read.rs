@@ -1,0 +1,124 @@
+//! The reading half: pairs, one pair's chain, the status.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query as Parameters, State};
+use axum::response::Response;
+use hyper::StatusCode;
+
+use super::shapes::{self, Eyes};
+use super::{bad_path, refuse, success};
+use crate::schedule::State as PairState;
+use crate::tree::shown;
+use crate::web::desk::{DEFAULT_PAGE, DeskError, MAX_PAGE, MAX_SEARCH_BYTES, PairName, Query, UserName};
+use crate::web::house::House;
+use crate::web::privacy::Visitor;
+
+fn eyes(house: &House, visitor: Visitor) -> Eyes<'_> {
+    Eyes { visitor, veil: &house.fixtures.veil }
+}
+
+pub(super) async fn status(State(house): State<Arc<House>>, visitor: Visitor) -> Response {
+    success(shapes::status(&house, eyes(&house, visitor)))
+}
+
+pub(super) async fn watches(
+    State(house): State<Arc<House>>,
+    visitor: Visitor,
+    parameters: Result<Parameters<Vec<(String, String)>>, QueryRejection>,
+) -> Response {
+    let query = match parameters {
+        Ok(Parameters(parameters)) => read_query(&parameters, visitor),
+        Err(rejection) => Err(rejection.body_text()),
+    };
+    let query = match query {
+        Ok(query) => query,
+        Err(faults) => return refuse(StatusCode::BAD_REQUEST, faults),
+    };
+    match house.fixtures.desk.watches(query).await {
+        Ok(page) => success(shapes::page(&page, eyes(&house, visitor))),
+        Err(error) => desk_refusal(&error),
+    }
+}
+
+pub(super) async fn pair(
+    State(house): State<Arc<House>>,
+    visitor: Visitor,
+    path: Result<Path<(String, String, String)>, PathRejection>,
+) -> Response {
+    let (app, task, user) = match path {
+        Ok(Path(parts)) => parts,
+        Err(rejection) => return bad_path(&rejection),
+    };
+    let user = UserName::read(&user);
+    if !visitor.may_name(&user) {
+        let text = "users are reached by the hashes that GET /api/v1/watches lists, not by their ids, where ids are not \
+                    shown";
+        return refuse(StatusCode::NOT_FOUND, text);
+    }
+    match house.fixtures.desk.chain(PairName { app, task, user }).await {
+        Ok(chain) => success(shapes::pair(&chain, eyes(&house, visitor))),
+        Err(error) => desk_refusal(&error),
+    }
+}
+
+fn desk_refusal(error: &DeskError) -> Response {
+    let status = match error {
+        DeskError::NoApp(_) | DeskError::NoPair => StatusCode::NOT_FOUND,
+        DeskError::NoPlace => StatusCode::BAD_REQUEST,
+        DeskError::Closed => StatusCode::SERVICE_UNAVAILABLE,
+        DeskError::Unreadable => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    refuse(status, error)
+}
+
+const PARAMETERS: [&str; 6] = ["app", "state", "failed", "search", "limit", "after"];
+
+/// What is asked for, or every fault, a line each.
+pub(super) fn read_query(parameters: &[(String, String)], visitor: Visitor) -> Result<Query, String> {
+    let mut query = Query { limit: DEFAULT_PAGE, sees_users: visitor.sees_users, ..Query::default() };
+    let mut faults = Vec::new();
+    let mut seen = BTreeSet::new();
+    for (key, value) in parameters {
+        let read = match PARAMETERS.iter().find(|known| *known == key) {
+            None => {
+                let known = PARAMETERS.join(" ");
+                Err(format!("{}: is no known parameter; known here: {known}", shown(key)))
+            }
+            Some(key) if !seen.insert(key) => Err(format!("{key}: is given twice; once would be right")),
+            Some(key) => read_parameter(key, value, &mut query),
+        };
+        faults.extend(read.err());
+    }
+    if faults.is_empty() { Ok(query) } else { Err(faults.join("\n")) }
+}
+
+fn read_parameter(key: &str, value: &str, query: &mut Query) -> Result<(), String> {
+    let wrong = |right: &str| Err(format!("{key}: is {}; {right} would be right", shown(value)));
+    match key {
+        "app" => query.app = Some(value.to_owned()),
+        "state" => match PairState::ALL.into_iter().find(|state| state.as_str() == value) {
+            Some(state) => query.state = Some(state),
+            None => return wrong(&format!("one of {}", PairState::ALL.map(PairState::as_str).join(" "))),
+        },
+        "failed" => match value.parse() {
+            Ok(failed) => query.failed = failed,
+            Err(_) => return wrong("true or false"),
+        },
+        "search" if value.len() > MAX_SEARCH_BYTES => {
+            return Err(format!(
+                "search: is {} bytes long; at most {MAX_SEARCH_BYTES} would be right",
+                value.len()
+            ));
+        }
+        "search" => value.clone_into(&mut query.search),
+        "limit" => match value.parse() {
+            Ok(limit @ 0..=MAX_PAGE) => query.limit = limit,
+            _ => return wrong(&format!("a whole number from 0 to {MAX_PAGE}")),
+        },
+        _ => query.after = Some(value.to_owned()),
+    }
+    Ok(())
+}

@@ -1,0 +1,341 @@
+//! What the API shows of pairs, devices and apps: names and forms of the fields.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use crate::trace::{Outcome, Reason};
+use crate::web::desk::{Chain, DeviceChain, Page, StageView, Watch};
+use crate::web::house::{AppStatus, House, PushFailure, Readiness, RecentStage};
+use crate::web::privacy::{Veil, Visitor};
+
+/// A moment in Unix seconds, shown as RFC 3339 in UTC.
+#[derive(Clone, Copy)]
+struct At(i64);
+
+impl Serialize for At {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match Timestamp::from_second(self.0) {
+            Ok(time) => to.collect_str(&time),
+            // Beyond the year 9999 or before the year -9999: no time of ours.
+            Err(_) => to.serialize_none(),
+        }
+    }
+}
+
+fn at(seconds: Option<i64>) -> Option<At> {
+    seconds.map(At)
+}
+
+/// Shows users as they are, or the hashes that stand for them.
+#[derive(Clone, Copy)]
+pub(super) struct Eyes<'a> {
+    pub visitor: Visitor,
+    pub veil: &'a Veil,
+}
+
+impl Eyes<'_> {
+    fn user(self, app: &str, task: &str, user: &str) -> String {
+        if self.visitor.sees_users { user.to_owned() } else { self.veil.hash(app, task, user) }
+    }
+}
+
+#[derive(Serialize)]
+struct WatchShape {
+    app: String,
+    task: String,
+    user: String,
+    state: &'static str,
+    labels: BTreeMap<String, String>,
+    pushed_at: Option<At>,
+    last_polled_at: Option<At>,
+    next_poll_at: Option<At>,
+    failed_devices: u32,
+}
+
+fn watch(watch: &Watch, eyes: Eyes<'_>) -> WatchShape {
+    let labels = watch.labels.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+    WatchShape {
+        app: watch.app.to_string(),
+        task: watch.task.clone(),
+        user: eyes.user(&watch.app, &watch.task, &watch.user),
+        state: watch.state.as_str(),
+        labels: labels.collect(),
+        pushed_at: at(watch.pushed_at),
+        last_polled_at: at(watch.last_polled_at),
+        next_poll_at: at(watch.next_poll_at),
+        failed_devices: watch.failed_devices,
+    }
+}
+
+#[derive(Serialize)]
+struct PageShape {
+    total: u64,
+    next: Option<String>,
+    users_hidden: bool,
+    watches: Vec<WatchShape>,
+}
+
+/// One page of pairs.
+pub(super) fn page(page: &Page, eyes: Eyes<'_>) -> impl Serialize + use<> {
+    PageShape {
+        total: page.total,
+        next: page.next.clone(),
+        users_hidden: !eyes.visitor.sees_users,
+        watches: page.watches.iter().map(|one| watch(one, eyes)).collect(),
+    }
+}
+
+#[derive(Serialize)]
+struct PairShape {
+    #[serde(flatten)]
+    watch: WatchShape,
+    users_hidden: bool,
+    added_at: At,
+    ends_at: At,
+    devices: Vec<DeviceShape>,
+}
+
+#[derive(Serialize)]
+struct DeviceShape {
+    instance: String,
+    route: &'static str,
+    platform: String,
+    notifications: &'static str,
+    pushed_at: Option<At>,
+    stages: Vec<StageShape>,
+}
+
+#[derive(Serialize)]
+struct StageShape {
+    stage: &'static str,
+    outcome: &'static str,
+    code: Option<i64>,
+    reason: Option<&'static str>,
+    who: Option<&'static str>,
+    at: Option<At>,
+    seen_at: Option<At>,
+    delay_seconds: Option<i64>,
+    awaited: bool,
+    overdue_at: Option<At>,
+}
+
+/// One pair and its devices.
+pub(super) fn pair(chain: &Chain, eyes: Eyes<'_>) -> impl Serialize + use<> {
+    PairShape {
+        watch: watch(&chain.watch, eyes),
+        users_hidden: !eyes.visitor.sees_users,
+        added_at: At(chain.added_at),
+        ends_at: At(chain.ends_at),
+        devices: chain.devices.iter().map(device).collect(),
+    }
+}
+
+fn device(device: &DeviceChain) -> DeviceShape {
+    DeviceShape {
+        instance: device.instance.clone(),
+        route: device.route.as_str(),
+        platform: device.platform.to_string(),
+        notifications: device.notifications.as_str(),
+        pushed_at: at(device.pushed_at),
+        stages: device.stages.iter().map(stage).collect(),
+    }
+}
+
+fn stage(view: &StageView) -> StageShape {
+    StageShape {
+        stage: view.stage.as_str(),
+        outcome: view.outcome.map_or("unreported", Outcome::as_str),
+        code: view.code,
+        reason: view.reason.map(Reason::as_str),
+        who: view.reason.map(Reason::who),
+        at: at(view.at),
+        seen_at: at(view.seen_at),
+        delay_seconds: view.delay_seconds,
+        awaited: view.awaited,
+        overdue_at: at(view.overdue_from),
+    }
+}
+
+#[derive(Serialize)]
+struct StatusShape {
+    version: &'static str,
+    readiness: &'static str,
+    started_at: At,
+    users_hidden: bool,
+    ledger: LedgerShape,
+    apps: Vec<AppShape>,
+}
+
+#[derive(Serialize)]
+struct LedgerShape {
+    last_commit_at: Option<At>,
+    size_bytes: u64,
+    note: Option<String>,
+}
+
+#[derive(Serialize)]
+struct AppShape {
+    name: String,
+    endpoint_host: String,
+    up: Option<bool>,
+    last_success_at: Option<At>,
+    pairs: BTreeMap<&'static str, u64>,
+    backlog_seconds: f64,
+    budget: BudgetShape,
+    latest_failure: Option<LatestShape>,
+    usersig_expires_at: Option<At>,
+    sources: Vec<SourceShape>,
+    recent: RecentShape,
+    push_failures: Vec<FailureShape>,
+}
+
+#[derive(Serialize)]
+struct BudgetShape {
+    requests_per_second: f64,
+    requests_per_second_configured: f64,
+    used: f64,
+    resume_at: Option<At>,
+}
+
+#[derive(Serialize)]
+struct LatestShape {
+    at: At,
+    text: String,
+}
+
+#[derive(Serialize)]
+struct SourceShape {
+    name: String,
+    entries: u64,
+    last_success_at: Option<At>,
+    failing: bool,
+}
+
+#[derive(Serialize)]
+struct RecentShape {
+    since: At,
+    stages: Vec<RecentStageShape>,
+}
+
+#[derive(Serialize)]
+struct RecentStageShape {
+    route: &'static str,
+    platform: String,
+    stage: &'static str,
+    successes: u64,
+    failures: u64,
+    reasons: Vec<ReasonShape>,
+}
+
+#[derive(Serialize)]
+struct ReasonShape {
+    reason: &'static str,
+    code: i64,
+    count: u64,
+    who: &'static str,
+}
+
+#[derive(Serialize)]
+struct FailureShape {
+    task: String,
+    user: String,
+    route: &'static str,
+    platform: String,
+    stage: &'static str,
+    code: i64,
+    reason: &'static str,
+    who: &'static str,
+    at: Option<At>,
+    seen_at: At,
+}
+
+/// All that the status page tells.
+pub(super) fn status(house: &House, eyes: Eyes<'_>) -> impl Serialize + use<> {
+    let snapshot = (house.fixtures.snapshot)();
+    let status = house.status.load();
+    StatusShape {
+        version: env!("CARGO_PKG_VERSION"),
+        readiness: match house.readiness() {
+            Readiness::Starting => "starting",
+            Readiness::Ready => "ready",
+            Readiness::Stopping => "stopping",
+        },
+        started_at: At(house.started_at),
+        users_hidden: !eyes.visitor.sees_users,
+        ledger: LedgerShape {
+            last_commit_at: at(Some(snapshot.committed_at).filter(|at| *at > 0)),
+            size_bytes: snapshot.size_bytes,
+            note: status.ledger_note.clone(),
+        },
+        apps: status.apps.iter().map(|one| app(one, eyes)).collect(),
+    }
+}
+
+fn app(app: &AppStatus, eyes: Eyes<'_>) -> AppShape {
+    let latest = app.latest_failure.as_ref();
+    AppShape {
+        name: app.name.clone(),
+        endpoint_host: app.endpoint_host.clone(),
+        up: app.up,
+        last_success_at: at(app.last_success_at),
+        pairs: app.pairs.by_name().into(),
+        backlog_seconds: app.backlog_seconds,
+        budget: BudgetShape {
+            requests_per_second: app.rate_in_force,
+            requests_per_second_configured: app.rate_configured,
+            used: app.budget_used,
+            resume_at: at(app.resume_at),
+        },
+        latest_failure: latest.map(|failure| LatestShape { at: At(failure.at), text: failure.text.clone() }),
+        usersig_expires_at: at(app.usersig_expires_at),
+        sources: app
+            .sources
+            .iter()
+            .map(|source| SourceShape {
+                name: source.name.clone(),
+                entries: source.entries,
+                last_success_at: at(source.last_success_at),
+                failing: source.failing,
+            })
+            .collect(),
+        recent: RecentShape {
+            since: At(app.recent_since),
+            stages: app.recent.iter().map(recent_stage).collect(),
+        },
+        push_failures: app.push_failures.iter().map(|one| push_failure(&app.name, one, eyes)).collect(),
+    }
+}
+
+fn recent_stage(stage: &RecentStage) -> RecentStageShape {
+    let reason = |(reason, code, count): &(Reason, i64, u64)| ReasonShape {
+        reason: reason.as_str(),
+        code: *code,
+        count: *count,
+        who: reason.who(),
+    };
+    RecentStageShape {
+        route: stage.route.as_str(),
+        platform: stage.platform.to_string(),
+        stage: stage.stage.as_str(),
+        successes: stage.successes,
+        failures: stage.failures,
+        reasons: stage.reasons.iter().map(reason).collect(),
+    }
+}
+
+fn push_failure(app: &str, failure: &PushFailure, eyes: Eyes<'_>) -> FailureShape {
+    FailureShape {
+        task: failure.task.clone(),
+        user: eyes.user(app, &failure.task, &failure.user),
+        route: failure.route.as_str(),
+        platform: failure.platform.to_string(),
+        stage: failure.stage.as_str(),
+        code: failure.code,
+        reason: failure.reason.as_str(),
+        who: failure.reason.who(),
+        at: at(failure.at),
+        seen_at: At(failure.seen_at),
+    }
+}

@@ -1,0 +1,210 @@
+//! What pages and API ask of the running pollers, and what comes back: plain values over one seam.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use crate::schedule::State;
+use crate::trace::{Notifications, Outcome, Platform, Reason, Route, Stage};
+use crate::watch::{Entry, LabelSet};
+
+/// Pairs that one page holds at most, whatever is asked for.
+pub const MAX_PAGE: usize = 1000;
+/// Pairs on a page where nothing is asked for.
+pub const DEFAULT_PAGE: usize = 50;
+/// The longest text to search for, in bytes.
+pub const MAX_SEARCH_BYTES: usize = 256;
+
+/// Whom the pages and the API ask; the run room answers. No answer causes an upstream request.
+pub trait Desk: Send + Sync {
+    /// One page of the watch lists of all apps that `query` lets through, in a stable order.
+    fn watches(&self, query: Query) -> BoxFuture<'static, Result<Page, DeskError>>;
+
+    /// One pair with all that is known of its devices.
+    fn chain(&self, name: PairName) -> BoxFuture<'static, Result<Chain, DeskError>>;
+}
+
+/// The writing half of the watch API; the run room keeps what it is told. Each answer comes when it is on disk.
+pub trait Register: Send + Sync {
+    /// Adds the pairs of those entries, all or none.
+    fn add(&self, posts: Vec<Post>) -> BoxFuture<'static, Result<Added, RegisterError>>;
+
+    /// Takes pairs that the API added off again: one, or all of a task.
+    fn remove(&self, target: Target) -> BoxFuture<'static, Result<Removed, RegisterError>>;
+}
+
+/// One entry for one app, read and checked as any other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Post {
+    pub app: Arc<str>,
+    pub entry: Entry,
+}
+
+/// What is to leave the list that the API keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub app: String,
+    pub task: String,
+    /// `None` for all users of the task.
+    pub user: Option<UserName>,
+}
+
+/// Pairs of one request to add, each counted once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Added {
+    /// New to the API's list.
+    pub added: u64,
+    /// In it already, with other labels or another push time; these stand now.
+    pub changed: u64,
+    /// In it already, just so.
+    pub known: u64,
+}
+
+/// What a request to remove came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Pairs that were in the API's list.
+    pub removed: u64,
+    /// Pairs among those named that stand in another source, too, and stay watched.
+    pub still_listed: u64,
+}
+
+/// Why nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegisterError {
+    #[error("no app is called {0}; GET /config shows those there are")]
+    NoApp(String),
+    #[error("app {app}: the API would hold {would} pairs; at most {cap} would be right, nothing was added")]
+    OverCap { app: Arc<str>, would: u64, cap: u64 },
+    #[error("{pairs} pairs in one request; at most {cap} would be right, nothing was added")]
+    TooMany { pairs: usize, cap: usize },
+    #[error("the daemon is stopping")]
+    Closed,
+    #[error("the ledger cannot be read; see the log")]
+    Unreadable,
+}
+
+/// Which pairs to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    /// Only of this app.
+    pub app: Option<String>,
+    pub state: Option<State>,
+    /// Only pairs one of whose devices failed at some stage.
+    pub failed: bool,
+    /// Only pairs whose task or, for one who may see them, whose user holds this text; case counts.
+    pub search: String,
+    /// At most [`MAX_PAGE`]; 0 gives none but the total.
+    pub limit: usize,
+    /// [`Page::next`] of the page before; one that is not of this daemon is refused.
+    pub after: Option<String>,
+    /// Whether who asks may see user ids: else the search does not look at them.
+    pub sees_users: bool,
+}
+
+/// One page of pairs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// All pairs that the query lets through, on every page.
+    pub total: u64,
+    /// Asks for the page behind this one; `None` on the last.
+    pub next: Option<String>,
+    pub watches: Vec<Watch>,
+}
+
+/// One listed pair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    pub app: Arc<str>,
+    pub task: String,
+    /// The id itself; whoever shows it asks [`super::privacy`] first.
+    pub user: String,
+    pub state: State,
+    pub labels: LabelSet,
+    /// When the push was: as listed, else as the upstream says. Unix seconds.
+    pub pushed_at: Option<i64>,
+    /// The latest answer, Unix seconds; `None` before the first.
+    pub last_polled_at: Option<i64>,
+    /// When it is asked next, Unix seconds, as far as that is planned: a time that has come means that its turn comes as
+    /// soon as the budget allows. `None` where it is asked no more.
+    pub next_poll_at: Option<i64>,
+    /// Devices that failed at some stage.
+    pub failed_devices: u32,
+}
+
+/// Names one pair, as its page's path does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PairName {
+    pub app: String,
+    pub task: String,
+    pub user: UserName,
+}
+
+/// A user by id, or by the keyed hash that stands for it where ids are not shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserName {
+    Id(String),
+    Hash(String),
+}
+
+/// One pair and its devices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain {
+    pub watch: Watch,
+    /// When it was first listed, Unix seconds.
+    pub added_at: i64,
+    /// When its watching ends, Unix seconds.
+    pub ends_at: i64,
+    pub devices: Vec<DeviceChain>,
+}
+
+/// One device on one route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceChain {
+    /// `InstanceId`.
+    pub instance: String,
+    pub route: Route,
+    pub platform: Platform,
+    pub notifications: Notifications,
+    /// `PushTime`, Unix seconds.
+    pub pushed_at: Option<i64>,
+    /// All stages of the route, in their order.
+    pub stages: Vec<StageView>,
+}
+
+/// How a device stands at one stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StageView {
+    pub stage: Stage,
+    /// `None` is unreported.
+    pub outcome: Option<Outcome>,
+    /// Of a failure.
+    pub code: Option<i64>,
+    /// Of a failure.
+    pub reason: Option<Reason>,
+    /// `EventTime`, Unix seconds.
+    pub at: Option<i64>,
+    /// The poll that saw it first, Unix seconds.
+    pub seen_at: Option<i64>,
+    /// `EventTime` − `PushTime`, seconds.
+    pub delay_seconds: Option<i64>,
+    /// Unreported, and a result may still come: no stage before it failed.
+    pub awaited: bool,
+    /// Awaited, and it counts as overdue from this time on, Unix seconds.
+    pub overdue_from: Option<i64>,
+}
+
+/// Why the desk has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeskError {
+    #[error("no app is called {0}; GET /config shows those there are")]
+    NoApp(String),
+    #[error("this pair is not on the watch list of that app")]
+    NoPair,
+    #[error("after: not a place in the list that this daemon gave")]
+    NoPlace,
+    #[error("the daemon is stopping")]
+    Closed,
+    #[error("the ledger cannot be read; see the log")]
+    Unreadable,
+}

@@ -1,0 +1,206 @@
+//! The API of a running daemon: pages, chains, entries added and removed, over restarts and reloads.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::support_b::answers::{FAILURE, SUCCESS, offline};
+use crate::support_b::child::send;
+use crate::support_b::town::FIRST_APP;
+use crate::support_b::{AppText, Daemon, Place, Town, eventually, request, until};
+
+const WATCH_API: &str = "--web.enable-watch-api";
+const LIFECYCLE: &str = "--web.enable-lifecycle";
+const PAIRS: &str = "timpush_watched_pairs";
+const ENTRIES: &str = "timpush_source_entries";
+
+fn shop(town: &Town) -> AppText {
+    AppText::new("shop", FIRST_APP, &town.sim.url(), 20.0).key("watch_labels: [campaign]")
+}
+
+fn pairs(daemon: &Daemon) -> f64 {
+    daemon.scrape().sum(PAIRS, &[])
+}
+
+fn delete(daemon: &Daemon, path: &str) -> Value {
+    request(daemon.address(), &format!("DELETE /api/v1/watches/{path}"), "").data()
+}
+
+/// All pairs, page by page, as task/user.
+fn walk(daemon: &Daemon, parameters: &str, mut between: impl FnMut()) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut after = String::new();
+    loop {
+        let page = daemon.get(&format!("/api/v1/watches?{parameters}{after}")).data();
+        let name = |watch: &Value| {
+            format!("{}/{}", watch["task"].as_str().unwrap(), watch["user"].as_str().unwrap())
+        };
+        all.extend(page["watches"].as_array().unwrap().iter().map(name));
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => return all,
+        }
+        between();
+    }
+}
+
+#[test]
+fn what_is_added_is_on_disk_before_the_answer_and_asked_for() {
+    let town = Town::empty(1, 20.0);
+    let place = Place::new(&shop(&town).users("t", 2).config());
+    let daemon = place.serve(&[WATCH_API]);
+    assert_eq!(daemon.scrape().value(ENTRIES, &[("source", "api")]), Some(0.0));
+    let entry = r#"{"app":"shop","task":"p/1","users":["ä b","c"],"labels":{"campaign":"x"}}"#;
+    assert_eq!(daemon.post_watches(entry).data(), json!({"added": 2, "changed": 0, "known": 0}));
+    daemon.kill();
+    let daemon = place.serve(&[WATCH_API]);
+    assert_eq!(pairs(&daemon), 4.0, "they are back before the daemon is ready");
+    assert_eq!(daemon.scrape().value(ENTRIES, &[("source", "api")]), Some(2.0));
+    assert_eq!(daemon.post_watches(entry).data(), json!({"added": 0, "changed": 0, "known": 2}));
+    let pair = eventually("it was asked for", || {
+        let pair = daemon.get("/api/v1/watches/shop/p%2F1/%C3%A4%20b").data();
+        (!pair["last_polled_at"].is_null()).then_some(pair)
+    });
+    assert_eq!((&pair["user"], &pair["labels"]["campaign"]), (&json!("ä b"), &json!("x")));
+    // Without the flag they are watched, too, and nothing can be changed.
+    daemon.stop();
+    let daemon = place.serve(&[]);
+    assert_eq!((pairs(&daemon), daemon.post_watches(entry).status), (4.0, 403));
+}
+
+#[test]
+fn what_is_removed_leaves_unless_it_stands_elsewhere() {
+    let town = Town::empty(1, 20.0);
+    let place = Place::new(&shop(&town).users("t", 2).config());
+    let daemon = place.serve(&[WATCH_API, LIFECYCLE]);
+    let entries = r#"[{"app":"shop","task":"t","users":["u1","u2"],"labels":{"campaign":"api"}},
+        {"app":"shop","task":"s","users":["a","b","a"]}]"#;
+    assert_eq!(daemon.post_watches(entries).data()["added"], 4);
+    until("they are listed", || pairs(&daemon) == 5.0);
+    // The first place says the labels, and the API is the last.
+    assert_eq!(daemon.get("/api/v1/watches/shop/t/u1").data()["labels"], json!({}));
+    assert_eq!(delete(&daemon, "shop/t/u1"), json!({"removed": 1, "still_listed": 1}));
+    assert_eq!(delete(&daemon, "shop/t/u1"), json!({"removed": 0, "still_listed": 1}));
+    assert_eq!(delete(&daemon, "shop/s"), json!({"removed": 2, "still_listed": 0}));
+    let removed = [("reason", "removed")];
+    daemon.scrape_until("the task has left", |s| {
+        s.sum(PAIRS, &[]) == 3.0 && s.value("timpush_pairs_ended_total", &removed) == Some(2.0)
+    });
+    assert_eq!(daemon.get("/api/v1/watches/shop/s/a").status, 404);
+    // By the hash that another client sees.
+    let far =
+        request(daemon.address(), "GET /api/v1/watches?search=t", "x-forwarded-for: 192.0.2.1\r\n").data();
+    let users: Vec<&str> =
+        far["watches"].as_array().unwrap().iter().map(|w| w["user"].as_str().unwrap()).collect();
+    assert!(users.len() == 3 && users.iter().all(|user| user.starts_with('~')), "{users:?}");
+    let sum: u64 = users
+        .iter()
+        .map(|user| delete(&daemon, &format!("shop/t/{user}"))["removed"].as_u64().unwrap())
+        .sum();
+    assert_eq!(sum, 1);
+    until("u2 has left", || pairs(&daemon) == 2.0);
+    // A reload without the label keeps the pairs and drops the label.
+    assert_eq!(daemon.post_watches(&entries.replace("\"s\"", "\"r\"")).data()["added"], 4);
+    place.configure(&AppText::new("shop", FIRST_APP, &town.sim.url(), 20.0).config());
+    assert_eq!(daemon.reload().status, 200);
+    until("those of the API alone are left", || pairs(&daemon) == 4.0);
+    assert_eq!(daemon.get("/api/v1/watches/shop/t/u1").data()["labels"], json!({}));
+}
+
+#[test]
+fn too_many_pairs_in_one_request_are_refused_and_counted() {
+    let town = Town::empty(1, 20.0);
+    let place = Place::new(&shop(&town).users("t", 1).config());
+    let daemon = place.serve(&[WATCH_API]);
+    let users: Vec<String> = (0..10_001).map(|n| format!("\"v{n}\"")).collect();
+    let page = daemon.post_watches(&format!(r#"{{"app":"shop","task":"s","users":[{}]}}"#, users.join(",")));
+    assert_eq!(page.status, 400);
+    assert!(page.text().contains("at most 10000 would be right"), "{}", page.text());
+    daemon.scrape_until("they are counted", |s| {
+        s.value("timpush_pairs_refused_total", &[("reason", "over_limit")]) == Some(10_001.0)
+    });
+    let page = daemon
+        .post_watches(r#"[{"app":"shop","task":"s","users":["a"]},{"app":"shop","task":"s","users":[]}]"#);
+    assert!(
+        page.status == 400 && page.text().contains("body: [1].users: is an empty list"),
+        "{}",
+        page.text()
+    );
+    assert_eq!(walk(&daemon, "", || {}), ["t/u0"]);
+}
+
+#[test]
+fn pages_neither_repeat_nor_skip_what_stays_while_the_list_changes() {
+    let town = Town::empty(2, 20.0);
+    let both = |gone: usize, new: usize| {
+        let users =
+            |from: usize, to: usize| (from..to).map(|n| format!("u{n}")).collect::<Vec<_>>().join(", ");
+        let stays = AppText::new("b", FIRST_APP + 1, &town.sim.url(), 20.0).users("x", 40);
+        let changes = shop(&town)
+            .entry(&format!("{{task: t, users: [{}]}}", users(gone, 300)))
+            .entry(&format!("{{task: new, users: [{}]}}", users(0, new)));
+        crate::support_b::town::config(&[changes, stays])
+    };
+    let place = Place::new(&both(0, 1));
+    let daemon = place.serve(&[LIFECYCLE]);
+    let mut step = 0;
+    let seen = walk(&daemon, "limit=30", || {
+        step += 1;
+        place.configure(&both(step * 10, step * 10));
+        assert_eq!(daemon.reload().status, 200);
+        let wanted = (300 + 40) as f64;
+        until("the list is in force", || pairs(&daemon) == wanted);
+    });
+    let unique: BTreeSet<&String> = seen.iter().collect();
+    assert_eq!(unique.len(), seen.len(), "a pair came twice");
+    let stayed = (step * 10..300).map(|n| format!("t/u{n}")).chain((0..40).map(|n| format!("x/u{n}")));
+    for pair in stayed {
+        assert!(unique.contains(&pair), "{pair} was skipped");
+    }
+    assert!(step >= 10, "only {step} pages");
+    assert_eq!(walk(&daemon, "app=b&limit=7", || {}).len(), 40);
+    // One of t or new, and x.
+    assert_eq!(daemon.get("/api/v1/watches?search=u39&limit=0").data()["total"], 2);
+    let next = daemon.get("/api/v1/watches?limit=1").data()["next"].as_str().unwrap().to_owned();
+    daemon.stop();
+    let daemon = place.serve(&[]);
+    let page = daemon.get(&format!("/api/v1/watches?after={next}"));
+    assert!(page.status == 400 && page.text().contains("after:"), "{}", page.text());
+}
+
+#[test]
+fn failures_are_found_by_filter_and_stay_known_over_a_restart() {
+    let town = Town::empty(1, 20.0);
+    town.answer("t", "u3", offline(&[SUCCESS, SUCCESS, FAILURE]));
+    town.answer("t", "u5", offline(&[SUCCESS]));
+    let place = Place::new(&shop(&town).users("t", 8).config());
+    let mut daemon = place.serve(&[]);
+    until("all were asked", || daemon.get("/api/v1/watches?state=new&limit=0").data()["total"] == 0);
+    let far = "x-forwarded-for: 192.0.2.1\r\n";
+    let mut hashes = BTreeSet::new();
+    for _ in 0..2 {
+        assert_eq!(walk(&daemon, "failed=true", || {}), ["t/u3"]);
+        let pair = daemon.get("/api/v1/watches/shop/t/u3").data();
+        let stages = pair["devices"][0]["stages"].as_array().unwrap();
+        let outcomes: Vec<&str> = stages.iter().map(|stage| stage["outcome"].as_str().unwrap()).collect();
+        assert_eq!(outcomes, ["success", "success", "failure", "unreported", "unreported"]);
+        assert!(stages[2]["who"].is_string() && stages[3]["awaited"] == false);
+        let status = daemon.get("/api/v1/status").data();
+        let app = eventually("the status shows it", || {
+            let app = daemon.get("/api/v1/status").data()["apps"][0].clone();
+            (app["push_failures"].as_array().unwrap().len() == 1).then_some(app)
+        });
+        assert_eq!(app["push_failures"][0]["user"], "u3", "{status}");
+        assert_eq!(app["sources"][0]["name"], "static");
+        let hidden = request(daemon.address(), "GET /api/v1/watches?failed=true", far).data();
+        let hash = hidden["watches"][0]["user"].as_str().unwrap().to_owned();
+        let by_hash = send(daemon.address(), &format!("GET /api/v1/watches/shop/t/{hash}"), far, "").data();
+        assert_eq!((&by_hash["user"], &by_hash["failed_devices"]), (&json!(hash), &json!(1)));
+        assert_eq!(request(daemon.address(), "GET /api/v1/watches/shop/t/u3", far).status, 404);
+        hashes.insert(hash);
+        daemon.stop();
+        daemon = place.serve(&[]);
+    }
+    assert_eq!(hashes.len(), 1, "links stay good over a restart");
+    assert_eq!(daemon.get("/api/v1/watches?search=nobody").data()["total"], 0);
+}
