@@ -43,7 +43,7 @@ async fn prepared(flags: &DemoFlags, storage: Option<&Path>) -> Result<ExitCode,
         lifecycle: false,
         watch_api: false,
     };
-    let daemon = Daemon::start(options, config)
+    let daemon = Daemon::start(options, config, None)
         .await
         .map_err(|error| format!("{error}\nAnother program may listen there: try `demo --port 0`"))?;
     for address in daemon.addresses() {

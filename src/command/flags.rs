@@ -17,7 +17,8 @@ pub struct Flags {
     #[arg(long = "config.file", default_value = "config.yaml", global = true, value_name = "FILE")]
     pub config_file: PathBuf,
 
-    /// Check the configuration: print every fault, or a summary with the capacity of each app; serve nothing
+    /// Check the configuration, that of the web too: print every fault, or a summary with the capacity of each app;
+    /// serve nothing
     #[arg(long = "config.check")]
     pub config_check: bool,
 
@@ -28,6 +29,10 @@ pub struct Flags {
     /// Address to serve on; may be given several times
     #[arg(long = "web.listen-address", default_value = ":10047", value_name = "ADDRESS")]
     pub listen: Vec<String>,
+
+    /// TLS and basic auth, in the file format of Prometheus' exporter-toolkit; changes are taken without a restart
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config_file: Option<PathBuf>,
 
     /// Allow POST /-/reload
     #[arg(long = "web.enable-lifecycle")]

@@ -10,12 +10,14 @@ pub mod simulate;
 pub mod trace;
 mod trace_table;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use secrecy::ExposeSecret;
 
 use timpush_exporter::config::{self, App, Config};
 use timpush_exporter::run::clock::wall_seconds;
+use timpush_exporter::tree::Faults;
 use timpush_exporter::usersig::{Identity, Signer};
 
 pub use flags::{Command, DemoFlags, Flags, SimulateFlags, TraceFlags};
@@ -58,7 +60,13 @@ pub async fn stop_signal() -> std::io::Result<()> {
 
 /// `--config.check`: every fault, or a summary with the capacity of each app.
 pub async fn check(flags: &Flags) -> ExitCode {
-    match with_config("checking", flags, |config| config::summary(&config)).await {
+    let (config_file, web_file) = (flags.config_file.clone(), flags.web_config_file.clone());
+    let checking = move || {
+        let (config, web) = load(&config_file, web_file.as_deref(), |path| config::web::load(path).0)?;
+        let web = web.zip(web_file).map(|(web, path)| format!("\n{}", web.summary(&path)));
+        Ok(config::summary(&config) + &web.unwrap_or_default())
+    };
+    match beside_progress("checking", flags, checking).await {
         Ok(summary) => {
             print!("{summary}");
             ExitCode::SUCCESS
@@ -67,20 +75,39 @@ pub async fn check(flags: &Flags) -> ExitCode {
     }
 }
 
-/// Loads the configuration and makes something of it, or says what is wrong with it. Long lists take their time, in
-/// which a terminal is told so.
-async fn with_config<T: Send + 'static>(
+/// Loads the configuration, or says what is wrong with it.
+async fn configuration(doing: &str, flags: &Flags) -> Result<Config, ExitCode> {
+    let file = flags.config_file.clone();
+    beside_progress(doing, flags, move || config::load(&file).map_err(|faults| faults.to_string())).await
+}
+
+/// Does something with the configuration file, or says what is wrong with it. Long lists take their time, in which a
+/// terminal is told so.
+async fn beside_progress<T: Send + 'static>(
     doing: &str,
     flags: &Flags,
-    make: impl FnOnce(Config) -> T + Send + 'static,
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, ExitCode> {
-    let file = flags.config_file.clone();
-    let progress = progress::Progress::new(format!("{doing} {}", file.display()));
-    let loading = tokio::task::spawn_blocking(move || config::load(&file).map(make));
-    match progress.beside(loading).await {
+    let progress = progress::Progress::new(format!("{doing} {}", flags.config_file.display()));
+    match progress.beside(tokio::task::spawn_blocking(work)).await {
         Ok(Ok(made)) => Ok(made),
-        Ok(Err(faults)) => Err(unusable(&faults.to_string())),
+        Ok(Err(faults)) => Err(unusable(&faults)),
         Err(error) => Err(failed(&format!("configuration: {error}"))),
+    }
+}
+
+/// The configuration, and by `read_web` that of `--web.config.file` where one is named; or the faults of both.
+fn load<T>(
+    config_file: &Path,
+    web_file: Option<&Path>,
+    read_web: impl FnOnce(&Path) -> Result<T, Faults>,
+) -> Result<(Config, Option<T>), String> {
+    let config = config::load(config_file);
+    let web = web_file.map(read_web).transpose();
+    match (config, web) {
+        (Ok(config), Ok(web)) => Ok((config, web)),
+        (Err(faults), Ok(_)) | (Ok(_), Err(faults)) => Err(faults.to_string()),
+        (Err(one), Err(other)) => Err(format!("{one}\n{other}")),
     }
 }
 

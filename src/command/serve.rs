@@ -4,16 +4,15 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use timpush_exporter::config;
-use timpush_exporter::run::{Daemon, Failure, Options, Reloader};
+use timpush_exporter::run::{Daemon, Failure, Options, Reloader, WebFile};
 
-use super::{Flags, failed, notify, stop_signal, unusable};
+use super::{Flags, failed, load, notify, stop_signal, unusable};
 
 /// Runs the daemon.
 pub async fn run(flags: Flags) -> ExitCode {
-    let config = match config::load(&flags.config_file) {
-        Ok(config) => config,
-        Err(faults) => return unusable(&faults.to_string()),
+    let (config, web) = match load(&flags.config_file, flags.web_config_file.as_deref(), WebFile::open) {
+        Ok(loaded) => loaded,
+        Err(faults) => return unusable(&faults),
     };
     let options = Options {
         storage: flags.storage(),
@@ -22,7 +21,7 @@ pub async fn run(flags: Flags) -> ExitCode {
         lifecycle: flags.lifecycle,
         watch_api: flags.watch_api,
     };
-    let daemon = match Daemon::start(options, config).await {
+    let daemon = match Daemon::start(options, config, web).await {
         Ok(daemon) => daemon,
         Err(Failure::Config(fault)) => return unusable(&fault),
         Err(error) => return failed(&error.to_string()),

@@ -15,11 +15,11 @@ use timpush_exporter::tree::format_duration;
 
 use super::progress::Progress;
 use super::trace_table::{in_json, in_table};
-use super::{Flags, TraceFlags, app_named, failed, signer, unusable, with_config};
+use super::{Flags, TraceFlags, app_named, configuration, failed, signer, unusable};
 
 /// Asks and prints.
 pub async fn run(trace: &TraceFlags, flags: &Flags) -> ExitCode {
-    let config = match with_config("reading", flags, |config| config).await {
+    let config = match configuration("reading", flags).await {
         Ok(config) => config,
         Err(ended) => return ended,
     };

@@ -10,6 +10,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 mod values;
+pub mod web;
 
 pub use app::{
     DEFAULT_ADMIN, DEFAULT_MAX_PAIRS, DEFAULT_TIME_ZONE, MAX_APPS, MAX_REQUESTS_PER_SECOND,
@@ -36,6 +37,13 @@ struct Around<'a> {
     folder: PathBuf,
     /// The value of an environment variable.
     env: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl<'a> Around<'a> {
+    fn of(path: &Path, env: &'a dyn Fn(&str) -> Option<String>) -> Around<'a> {
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        Around { folder: absolute.parent().map(Path::to_owned).unwrap_or_default(), env }
+    }
 }
 
 /// Reads and checks a config file. Files and environment variables that hold secrets must exist and not be empty;
@@ -71,9 +79,7 @@ fn parse_noting(
 ) -> Result<Config, Faults> {
     let file = || path.display().to_string();
     let node = tree::parse(text, Syntax::Yaml).map_err(|fault| Faults::one(file(), fault))?;
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let folder = absolute.parent().map(Path::to_owned).unwrap_or_default();
-    let around = Around { folder, env };
+    let around = Around::of(path, env);
     let root = Place::root(&node, text, notes);
     let apps = root.table("a mapping with the key apps", |table| {
         table.required("apps", "a list of apps").and_then(|apps| app::read_apps(&apps, &around))

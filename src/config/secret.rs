@@ -11,8 +11,10 @@ use crate::usersig::Credential;
 
 /// The largest file that is taken where a secret or a certificate is expected, in bytes; bundles of certificates fit.
 const MAX_SECRET_BYTES: u64 = 1 << 20;
-/// A name at least this long without a dot or a slash may be the secret itself, and is not shown.
+/// A name at least this long without a dot may be the secret itself, and is not shown. A slash does not make it a path:
+/// the lines of a key in PEM have some.
 const SUSPICIOUS_BYTES: usize = 24;
+const FILE: &str = "the path of a readable file that is not empty";
 const KEYS: &str = "exactly one of secret_key_file, secret_key_env, usersig_file";
 const NO_PLACE: &str = "is a secret, which has no place in this file; put it into a file and name that by";
 
@@ -71,42 +73,49 @@ fn read_env(place: &Place<'_>, around: &Around<'_>) -> Option<String> {
 
 /// The path of a file that exists, can be read and is not blank; absolute.
 pub(super) fn read_file(place: &Place<'_>, around: &Around<'_>) -> Option<PathBuf> {
-    const RIGHT: &str = "the path of a readable file that is not empty";
-    let text = line(place, RIGHT)?;
-    let path = around.folder.join(&text);
-    match file_fault(&path) {
-        None => Some(path),
-        Some(fault) => {
-            let name = if may_be_secret(&text) {
-                "the file it names".to_owned()
-            } else {
-                path.display().to_string()
-            };
-            place.fault(format!("{name} {fault}; {RIGHT} would be right"));
+    let path = file(place, around)?;
+    checked(place, &path, contents(&path)).map(|_| path)
+}
+
+/// A path, absolute; the file may be missing.
+pub(super) fn file(place: &Place<'_>, around: &Around<'_>) -> Option<PathBuf> {
+    line(place, FILE).map(|text| around.folder.join(text))
+}
+
+/// What was read of the file that a place names; notes why it was not.
+pub(super) fn checked<T>(place: &Place<'_>, path: &Path, read: Result<T, String>) -> Option<T> {
+    match read {
+        Ok(read) => Some(read),
+        Err(fault) => {
+            let text = place.text(FILE).unwrap_or_default();
+            let name =
+                if may_be_secret(text) { "the file it names".to_owned() } else { path.display().to_string() };
+            place.fault(format!("{name} {fault}; {FILE} would be right"));
             None
         }
     }
 }
 
 fn may_be_secret(text: &str) -> bool {
-    text.len() >= SUSPICIOUS_BYTES && !text.contains(['.', '/'])
+    text.split('/').any(|part| part.len() >= SUSPICIOUS_BYTES && !part.contains('.'))
 }
 
-fn file_fault(path: &Path) -> Option<String> {
-    let cannot = |error: std::io::Error| Some(format!("cannot be read ({error})"));
-    let length = match fs::metadata(path) {
-        Err(error) => return cannot(error),
+/// What a file holds that is not blank and not too long.
+pub(super) fn contents(path: &Path) -> Result<Vec<u8>, String> {
+    let cannot = |error: std::io::Error| format!("cannot be read ({error})");
+    let metadata = fs::metadata(path).map_err(cannot)?;
+    if !metadata.is_file() {
         // Opening a pipe would wait for its writer.
-        Ok(metadata) if !metadata.is_file() => return Some("is no regular file".to_owned()),
-        Ok(metadata) => metadata.len(),
-    };
-    if length > MAX_SECRET_BYTES {
-        return Some(format!("is longer than {MAX_SECRET_BYTES} bytes"));
+        return Err("is no regular file".to_owned());
     }
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_SECRET_BYTES).read_to_end(&mut bytes));
-    match read {
-        Err(error) => cannot(error),
-        Ok(_) => bytes.iter().all(u8::is_ascii_whitespace).then(|| "is empty".to_owned()),
+    let file = File::open(path).map_err(cannot)?;
+    file.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 > MAX_SECRET_BYTES {
+        return Err(format!("is longer than {MAX_SECRET_BYTES} bytes"));
     }
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err("is empty".to_owned());
+    }
+    Ok(bytes)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use prometheus::core::{Collector, Desc};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
-use prometheus::{Gauge, Histogram, IntCounter, Registry};
+use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, Registry};
 
 use super::families::{self, LateGauge, MetricsError, VALID};
 use super::names;
@@ -25,6 +25,30 @@ pub struct BuildInfo<'a> {
     pub rustversion: Option<&'a str>,
 }
 
+/// Why a request was refused before anybody looked at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebRefusal {
+    /// None, or a wrong one.
+    Password,
+    /// Too many passwords are being checked.
+    Busy,
+    /// More requests than `rate_limit` lets through.
+    Rate,
+}
+
+impl WebRefusal {
+    const ALL: [WebRefusal; 3] = [WebRefusal::Password, WebRefusal::Busy, WebRefusal::Rate];
+
+    /// The value of the label `reason`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            WebRefusal::Password => "password",
+            WebRefusal::Busy => "busy",
+            WebRefusal::Rate => "rate",
+        }
+    }
+}
+
 /// The metrics that belong to no app. A clone is the same metrics.
 #[derive(Clone, Debug)]
 pub struct ExporterMetrics {
@@ -38,6 +62,11 @@ struct Inner {
     commit_duration: Histogram,
     quarantined: LateGauge,
     connections_refused: IntCounter,
+    connections_evicted: IntCounter,
+    handshakes_failed: IntCounter,
+    requests_refused: IntCounterVec,
+    certificate_expiry: LateGauge,
+    web_config_successful: LateGauge,
     reload_successful: LateGauge,
     reload_success_at: LateGauge,
     build: Gauge,
@@ -82,6 +111,35 @@ impl ExporterMetrics {
         self.inner.connections_refused.inc();
     }
 
+    /// A connection that waited was cut for a new one.
+    pub fn connection_evicted(&self) {
+        self.inner.connections_evicted.inc();
+    }
+
+    /// A connection did not get through the TLS handshake.
+    pub fn handshake_failed(&self) {
+        self.inner.handshakes_failed.inc();
+    }
+
+    /// A request was refused as the web configuration says.
+    pub fn request_refused(&self, reason: WebRefusal) {
+        self.inner.requests_refused.with_label_values(&[reason.as_str()]).inc();
+    }
+
+    /// A web configuration came into force; its certificate, if it has one, is good until then, Unix seconds.
+    pub fn web_config_worked(&self, certificate_expires_at: Option<i64>) {
+        self.inner.web_config_successful.set(1.0);
+        match certificate_expires_at {
+            Some(at) => self.inner.certificate_expiry.set(at as f64),
+            None => self.inner.certificate_expiry.clear(),
+        }
+    }
+
+    /// The web configuration as its files are now cannot be used; the one before stays in force.
+    pub fn web_config_failed(&self) {
+        self.inner.web_config_successful.set(0.0);
+    }
+
     /// The configuration was loaded at `now`, Unix seconds.
     pub fn reload_worked(&self, now: i64) {
         self.inner.reload_successful.set(1.0);
@@ -115,19 +173,33 @@ impl Inner {
             commit_duration: families::histogram(&names::LEDGER_COMMIT_DURATION, None, COMMIT_BOUNDS_SECONDS),
             quarantined: LateGauge::new(&names::LEDGER_QUARANTINED, None),
             connections_refused: families::counter(&names::CONNECTIONS_REFUSED, None),
+            connections_evicted: families::counter(&names::CONNECTIONS_EVICTED, None),
+            handshakes_failed: families::counter(&names::HANDSHAKES_FAILED, None),
+            requests_refused: families::counters(
+                &names::REQUESTS_REFUSED,
+                None,
+                &WebRefusal::ALL.map(WebRefusal::as_str),
+            ),
+            certificate_expiry: LateGauge::new(&names::CERTIFICATE_EXPIRY, None),
+            web_config_successful: LateGauge::new(&names::WEB_CONFIG_SUCCESSFUL, None),
             reload_successful: LateGauge::new(&names::RELOAD_SUCCESSFUL, None),
             reload_success_at: LateGauge::new(&names::RELOAD_SUCCESS_AT, None),
             build,
         }
     }
 
-    fn ready_made(&self) -> [&dyn Collector; 8] {
+    fn ready_made(&self) -> [&dyn Collector; 13] {
         [
             &self.last_commit,
             &self.size,
             &self.commit_duration,
             &self.quarantined,
             &self.connections_refused,
+            &self.connections_evicted,
+            &self.handshakes_failed,
+            &self.requests_refused,
+            &self.certificate_expiry,
+            &self.web_config_successful,
             &self.reload_successful,
             &self.reload_success_at,
             &self.build,

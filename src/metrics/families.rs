@@ -76,8 +76,8 @@ pub(super) fn counter(metric: &Metric, app: Option<&str>) -> IntCounter {
 }
 
 /// A counter for each of `values` of its one label, born at 0.
-pub(super) fn counters(metric: &Metric, app: &str, values: &[&str]) -> IntCounterVec {
-    let vec = IntCounterVec::new(opts(metric, Some(app)), &own_labels(metric)).expect(VALID);
+pub(super) fn counters(metric: &Metric, app: Option<&str>, values: &[&str]) -> IntCounterVec {
+    let vec = IntCounterVec::new(opts(metric, app), &own_labels(metric)).expect(VALID);
     for value in values {
         vec.with_label_values(&[value]);
     }

@@ -13,7 +13,7 @@ mod tests;
 mod words;
 
 pub use app::{AppMetrics, MAX_CODES_PER_KIND};
-pub use exporter::{BuildInfo, ExporterMetrics};
+pub use exporter::{BuildInfo, ExporterMetrics, WebRefusal};
 pub use families::MetricsError;
 pub use names::{Kind, Metric, catalogue};
 pub use push::PushView;

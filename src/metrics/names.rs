@@ -258,6 +258,38 @@ pub const CONNECTIONS_REFUSED: Metric = counter(
     "Connections closed at once because the cap of open connections was hit.",
 );
 
+pub const CONNECTIONS_EVICTED: Metric = counter(
+    "timpush_web_connections_evicted_total",
+    &[],
+    "Connections that waited or dawdled and were cut to make room for a new one when the cap of open connections was hit.",
+);
+
+pub const HANDSHAKES_FAILED: Metric = counter(
+    "timpush_web_tls_handshakes_failed_total",
+    &[],
+    "Connections that did not get through the TLS handshake: plain HTTP, no version or cipher in common, a client \
+     certificate that is not taken, too slow.",
+);
+
+pub const REQUESTS_REFUSED: Metric = counter(
+    "timpush_web_requests_refused_total",
+    &["reason"],
+    "Requests refused as the web configuration says: password (none or a wrong one), busy (too many passwords are \
+     being checked), rate (rate_limit).",
+);
+
+pub const CERTIFICATE_EXPIRY: Metric = gauge(
+    "timpush_web_certificate_expiry_timestamp_seconds",
+    &[],
+    "When the TLS certificate that is served expires; absent without TLS.",
+);
+
+pub const WEB_CONFIG_SUCCESSFUL: Metric = gauge(
+    "timpush_web_config_last_reload_successful",
+    &[],
+    "1 if the web configuration is in force as its files are now, else 0; absent without --web.config.file.",
+);
+
 pub const RELOAD_SUCCESSFUL: Metric = gauge(
     "timpush_exporter_config_last_reload_successful",
     &[],
@@ -308,6 +340,11 @@ pub fn catalogue() -> &'static [Metric] {
         LEDGER_COMMIT_DURATION,
         LEDGER_QUARANTINED,
         CONNECTIONS_REFUSED,
+        CONNECTIONS_EVICTED,
+        HANDSHAKES_FAILED,
+        REQUESTS_REFUSED,
+        CERTIFICATE_EXPIRY,
+        WEB_CONFIG_SUCCESSFUL,
         RELOAD_SUCCESSFUL,
         RELOAD_SUCCESS_AT,
         BUILD_INFO,

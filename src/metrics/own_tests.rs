@@ -33,6 +33,7 @@ fn fill(app: &AppMetrics, exporter: &ExporterMetrics) {
     exporter.set_ledger_size_bytes(4096);
     exporter.set_ledger_quarantined_files(0);
     exporter.reload_worked(NOW);
+    exporter.web_config_worked(Some(NOW + 60));
 }
 
 #[test]

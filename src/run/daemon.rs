@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::client::Client;
+use crate::config::web::WebConfig;
 use crate::config::{self, Config};
 use crate::ledger::{Ledger, Opened, QUARANTINE_PREFIX};
 use crate::metrics::{BuildInfo, ExporterMetrics};
@@ -22,6 +23,7 @@ use super::apps::{Apps, Shared};
 use super::clock::wall_seconds;
 use super::desk::{Directory, Pollers};
 use super::register::Book;
+use super::web_config::{self, WebFile};
 
 /// Reloads that may wait.
 const RELOADS_CAP: usize = 16;
@@ -115,11 +117,16 @@ impl Reloader {
 }
 
 impl Daemon {
-    /// Opens the ledger, binds the listeners and starts the apps of `config`.
+    /// Opens the ledger, binds the listeners and starts the apps of `config`; `web_file` is the web configuration,
+    /// if there is one.
     ///
     /// # Errors
     /// [`Failure::Start`], with nothing left running.
-    pub async fn start(options: Options, config: Config) -> Result<Daemon, Failure> {
+    pub async fn start(
+        options: Options,
+        config: Config,
+        web_file: Option<(WebFile, WebConfig)>,
+    ) -> Result<Daemon, Failure> {
         let start = |why: String| Failure::Start(why);
         let mut listeners = Vec::new();
         for address in &options.listen {
@@ -140,6 +147,11 @@ impl Daemon {
         let house = Arc::new(house(&opened, &shared, &exporter, over_http));
         let mut addresses = Vec::new();
         let mut web = JoinSet::new();
+        // Before anybody is let in.
+        if let Some((file, first)) = web_file {
+            web_config::publish(first, &house, &exporter);
+            web.spawn(web_config::follow(file, house.clone(), exporter.clone(), cancel.clone()));
+        }
         for listener in listeners {
             addresses.extend(listener.local_addr());
             web.spawn(web::serve(listener, house.clone(), cancel.clone()));

@@ -16,6 +16,8 @@ mod register;
 mod told;
 mod trouble;
 mod upkeep;
+mod web_config;
 
 pub use apps::BUDGET_FOLDER;
 pub use daemon::{Daemon, Failure, Moment, Options, Reloader};
+pub use web_config::WebFile;

@@ -11,9 +11,12 @@ use arc_swap::ArcSwap;
 use prometheus::Registry;
 use tokio::sync::Semaphore;
 
+use super::auth::Checks;
+use super::crowd::Crowd;
 use super::desk::{Desk, Register};
 use super::limits::{Limits, MAX_RENDERS};
 use super::privacy::Veil;
+use super::security::Security;
 use crate::ledger::Snapshot;
 use crate::metrics::{ExporterMetrics, PairStates, PushView};
 use crate::trace::{Platform, Reason, Route, Stage};
@@ -160,8 +163,12 @@ pub struct House {
     pub(super) views: ArcSwap<Vec<PushView>>,
     pub(super) status: ArcSwap<Status>,
     pub(super) config_text: ArcSwap<String>,
+    pub(super) security: ArcSwap<Security>,
+    /// Passwords that are being checked, over all changes of `security`.
+    pub(super) checks: Checks,
     /// One permit for each open connection.
     pub(super) connections: Arc<Semaphore>,
+    pub(super) crowd: Arc<Crowd>,
     /// One permit for each scrape that is being rendered.
     pub(super) renders: Arc<Semaphore>,
     pub(super) started_at: i64,
@@ -173,6 +180,9 @@ impl House {
     pub fn new(fixtures: Fixtures) -> House {
         House {
             connections: Arc::new(Semaphore::new(fixtures.limits.connections)),
+            crowd: Arc::default(),
+            security: ArcSwap::default(),
+            checks: Checks::new(),
             renders: Arc::new(Semaphore::new(MAX_RENDERS)),
             views: ArcSwap::default(),
             status: ArcSwap::default(),
@@ -196,6 +206,16 @@ impl House {
     /// The configuration in force as YAML, without secrets.
     pub fn publish_config(&self, text: String) {
         self.config_text.store(Arc::new(text));
+    }
+
+    /// What is asked of connections and requests that come from now on.
+    pub fn publish_security(&self, security: Security) {
+        self.security.store(Arc::new(security));
+    }
+
+    /// Whether basic auth is on: whether requests, but those about health, need a password.
+    pub fn asks_for_passwords(&self) -> bool {
+        !self.security.load().users.is_empty()
     }
 
     /// The ledger is open and the watch lists are loaded. Has no effect on a house that is stopping.

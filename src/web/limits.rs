@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-/// Connections open at once over all listeners; more are closed at once and counted.
+/// Connections open at once over all listeners. For one more, one that waits is cut, or it is refused; both are counted.
 pub const MAX_CONNECTIONS: usize = 256;
+/// How long a new connection waits for the place of one that was cut for it.
+pub(super) const ROOM_TIMEOUT: Duration = Duration::from_millis(500);
 /// Scrapes rendered at once; more wait.
 pub const MAX_RENDERS: usize = 4;
 /// Bytes of a request line with its headers.
@@ -20,8 +22,12 @@ pub struct Limits {
     pub connections: usize,
     /// Bytes of a request body; a longer one is answered 413.
     pub body_bytes: usize,
-    /// From opening a connection, or the first byte of a later request, to the end of its headers.
+    /// From opening a connection, or the first byte of a later request, to the end of its headers; a TLS handshake is
+    /// within it.
     pub head_timeout: Duration,
+    /// How long an honest client takes for its handshake and headers, or to take an answer. Slower ones are cut first
+    /// when the cap of connections is reached, and only then.
+    pub patience: Duration,
     /// How long a connection may wait for its next request. Longer than common scrape intervals.
     pub idle_timeout: Duration,
     /// From the end of the headers to the start of the answer; then 503.
@@ -39,6 +45,7 @@ impl Default for Limits {
             connections: MAX_CONNECTIONS,
             body_bytes: MAX_BODY_BYTES,
             head_timeout: Duration::from_secs(10),
+            patience: Duration::from_secs(2),
             idle_timeout: Duration::from_secs(180),
             answer_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(60),

@@ -28,11 +28,40 @@ enum Phase {
     Sending,
 }
 
+/// How soon a connection may go to make room for a new one; the smallest goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Worth {
+    /// Its headers, or its handshake, take longer than those of an honest client.
+    Dawdling,
+    /// Between two requests: the client can open another one.
+    Idle,
+    /// Its answer is taken very slowly.
+    Deaf,
+    /// Has just begun.
+    Fresh,
+}
+
+/// Why a connection is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    TooSlow,
+    /// A new connection needs its place.
+    Evicted,
+}
+
+/// Where a connection stands.
+#[derive(Clone, Copy, Debug)]
+struct State {
+    phase: Phase,
+    since: Instant,
+    is_evicted: bool,
+}
+
 /// The phase of one connection, shared by its socket, its service and its watchdog.
 #[derive(Debug)]
 pub(super) struct Progress {
     limits: Limits,
-    state: Mutex<(Phase, Instant)>,
+    state: Mutex<State>,
     changed: Notify,
 }
 
@@ -40,27 +69,29 @@ impl Progress {
     pub(super) fn new(limits: Limits) -> Arc<Progress> {
         Arc::new(Progress {
             limits,
-            state: Mutex::new((Phase::Opened, Instant::now())),
+            state: Mutex::new(State { phase: Phase::Opened, since: Instant::now(), is_evicted: false }),
             changed: Notify::new(),
         })
     }
 
     /// Never held across an await; each change is one step, so a poisoned lock is still right.
-    fn state(&self) -> MutexGuard<'_, (Phase, Instant)> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn enter(&self, phase: Phase) {
-        *self.state() = (phase, Instant::now());
+        let mut state = self.state();
+        (state.phase, state.since) = (phase, Instant::now());
+        drop(state);
         self.changed.notify_one();
     }
 
     fn bytes_came(&self) {
         let mut state = self.state();
-        match state.0 {
+        match state.phase {
             // The time of the first request runs from the opening.
-            Phase::Opened => state.0 = Phase::Head,
-            Phase::Idle => *state = (Phase::Head, Instant::now()),
+            Phase::Opened => state.phase = Phase::Head,
+            Phase::Idle => (state.phase, state.since) = (Phase::Head, Instant::now()),
             Phase::Head | Phase::Busy | Phase::Sending => return,
         }
         drop(state);
@@ -75,24 +106,24 @@ impl Progress {
     /// The answer has been handed over, or dropped. The time of the request goes on until it is sent.
     fn answer_made(&self) {
         let mut state = self.state();
-        if state.0 == Phase::Busy {
-            state.0 = Phase::Sending;
+        if state.phase == Phase::Busy {
+            state.phase = Phase::Sending;
         }
     }
 
     fn all_sent(&self) {
-        if self.state().0 == Phase::Sending {
+        if self.state().phase == Phase::Sending {
             self.enter(Phase::Idle);
         }
     }
 
     /// True while no request is under way.
     pub(super) fn is_idle(&self) -> bool {
-        matches!(self.state().0, Phase::Opened | Phase::Idle)
+        matches!(self.state().phase, Phase::Opened | Phase::Idle)
     }
 
     fn deadline(&self) -> Instant {
-        let (phase, since) = *self.state();
+        let State { phase, since, .. } = *self.state();
         let limit: Duration = match phase {
             Phase::Opened | Phase::Head => self.limits.head_timeout,
             Phase::Idle => self.limits.idle_timeout,
@@ -101,15 +132,40 @@ impl Progress {
         since + limit
     }
 
-    /// Ends when the connection has been in one phase for too long.
-    pub(super) async fn overdue(&self) {
+    /// Whether the connection may go to make room, and since when it stands where it stands. An answer that is being
+    /// made is not given up, nor one that the client takes as fast as it should.
+    pub(super) fn worth(&self, now: Instant) -> Option<(Worth, Instant)> {
+        let State { phase, since, is_evicted } = *self.state();
+        let age = now.saturating_duration_since(since);
+        let worth = match phase {
+            _ if is_evicted => return None,
+            Phase::Opened | Phase::Head if age > self.limits.patience => Worth::Dawdling,
+            Phase::Opened | Phase::Head => Worth::Fresh,
+            Phase::Idle => Worth::Idle,
+            Phase::Sending if age > self.limits.patience => Worth::Deaf,
+            Phase::Busy | Phase::Sending => return None,
+        };
+        Some((worth, since))
+    }
+
+    /// Makes the connection end.
+    pub(super) fn evict(&self) {
+        self.state().is_evicted = true;
+        self.changed.notify_one();
+    }
+
+    /// Ends when the connection has been in one phase for too long, or is to make room.
+    pub(super) async fn cut(&self) -> Cut {
         loop {
+            if self.state().is_evicted {
+                return Cut::Evicted;
+            }
             let deadline = self.deadline();
             tokio::select! {
                 () = self.changed.notified() => {}
                 () = tokio::time::sleep_until(deadline) => {
                     if self.deadline() <= Instant::now() {
-                        return;
+                        return Cut::TooSlow;
                     }
                 }
             }

@@ -10,6 +10,7 @@ use hyper::header::{FORWARDED, HOST};
 use hyper::http::request::Parts;
 use sha2::Sha256;
 
+use super::auth::Authenticated;
 use super::desk::UserName;
 
 /// Marks the hash that stands for a user in a path.
@@ -85,7 +86,7 @@ fn names_loopback(host: &[u8]) -> bool {
 /// What a request may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Visitor {
-    /// User ids as they are; else hashes in their place.
+    /// User ids as they are, for who gave a password or is on this machine; else hashes in their place.
     pub(super) sees_users: bool,
 }
 
@@ -115,7 +116,8 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Visitor, Infallible> {
         let peer = parts.extensions.get::<Peer>().copied();
-        Ok(Visitor { sees_users: is_local(peer, &parts.headers) })
+        let is_known = parts.extensions.get::<Authenticated>().is_some();
+        Ok(Visitor { sees_users: is_known || is_local(peer, &parts.headers) })
     }
 }
 

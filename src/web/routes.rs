@@ -15,7 +15,7 @@ use hyper::header::{
 use hyper::{HeaderMap, Method, StatusCode, Uri};
 
 use super::house::{House, Readiness, unix_now};
-use super::{api, gzip, pages};
+use super::{api, auth, gzip, pages};
 use crate::metrics;
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
@@ -34,6 +34,7 @@ pub(super) fn router(app: Arc<House>) -> Router {
         .merge(api::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), auth::check))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), guard))
         .with_state(app)
 }
@@ -95,7 +96,9 @@ pub(super) fn refusal(path: &str, status: StatusCode, text: &str) -> Response {
     let kind = match status {
         StatusCode::NOT_FOUND => "not_found",
         StatusCode::SERVICE_UNAVAILABLE => "unavailable",
+        StatusCode::UNAUTHORIZED => "unauthorized",
         StatusCode::FORBIDDEN => "forbidden",
+        StatusCode::TOO_MANY_REQUESTS => "too_many_requests",
         status if status.is_client_error() => "bad_data",
         _ => "internal",
     };

@@ -14,16 +14,17 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::House;
-use super::limits::{Limits, MAX_HEAD_BYTES, MAX_HEADERS};
-use super::phase::{Answer, Progress, Watched};
+use super::crowd::Seat;
+use super::limits::{MAX_HEAD_BYTES, MAX_HEADERS};
+use super::phase::{Answer, Cut, Progress, Watched};
 use super::privacy::Peer;
 use super::routes;
+use super::tls::{Refused, Tls};
 
 /// How long to wait after the system refused to accept, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
@@ -32,7 +33,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// left after `drain_timeout`. Call it once for each listen address; the cap of connections is the house's.
 pub async fn serve(listener: TcpListener, app: Arc<House>, cancel: CancellationToken) {
     let router = routes::router(Arc::clone(&app));
-    let limits = *app.limits();
     let mut tasks = JoinSet::new();
     loop {
         // Take in what has ended, so that the set does not grow with the number of connections ever served.
@@ -43,17 +43,13 @@ pub async fn serve(listener: TcpListener, app: Arc<House>, cancel: CancellationT
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => match Arc::clone(&app.connections).try_acquire_owned() {
-                Ok(permit) => {
-                    let connection = Connection {
-                        router: router.clone(),
-                        limits,
-                        peer: Peer(peer),
-                        cancel: cancel.clone(),
-                    };
-                    tasks.spawn(connection.serve_tcp(stream, permit));
+            Ok((stream, peer)) => match app.crowd.admit(&app).await {
+                Some(seat) => {
+                    let (router, app, cancel) = (router.clone(), Arc::clone(&app), cancel.clone());
+                    let connection = Connection { router, app, cancel, peer: Peer(peer) };
+                    tasks.spawn(connection.serve_tcp(stream, seat));
                 }
-                Err(_) => refuse(&stream, &app),
+                None => refuse(&stream, &app),
             },
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection; trying again");
@@ -65,7 +61,7 @@ pub async fn serve(listener: TcpListener, app: Arc<House>, cancel: CancellationT
         }
     }
     drop(listener);
-    drain(tasks, limits.drain_timeout).await;
+    drain(tasks, app.limits().drain_timeout).await;
 }
 
 /// Tells the client why, as far as its socket takes it without waiting.
@@ -88,24 +84,51 @@ async fn drain(mut tasks: JoinSet<()>, limit: Duration) {
 /// What a connection needs beside its socket.
 struct Connection {
     router: Router,
-    limits: Limits,
-    peer: Peer,
+    app: Arc<House>,
     cancel: CancellationToken,
+    peer: Peer,
 }
 
 impl Connection {
-    async fn serve_tcp(self, stream: TcpStream, permit: OwnedSemaphorePermit) {
+    async fn serve_tcp(self, stream: TcpStream, seat: Seat) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot send small answers at once");
         }
-        self.serve(stream).await;
-        drop(permit);
+        // One load for the life of the connection: what is published later is for later ones.
+        let tls = self.app.security.load().tls.clone();
+        match tls {
+            Some(tls) => self.serve_tls(&tls, stream, &seat.progress).await,
+            None => self.serve(stream, &seat.progress).await,
+        }
     }
 
-    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin) {
-        let progress = Progress::new(self.limits);
-        let io = TokioIo::new(Watched { inner: stream, progress: Arc::clone(&progress) });
-        let service = service_fn(|request| answer(&self, &progress, request));
+    /// The handshake, within the time and under the rules of a connection that has sent no request.
+    async fn serve_tls(&self, tls: &Tls, stream: TcpStream, progress: &Arc<Progress>) {
+        let accepted = tokio::select! {
+            biased;
+            accepted = tls.accept(stream) => accepted,
+            () = self.cancel.cancelled() => return,
+            cut = progress.cut() => {
+                if cut == Cut::TooSlow {
+                    self.app.fixtures.exporter.handshake_failed();
+                }
+                tracing::debug!(?cut, "connection cut in its handshake");
+                return;
+            }
+        };
+        match accepted {
+            Ok(stream) => self.serve(stream, progress).await,
+            Err(Refused::Silent) => {}
+            Err(refused) => {
+                self.app.fixtures.exporter.handshake_failed();
+                tracing::debug!(%refused, peer = %self.peer.0, "connection refused");
+            }
+        }
+    }
+
+    async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin, progress: &Arc<Progress>) {
+        let io = TokioIo::new(Watched { inner: stream, progress: Arc::clone(progress) });
+        let service = service_fn(|request| answer(self, progress, request));
         let mut connection = std::pin::pin!(
             http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -132,8 +155,8 @@ impl Connection {
                     is_stopping = true;
                     connection.as_mut().graceful_shutdown();
                 }
-                () = progress.overdue() => {
-                    tracing::debug!("connection cut: the client is too slow");
+                cut = progress.cut() => {
+                    tracing::debug!(?cut, "connection cut");
                     return;
                 }
             }
@@ -147,13 +170,17 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
     progress.request_came();
+    let limits = connection.app.limits();
     let path = request.uri().path().to_owned();
-    let mut request = request.map(|body| Body::new(Limited::new(body, connection.limits.body_bytes)));
+    let mut request = request.map(|body| Body::new(Limited::new(body, limits.body_bytes)));
     request.extensions_mut().insert(connection.peer);
     let made = connection.router.clone().oneshot(request);
-    let response = match tokio::time::timeout(connection.limits.answer_timeout, made).await {
+    let mut response = match tokio::time::timeout(limits.answer_timeout, made).await {
         Ok(Ok(response)) => response,
         Err(_) => routes::too_slow(&path),
     };
+    for (name, value) in &connection.app.security.load().headers {
+        response.headers_mut().insert(name, value.clone());
+    }
     Ok(response.map(|body| Answer { body, progress: Arc::clone(progress) }))
 }

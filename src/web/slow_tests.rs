@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::FutureExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use super::tests::{PATIENCE, SHORT, ask, get, parse, patiently, read_all, start, start_with};
 use super::*;
@@ -63,20 +65,76 @@ async fn a_client_that_does_not_read_is_cut() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_cap_are_refused_and_counted() {
+async fn connections_beyond_the_cap_are_refused_and_counted_while_all_are_busy() {
     let limits = Limits { connections: 2, ..Limits::default() };
-    let running = start_with(limits, None).await;
-    let held = [
-        TcpStream::connect(running.address).await.unwrap(),
-        TcpStream::connect(running.address).await.unwrap(),
-    ];
-    let mut third = TcpStream::connect(running.address).await.unwrap();
+    let (entered, release) = (Arc::new(Semaphore::new(0)), CancellationToken::new());
+    let (tell, wait) = (Arc::clone(&entered), release.clone());
+    let reload: Reload = Box::new(move || {
+        tell.add_permits(1);
+        Box::pin(wait.clone().cancelled_owned().map(Ok))
+    });
+    let running = start_with(limits, Some(reload)).await;
+    let address = running.address;
+    let busy =
+        [(); 2].map(|()| tokio::spawn(async move { ask(address, "POST", "/-/reload", "").await.status }));
+    drop(patiently(entered.acquire_many(2)).await.unwrap());
+    let mut third = TcpStream::connect(address).await.unwrap();
     assert_eq!(parse(&read_all(&mut third).await).status, 503);
-    drop(held);
-    let all = u32::try_from(limits.connections).unwrap();
-    drop(patiently(running.app.connections.acquire_many(all)).await.unwrap());
+    release.cancel();
+    for busy in busy {
+        assert_eq!(patiently(busy).await.unwrap(), 200, "what is under way is not given up");
+    }
     let scrape = get(&running, "/metrics").await;
     assert!(scrape.text().contains("timpush_web_connections_refused_total 1\n"));
+    assert!(scrape.text().contains("timpush_web_connections_evicted_total 0\n"));
+}
+
+#[tokio::test]
+async fn clients_that_wait_make_room_for_a_scrape() {
+    let limits = Limits { connections: 8, ..Limits::default() };
+    let running = start_with(limits, None).await;
+    let mut slow = Vec::new();
+    for _ in 0..24 {
+        let mut client = TcpStream::connect(running.address).await.unwrap();
+        // One that was cut already may refuse it.
+        let _ = client.write_all(b"GET /metrics HTTP/1.1\r\nhost: a\r\n").await;
+        slow.push(client);
+    }
+    for _ in 0..20 {
+        assert_eq!(get(&running, "/metrics").await.status, 200);
+        let mut client = TcpStream::connect(running.address).await.unwrap();
+        let _ = client.write_all(b"GET").await;
+        slow.push(client);
+    }
+    let scrape = get(&running, "/metrics").await;
+    let text = scrape.text();
+    assert!(text.contains("timpush_web_connections_refused_total 0\n"), "{text}");
+    assert!(!text.contains("timpush_web_connections_evicted_total 0\n"), "{text}");
+}
+
+#[tokio::test]
+async fn a_request_of_a_connection_that_is_kept_goes_before_clients_that_dawdle() {
+    let limits = Limits { connections: 2, patience: std::time::Duration::ZERO, ..Limits::default() };
+    let running = start_with(limits, None).await;
+    let mut kept = TcpStream::connect(running.address).await.unwrap();
+    let mut ask_again = async || {
+        kept.write_all(b"GET /-/healthy HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let mut seen = Vec::new();
+        while !seen.ends_with(b"healthy.\n") {
+            seen.push(patiently(kept.read_u8()).await.unwrap());
+        }
+    };
+    ask_again().await;
+    for _ in 0..5 {
+        let mut slow = TcpStream::connect(running.address).await.unwrap();
+        slow.write_all(b"GET").await.unwrap();
+        // It is in its place when the next one has taken it.
+        let mut next = TcpStream::connect(running.address).await.unwrap();
+        assert_eq!(read_all(&mut slow).await, b"");
+        next.write_all(b"GET /-/healthy HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+        assert_eq!(parse(&read_all(&mut next).await).status, 200);
+        ask_again().await;
+    }
 }
 
 #[tokio::test]

@@ -12,11 +12,12 @@ use crate::support_b::town::FIRST_APP;
 use crate::support_b::{AppText, Daemon, Place, get, until};
 
 /// Every flag that there is.
-const FLAGS: [&str; 7] = [
+const FLAGS: [&str; 8] = [
     "--config.file",
     "--config.check",
     "--storage.path",
     "--web.listen-address",
+    "--web.config.file",
     "--web.enable-lifecycle",
     "--log.level",
     "--log.format",

@@ -21,3 +21,4 @@ mod swaps;
 mod tidy;
 mod trace;
 mod watch_api;
+mod web_security;

@@ -16,13 +16,15 @@ const RESULTS: &str = "timpush_stage_results_total";
 const ACCEPT_GZIP: &str = "accept-encoding: gzip\r\n";
 
 /// Metrics that the contract does not promise from the start: they speak of trouble that a good run has not, or of
-/// sources that the configuration does not name.
-const CONDITIONAL: [&str; 5] = [
+/// sources and a web configuration that are not named.
+const CONDITIONAL: [&str; 7] = [
     "timpush_api_failures_total",
     "timpush_api_drift_total",
     "timpush_series_overflow_total",
     "timpush_source_last_success_timestamp_seconds",
     "timpush_source_entries",
+    "timpush_web_certificate_expiry_timestamp_seconds",
+    "timpush_web_config_last_reload_successful",
 ];
 
 /// A lively town whose results a daemon is just learning.
