@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::support_b::answers::{FAILURE, SUCCESS, offline};
 use crate::support_b::child::entries;
+use crate::support_b::noise::{Breach, fairly};
 use crate::support_b::town::{FIRST_APP, config};
 use crate::support_b::{AppText, Daemon, Place, Scrape, Town, request, until};
 
@@ -169,10 +170,14 @@ const RELOADS: usize = 100;
 
 #[test]
 fn a_hundred_reloads_under_load_leave_nothing_behind() {
-    /// Threads and connections that come and go with the moment.
-    const SLACK: usize = 6;
-    /// What allocators keep, by the moment; a leak of one list for each reload would be more after a hundred.
-    const SLACK_KIB: usize = 8 * 1024;
+    fairly(reload_again_and_again);
+}
+
+fn reload_again_and_again() -> Result<(), Breach> {
+    /// Threads for blocking work and connections, which come and go with the moment.
+    const SLACK: usize = 24;
+    /// What allocators and caches keep, by the moment; a task that is kept for each reload is more after a thousand.
+    const SLACK_KIB: usize = 3 * 1024;
     let reloads = std::env::var("TIMPUSH_TEST_RELOADS").map_or(RELOADS, |n| n.parse().unwrap());
     let town = Town::empty(3, 100.0);
     let apps: Vec<AppText> =
@@ -219,11 +224,14 @@ fn a_hundred_reloads_under_load_leave_nothing_behind() {
     // Whoever is away now and then is asked for again.
     place.configure(&config(&apps));
     assert_eq!(daemon.reload().status, 200);
+    let mut early = 0;
     for n in 0..3 {
         town.await_requests(FIRST_APP + n, 5);
-        assert_eq!(town.arrivals(FIRST_APP + n).early_requests, 0);
+        early += town.arrivals(FIRST_APP + n).early_requests;
     }
     assert_eq!(daemon.stop().0.code(), Some(0));
+    let words = format!("{early} early requests over {reloads} reloads");
+    if early == 0 { Ok(()) } else { Err(Breach { early, words }) }
 }
 
 /// How many reloads the log tells of.
