@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -38,11 +38,13 @@ impl Service {
 
     /// The next word that is no word of life.
     fn next(&self) -> String {
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let word = self.any();
             if word != "WATCHDOG=1\n" {
                 return word;
             }
+            assert!(Instant::now() < deadline, "only words of life came");
         }
     }
 
