@@ -165,7 +165,8 @@ impl Poller {
         let pairs = match state {
             None => all,
             Some(State::New) => {
-                all - [State::Active, State::Settled, State::Failing].map(count).iter().sum::<usize>()
+                let met = [State::Active, State::Settled, State::Failing].map(count);
+                all.saturating_sub(met.iter().sum())
             }
             Some(state) => count(state),
         };

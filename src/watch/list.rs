@@ -129,7 +129,13 @@ impl List {
     pub fn replace<'a>(&mut self, entries: impl IntoIterator<Item = &'a Entry>, cap: usize) -> Difference {
         let mut difference = Difference::default();
         for entry in entries {
-            let task = self.tasks.hold(&Box::from(entry.task.as_str()));
+            let task = match self.task_number(&entry.task) {
+                Some(known) => {
+                    self.tasks.hold_again(known);
+                    known
+                }
+                None => self.tasks.hold(&Box::from(entry.task.as_str())),
+            };
             let labels = self.labels.hold(&entry.label_set());
             let pushed_at = entry.pushed_at.map_or(UNKNOWN, |at| at.clamp(1, u32::MAX.into()) as u32);
             let new = Kept { user: Span::default(), listed: true, marked: true, task, labels, pushed_at };
