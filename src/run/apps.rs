@@ -196,6 +196,8 @@ impl Apps {
 
     /// Starts the task that feeds the poller.
     fn start_feeder(&mut self, feeder: Feeder) -> (AbortHandle, oneshot::Receiver<()>) {
+        // Those that ended are kept until they are asked for.
+        while self.feeds.try_join_next().is_some() {}
         let (in_force, first) = oneshot::channel();
         (self.feeds.spawn(feeder.run(in_force)), first)
     }

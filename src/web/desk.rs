@@ -117,7 +117,7 @@ pub struct Page {
 pub struct Watch {
     pub app: Arc<str>,
     pub task: String,
-    /// The id itself; whoever shows it asks `web::privacy` first.
+    /// The id itself; whoever shows it asks `privacy` first.
     pub user: String,
     pub state: State,
     pub labels: LabelSet,

@@ -41,7 +41,7 @@ pub struct LatestFailure {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PushFailure {
     pub task: String,
-    /// The id itself; whoever shows it asks `web::privacy` first.
+    /// The id itself; whoever shows it asks `privacy` first.
     pub user: String,
     pub route: Route,
     pub platform: Platform,
