@@ -21,6 +21,11 @@ test:
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
+# Drive the pages in headless Chromium; screenshots go to target/browser/shots
+browser:
+    cargo build --locked
+    .ci/browser ${CARGO_TARGET_DIR:-target}/debug/timpush_exporter
+
 # Run everything that must hold before a change goes in
 ci:
     .ci/run

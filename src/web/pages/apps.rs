@@ -44,7 +44,10 @@ pub(super) fn cards(apps: &[Judged<'_>], now: i64) -> Markup {
                 @for judged in apps.iter().take(MAX_APPS_SHOWN) { (card(judged, now, apps.len() <= FEW_APPS)) }
             }
             @if more > 0 {
-                p.dim { (counted(more, "app")) " in no worse state not shown; " a href="/metrics" { "the metrics" } " have all." }
+                p.dim {
+                    (counted(more, "app")) " in no worse state not shown; "
+                    a href="/metrics" { "the metrics" } " have all."
+                }
             }
         }
     }
@@ -55,7 +58,8 @@ fn card(judged: &Judged<'_>, now: i64, has_few: bool) -> Markup {
     let state = match app.up {
         None => "not asked yet",
         Some(true) => "up",
-        Some(false) => "down",
+        Some(false) if judged.level == Level::Broken => "down",
+        Some(false) => "latest request failed",
     };
     html! {
         article.card.(judged.level.class()) id={ "app-" (part(&app.name)) } {
@@ -67,12 +71,17 @@ fn card(judged: &Judged<'_>, now: i64, has_few: bool) -> Markup {
             @if !has_few && !judged.findings.is_empty() {
                 ul.findings {
                     @for finding in &judged.findings {
-                        li.(finding.level.class()) { span.sign aria-hidden="true" { (finding.level.sign()) } (visible(&finding.text)) }
+                        li.(finding.level.class()) {
+                            span.sign aria-hidden="true" { (finding.level.sign()) } (visible(&finding.text))
+                        }
                     }
                 }
             }
             dl.facts {
-                div { dt { "Newest data" } dd { @match app.last_success_at { Some(at) => (ago(at, now)), None => "none yet" } } }
+                div {
+                    dt { "Newest data" }
+                    dd { @match app.last_success_at { Some(at) => (ago(at, now)), None => "none yet" } }
+                }
                 (budget(app))
                 div { dt { "Backlog" } dd { (whole_span(app.backlog_seconds)) } }
                 (pairs(app))
@@ -82,7 +91,7 @@ fn card(judged: &Judged<'_>, now: i64, has_few: bool) -> Markup {
                 @if let Some(at) = app.resume_at {
                     div { dt { "Paused until" } dd { (date_time(at)) " UTC" } }
                 }
-                @if let Some(failure) = app.latest_failure.as_ref().filter(|_| app.up == Some(true)) {
+                @if let Some(failure) = &app.latest_failure {
                     div.broad { dt { "Latest failed request" } dd { (ago(failure.at, now)) ": " (visible(&failure.text)) } }
                 }
             }
@@ -149,7 +158,9 @@ fn sources(app: &AppStatus, now: i64) -> Markup {
                 div.wide {
                     table {
                         caption.hidden { "Watch sources of " (app.name) }
-                        thead { tr { th scope="col" { "Source" } th.n scope="col" { "Entries" } th scope="col" { "Last read" } } }
+                        thead {
+                            tr { th scope="col" { "Source" } th.n scope="col" { "Entries" } th scope="col" { "Last read" } }
+                        }
                         tbody {
                             @for source in app.sources.iter() {
                                 tr {

@@ -23,7 +23,9 @@ pub(super) fn page_of(chain: &Chain, eyes: Eyes<'_>, now: i64) -> Markup {
             (outlook(chain, now))
         }
         section #devices data-live aria-labelledby="devices-title" {
-            h2 #devices-title { @if chain.devices.is_empty() { "Devices" } @else { (counted(chain.devices.len() as u64, "device")) } }
+            h2 #devices-title {
+                @if chain.devices.is_empty() { "Devices" } @else { (counted(chain.devices.len() as u64, "device")) }
+            }
             @if chain.devices.is_empty() { (no_device(watch)) }
             @for (at, device) in chain.devices.iter().enumerate() { (timeline(device, at, now)) }
         }
@@ -47,12 +49,16 @@ fn summary(chain: &Chain, now: i64) -> Markup {
         dl.facts {
             div.broad { dt { "Task" } dd { bdi.id { (visible(&watch.task)) } } }
             div { dt { "State" } dd { (state(watch.state)) } }
-            div { dt { "Pushed" } dd { @match watch.pushed_at { Some(at) => (moment(at, now)), None => "not known" } } }
+            div { dt { "Pushed" } dd { (moment_or(watch.pushed_at, now, "not known")) } }
             div { dt { "Listed since" } dd { (moment(chain.added_at, now)) } }
-            div { dt { "Last polled" } dd { @match watch.last_polled_at { Some(at) => (moment(at, now)), None => "never" } } }
+            div { dt { "Last polled" } dd { (moment_or(watch.last_polled_at, now, "never")) } }
             @if !watch.labels.is_empty() { div { dt { "Labels" } dd { (labels(&watch.labels)) } } }
         }
     }
+}
+
+fn moment_or(at: Option<i64>, now: i64, none: &str) -> Markup {
+    html! { @match at { Some(at) => (moment(at, now)), None => (none) } }
 }
 
 /// What comes next for the pair, in one sentence.
@@ -67,7 +73,7 @@ fn outlook(chain: &Chain, now: i64) -> Markup {
                 State::Active if is_awaited => "More may come. ",
                 State::Active => "No stage is awaited; another try or another device may still show. ",
                 State::Settled => "Nothing more can come: each device failed or reached the last stage. ",
-                State::Failing => "The API refuses this pair: no such task, or it is too old; the status page has the upstream's words. ",
+                State::Failing => "The API refuses this pair: no such task, or it is too old. ",
             }
             @match watch.next_poll_at {
                 Some(at) if at <= now => { "It is due, and is asked as soon as its turn in the budget comes. " }
@@ -105,11 +111,14 @@ fn timeline(device: &DeviceChain, at: usize, now: i64) -> Markup {
                 }
             }
             p.dim {
-                @match device.pushed_at { Some(at) => { "Pushed " (moment(at, now)) ". " }, None => "The push time is not known. " }
+                "Pushed: " (moment_or(device.pushed_at, now, "not known")) ". "
                 @match device.notifications {
                     Notifications::On => "Notifications are on.",
                     Notifications::Unknown => "Whether it shows notifications is not known.",
-                    Notifications::Off => strong.look { span.sign aria-hidden="true" { "!" } "Notifications are off: this device shows none, whatever reaches it." },
+                    Notifications::Off => strong.look {
+                        span.sign aria-hidden="true" { "!" }
+                        "Notifications are off: this device shows none, whatever reaches it."
+                    },
                 }
             }
             ol.chain {
@@ -162,7 +171,10 @@ fn why(stage: &StageView, failed: Option<Stage>, now: i64) -> Markup {
         }
         @if stage.outcome.is_none() {
             @match (stage.awaited, stage.overdue_from, failed) {
-                (true, Some(at), _) if at <= now => p { "Silent: a result should have come by " (moment(at, now)) ". No failure, but the mark of an outage if many are so." },
+                (true, Some(at), _) if at <= now => p {
+                    "Silent: a result should have come by " (moment(at, now)) ". No failure, but the mark of an outage if many "
+                    "are so."
+                },
                 (true, Some(at), _) => p.dim { "A result may come; it counts as overdue " (distance(at, now)) "." },
                 (true, None, _) => p.dim { "A result may come; none is owed." },
                 (false, _, Some(failed)) => p.dim { "Nothing is awaited: " (failed.as_str()) " failed." },

@@ -69,7 +69,8 @@ pub(super) fn stages(facts: &Facts<'_>) -> Markup {
                 p { "The polls since " (moment(since, facts.now)) " brought no new result." }
             } @else {
                 p {
-                    (headline(&grid)) " Counted are the " (counted(total.all(), "result")) " that polls saw for the first time since "
+                    (headline(&grid))
+                    " Counted are the " (counted(total.all(), "result")) " that polls saw for the first time since "
                     (moment(since, facts.now)) "."
                 }
                 (shares(&grid))
@@ -180,7 +181,9 @@ fn reasons(facts: &Facts<'_>, total: Tally) -> Markup {
                 }
             }
             @if let Some(more) = total.failures.checked_sub(shown).filter(|more| *more > 0) {
-                p.dim { (counted(more, "failure")) " of other reasons; " a href="/metrics" { "the metrics" } " have all." }
+                p.dim {
+                    (counted(more, "failure")) " of other reasons; " a href="/metrics" { "the metrics" } " have all."
+                }
             }
         }
     }
@@ -189,7 +192,11 @@ fn reasons(facts: &Facts<'_>, total: Tally) -> Markup {
 fn cause_row(cause: &Cause<'_>, has_apps: bool) -> Markup {
     html! {
         tr {
-            td.n data-label="Failures" { a href=(links::failed_of(cause.app)) { (count(cause.failures)) span.hidden { " failures: failed pairs of " (cause.app) } } }
+            td.n data-label="Failures" {
+                a href=(links::failed_of(cause.app)) {
+                    (count(cause.failures)) span.hidden { " failures: failed pairs of " (cause.app) }
+                }
+            }
             td { @if has_apps { (cause.app) " · " } (place(cause.at.platform, cause.at.route, cause.at.stage)) }
             td { (reason(cause.reason, cause.code)) }
             td.who { (cause.reason.who()) }

@@ -2,12 +2,14 @@
 
 use super::super::house::{AppStatus, Readiness};
 use super::Facts;
-use super::times::{counted, date_time, distance, span, whole_span};
+use super::times::{count, counted, date_time, distance, span, whole_span};
 
 /// A signature of our own is renewed with a day to go; one with less than this left is not being renewed.
 const SIGNATURE_LOW_SECONDS: i64 = 12 * 3600;
 /// Answers come, but none is on disk for this long.
 const COMMIT_LATE_SECONDS: i64 = 60;
+/// A failed request is trouble once nothing worked for this long and three more could have been made.
+const FAILING_SECONDS: f64 = 60.0;
 /// Something is due, but no answer came for this long.
 const ANSWER_LATE_SECONDS: i64 = 15 * 60;
 /// With more than this to do, looks are late.
@@ -110,30 +112,35 @@ pub(super) fn of_app(app: &AppStatus, now: i64) -> Vec<Finding> {
             format!("Polling is paused: one probe goes out {} ({} UTC).", distance(at, now), date_time(at));
         found.push(finding(Level::Broken, text));
     }
-    match (app.up, &app.latest_failure) {
-        (Some(false), Some(failure)) => {
-            let text = format!("The latest request failed {}: {}", distance(failure.at, now), failure.text);
-            found.push(finding(Level::Broken, text));
-        }
-        (Some(false), None) => found.push(finding(Level::Broken, "Nothing can be asked; see the log.")),
-        _ => {}
+    if app.up == Some(false) && !has_just_worked(app, now) {
+        let text = match &app.latest_failure {
+            Some(failure) => {
+                format!("The latest request failed {}: {}", distance(failure.at, now), failure.text)
+            }
+            None => "Nothing can be asked; see the log.".to_owned(),
+        };
+        found.push(finding(Level::Broken, text));
     }
     found.extend(late_answers(app, now).filter(|_| pause.is_none()));
     found.extend(signature(app, now));
     found.extend(load(app));
     for source in app.sources.iter().filter(|source| source.failing) {
         let stands = match source.last_success_at {
-            Some(at) => format!(
-                "its last good list stands, {} of {}",
-                counted(source.entries, "entry").replace("entrys", "entries"),
-                distance(at, now)
-            ),
+            Some(at) => {
+                format!("its last good list stands, {} long, of {}", count(source.entries), distance(at, now))
+            }
             None => "it has given no list yet".to_owned(),
         };
         found.push(finding(Level::Look, format!("The watch source {} fails; {stands}.", source.name)));
     }
     found.sort_by_key(|finding| std::cmp::Reverse(finding.level));
     found
+}
+
+/// One request that fails among others that work is no trouble: it is made again.
+fn has_just_worked(app: &AppStatus, now: i64) -> bool {
+    let allowed = FAILING_SECONDS + 3.0 / app.rate_in_force.max(f64::MIN_POSITIVE);
+    app.last_success_at.is_some_and(|at| (now.saturating_sub(at) as f64) < allowed)
 }
 
 fn late_answers(app: &AppStatus, now: i64) -> Option<Finding> {
@@ -212,6 +219,16 @@ mod tests {
         assert_eq!(told(&unasked), []);
         let idle = AppStatus { last_success_at: Some(NOW - 86_400), backlog_seconds: 0.0, ..well() };
         assert_eq!(told(&idle), [], "nothing is due, so nothing is late");
+        let failure = LatestFailure { at: NOW, text: "timeout".to_owned() };
+        let once = AppStatus { up: Some(false), latest_failure: Some(failure), ..well() };
+        assert_eq!(told(&once), [], "one request failed and is made again");
+        let slow = AppStatus {
+            last_success_at: Some(NOW - 300),
+            rate_in_force: 0.01,
+            rate_configured: 0.01,
+            ..once
+        };
+        assert_eq!(told(&slow), [], "three more could not have been made");
     }
 
     #[test]
@@ -225,7 +242,12 @@ mod tests {
         };
         let cases: [(AppStatus, Level, &str); 8] = [
             (
-                AppStatus { up: Some(false), latest_failure: Some(failure), ..well() },
+                AppStatus {
+                    up: Some(false),
+                    last_success_at: Some(NOW - 64),
+                    latest_failure: Some(failure.clone()),
+                    ..well()
+                },
                 Level::Broken,
                 "9s ago: auth: 70009",
             ),

@@ -77,7 +77,10 @@ pub(super) fn page(frame: &Frame<'_>, main: &Markup) -> Markup {
                 }
                 main #main tabindex="-1" { (main) }
                 footer {
-                    p { "All times are UTC. No page asks the upstream anything: what is shown comes from polls made before." }
+                    p {
+                        "All times are UTC. No page asks the upstream anything: what is shown comes from polls made "
+                        "before."
+                    }
                 }
                 @if frame.is_live { script { (PreEscaped(SCRIPT)) } }
             }

@@ -46,7 +46,9 @@ fn verdict(facts: &Facts<'_>, own: &[Finding], apps: &[Judged<'_>]) -> Markup {
             h1 { span.sign aria-hidden="true" { (level.sign()) } (title) }
             @if level == Level::Well {
                 @match facts.status.apps.iter().filter_map(|app| app.last_success_at).max() {
-                    Some(at) => p { "The API answers; the latest answer came " (ago(at, facts.now)) ". The exporter needs no hand." },
+                    Some(at) => p {
+                        "The API answers; the latest answer came " (ago(at, facts.now)) ". The exporter needs no hand."
+                    },
                     None => p { "The API has not been asked yet." },
                 }
             }

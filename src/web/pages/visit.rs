@@ -81,7 +81,8 @@ pub(in super::super) async fn chain(
     let user = UserName::read(&user);
     if !visitor.may_name(&user) {
         // Else the answer would tell who is watched.
-        let why = "From here a pair is named by the hash in place of its user: user ids are personal. The watch lists link to it.";
+        let why = "From here a pair is named by the hash in place of its user: user ids are personal. The watch lists \
+                   link to it.";
         return answer(StatusCode::NOT_FOUND, layout::apology("No such pair", why));
     }
     match house.fixtures.desk.chain(PairName { app, task, user }).await {

@@ -53,7 +53,8 @@ fn form(listing: &Listing<'_>) -> Markup {
         form.search method="get" action="/watches" role="search" {
             div.field.wide-field {
                 label for="search" { @if sees_users { "Task or user holds" } @else { "Task holds" } }
-                input #search type="search" name="search" value=(echo(listing).replace('\0', "\u{fffd}")) autocomplete="off" spellcheck="false";
+                input #search type="search" name="search" value=(echo(listing).replace('\0', "\u{fffd}"))
+                    autocomplete="off" spellcheck="false";
             }
             div.field {
                 label for="app" { "App" }
@@ -76,7 +77,9 @@ fn form(listing: &Listing<'_>) -> Markup {
             div.field {
                 label for="limit" { "Rows" }
                 select #limit name="limit" {
-                    @for size in PAGE_SIZES { option value=(size) selected[query.limit == size] { (count(size as u64)) } }
+                    @for size in PAGE_SIZES {
+                        option value=(size) selected[query.limit == size] { (count(size as u64)) }
+                    }
                 }
             }
             div.field.check {
@@ -86,7 +89,9 @@ fn form(listing: &Listing<'_>) -> Markup {
             button type="submit" { "Show" }
         }
         @if !sees_users {
-            p.dim { "User ids are personal: from here, hashes stand in their place, and the search looks at tasks alone." }
+            p.dim {
+                "User ids are personal: from here, hashes stand in their place, and the search looks at tasks alone."
+            }
         }
     }
 }
@@ -104,7 +109,9 @@ fn nothing(listing: &Listing<'_>, page: &Page) -> Markup {
             p.notice { "No pair is like that." }
             p { a href="/watches" { "Show all pairs" } }
         } @else {
-            p.notice { "No pair is watched. The configuration names the lists; " a href="/config" { "this one" } " is in force." }
+            p.notice {
+                "No pair is watched. The configuration names the lists; " a href="/config" { "this one" } " is in force."
+            }
         }
     }
 }
@@ -147,10 +154,15 @@ fn table(listing: &Listing<'_>, page: &Page) -> Markup {
 
 fn row(watch: &Watch, listing: &Listing<'_>) -> Markup {
     let user = listing.eyes.user(&watch.app, &watch.task, &watch.user);
-    let at = |at: Option<i64>, none: &str| html! { @match at { Some(at) => (ago(at, listing.now)), None => span.dim { (none) } } };
+    let at = |at: Option<i64>, none: &str| {
+        html! { @match at { Some(at) => (ago(at, listing.now)), None => span.dim { (none) } } }
+    };
     html! {
         tr {
-            th scope="row" { a href=(links::pair(listing.eyes, &watch.app, &watch.task, &watch.user)) { bdi.id { (visible(&user)) } } bdi.id.dim.task { (visible(&watch.task)) } }
+            th scope="row" {
+                a href=(links::pair(listing.eyes, &watch.app, &watch.task, &watch.user)) { bdi.id { (visible(&user)) } }
+                bdi.id.dim.task { (visible(&watch.task)) }
+            }
             td data-label="App" { (watch.app) }
             td data-label="State" { (state(watch.state)) }
             td.n data-label="Failed devices" { (failed(watch.failed_devices)) }
@@ -198,7 +210,8 @@ fn onward(listing: &Listing<'_>, page: &Page) -> Markup {
             nav.onward aria-label="Pages of the list" {
                 @if !is_first { a href=(links::watches(&first(listing.query))) { "« First page" } }
                 @if let Some(next) = &page.next {
-                    a rel="next" href=(links::watches(&Query { after: Some(next.clone()), ..listing.query.clone() })) { "Next page »" }
+                    @let next = Query { after: Some(next.clone()), ..listing.query.clone() };
+                    a rel="next" href=(links::watches(&next)) { "Next page »" }
                 } @else { span.dim { "This is the last page." } }
             }
         }
