@@ -89,6 +89,10 @@ fn a_bad_file_changes_nothing() {
 
 #[test]
 fn apps_come_go_and_change_while_another_goes_on() {
+    fairly(apps_come_go_and_change);
+}
+
+fn apps_come_go_and_change() -> Result<(), Breach> {
     /// Many times the interval, and far less than a poller that is stopped and started anew would need.
     const LONGEST_GAP_MICROS: u64 = 400_000;
     let town = Town::empty(4, 20.0);
@@ -119,9 +123,9 @@ fn apps_come_go_and_change_while_another_goes_on() {
     let arrivals = &town.arrivals(stays).arrivals_micros[from - 1..];
     let longest = arrivals.windows(2).map(|two| two[1] - two[0]).max().unwrap();
     assert!(longest < LONGEST_GAP_MICROS, "a gap of {longest} µs");
-    for arrivals in town.sim.arrivals().apps {
-        assert_eq!(arrivals.early_requests, 0, "{arrivals:?}");
-    }
+    let early = town.sim.arrivals().apps.iter().map(|app| app.early_requests).sum();
+    let words = format!("{early} early requests around a reload");
+    if early == 0 { Ok(()) } else { Err(Breach { early, words }) }
 }
 
 #[test]
