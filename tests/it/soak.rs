@@ -33,6 +33,8 @@ struct Soak {
     shown: Scrape,
     most: Footprint,
     deeds: Deeds,
+    /// The latest fault is over once so many requests have come.
+    faulty_until: u64,
 }
 
 /// What was done to the daemon.
@@ -122,7 +124,7 @@ impl Soak {
         println!("soak at {rate}/s for {length:?}, seed {seed}");
         let dice = fastrand::Rng::with_seed(seed);
         let (shown, most, deeds) = Default::default();
-        let soak = Soak { rig, rate, length, dice, shown, most, deeds };
+        let soak = Soak { rig, rate, length, dice, shown, most, deeds, faulty_until: 0 };
         soak.configure(rate);
         soak
     }
@@ -166,8 +168,14 @@ impl Soak {
                 daemon
             }
             5..35 => {
-                self.deeds.faults += 1;
-                self.rig.simulator.set_fault(fault(&mut self.dice)).unwrap();
+                let asked = self.rig.requests();
+                // One after the other: else a slow daemon would meet nothing but faults.
+                if asked >= self.faulty_until {
+                    self.deeds.faults += 1;
+                    let order = fault(&mut self.dice);
+                    self.faulty_until = asked + order.requests.unwrap_or(0);
+                    self.rig.simulator.set_fault(order).unwrap();
+                }
                 daemon
             }
             _ => daemon,
