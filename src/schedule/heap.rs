@@ -36,6 +36,12 @@ impl Heap {
         self.entries.first().copied()
     }
 
+    /// The key under which an entry is in, if it is.
+    pub fn key(&self, name: u32, book: &Book) -> Option<u32> {
+        let at = book.place(self.order, name);
+        self.entries.get(at as usize).map(|entry| entry.0)
+    }
+
     /// The smallest key behind the first entry.
     pub fn second_key(&self) -> Option<u32> {
         let behind = self.entries.get(1..)?;

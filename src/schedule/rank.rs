@@ -4,7 +4,7 @@ use super::book::{COHORT, NONE, Phase};
 use super::clock::Tick;
 use super::index::Gain;
 use super::learned::STANDS;
-use super::told::{Slot, State};
+use super::told::{Millis, Slot, State};
 use super::{LAST_SHARE, Schedule};
 
 /// Pushes of one task that are at most so far apart share a cohort.
@@ -158,6 +158,30 @@ impl Schedule {
         let key = key(index);
         self.rank.set(key, name, &mut self.book);
         key
+    }
+
+    /// When a pair is looked at next, as far as it is planned by now. A time is told for a pair that may not be asked
+    /// before it, and, as an estimate, for one that ripens: its index grows with about the power 3/2 of the time since
+    /// its last look, until it is as large as those that are served. `None` if it has its turn as soon as the budget
+    /// allows, if its look is on its way, or if none comes any more. Changes nothing.
+    pub fn planned(&self, slot: Slot, now: Millis) -> Option<Millis> {
+        let pair = self.book.pairs.get(slot as usize)?;
+        match pair.phase {
+            // It is in the heap until its end if that comes first; then no look comes.
+            Phase::Later => {
+                let at = self.time.key(slot, &self.book).filter(|at| *at < pair.ends)?;
+                Some(self.clock.millis(at).max(now))
+            }
+            Phase::Ready => {
+                let looked = if pair.looked == NONE { pair.pushed } else { pair.looked };
+                let waited = self.clock.seconds(looked, self.clock.tick(now)).max(1.0);
+                let missing = self.served / index_of(self.rank.key(slot, &self.book)?);
+                let wait = waited * (missing.powf(2.0 / 3.0) - 1.0);
+                let at = now.saturating_add((wait * 1000.0) as Millis);
+                (missing > 1.0 && at < self.clock.millis(pair.ends)).then_some(at)
+            }
+            _ => None,
+        }
     }
 
     /// The longest ripening time that counts, seconds: the more first looks are outstanding, the more the gain alone

@@ -103,6 +103,42 @@ fn a_clock_set_back_a_day_delays_nothing() {
 }
 
 #[test]
+fn what_is_planned_is_told_and_is_not_changed_by_it() {
+    let mut schedule = Schedule::default();
+    schedule.insert(0, seed(NOW + 5_000), NOW);
+    assert_eq!(schedule.planned(0, NOW), Some(NOW + 5_000));
+    assert_eq!(schedule.planned(1, NOW), None, "there is no such pair");
+    assert_eq!(schedule.take(NOW + 5_000), Some(0));
+    assert_eq!(schedule.planned(0, NOW + 5_000), None, "its look is on its way");
+    schedule.looked(0, Look::Failed { at_least: 7_000 }, NOW + 6_000);
+    assert_eq!(schedule.planned(0, NOW + 6_000), Some(NOW + 13_000));
+    schedule.take(NOW + 13_000);
+    schedule.looked(0, answered(true, &[device(true, NOW, NOW)]), NOW + 13_000);
+    assert_eq!(schedule.planned(0, NOW + 13_000), None, "it rests");
+}
+
+#[test]
+fn a_pair_that_ripens_is_planned_for_about_the_time_of_its_look() {
+    let mut schedule = Schedule::default();
+    (0..50).for_each(|slot| schedule.insert(slot, Seed { task: slot, ..seed(NOW) }, NOW));
+    let mut told: HashMap<Slot, (Millis, Millis)> = HashMap::new();
+    let mut within = (0, 0);
+    for second in 0..20_000 {
+        let now = NOW + second * 1000;
+        let slot = schedule.take(now).expect("all may be asked");
+        if let Some((asked, at)) = told.remove(&slot) {
+            within.0 += 1;
+            within.1 += usize::from((at - asked).abs_diff(now - asked) < (now - asked).unsigned_abs() / 2);
+        }
+        schedule.looked(slot, answered(false, &[device(false, NOW, now)]), now);
+        if second % 1000 == 999 {
+            told = (0..50).filter_map(|s| schedule.planned(s, now).map(|at| (s, (now, at)))).collect();
+        }
+    }
+    assert!(within.0 > 300 && within.1 * 2 > within.0, "{within:?}");
+}
+
+#[test]
 fn the_backlog_counts_first_looks_and_is_zero_when_all_is_known() {
     let mut schedule = Schedule::default();
     for slot in 0..10 {
