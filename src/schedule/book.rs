@@ -65,6 +65,8 @@ pub struct Pair {
     pub owed: bool,
     /// It waits for its last look.
     pub last: bool,
+    /// Its push is still to come.
+    pub ahead: bool,
 }
 
 /// The class of a pair of which nothing waits.
@@ -122,7 +124,13 @@ impl Pair {
         state: State::New,
         owed: false,
         last: false,
+        ahead: false,
     };
+
+    /// The latest look, or the push if there was none.
+    pub fn since_look(&self) -> u32 {
+        if self.looked == NONE { self.pushed } else { self.looked }
+    }
 }
 
 impl Default for Book {

@@ -24,7 +24,7 @@ use book::{Book, COHORT, NONE, NOT_WAITING, Pair, Phase, Waiting};
 use clock::{Clock, Tick};
 use groups::Groups;
 use heap::{Heap, Order};
-use learned::{NOBODY, Span};
+use learned::{Class, NOBODY, Span};
 use line::Line;
 
 pub use bytes::UnreadableLearned;
@@ -43,8 +43,10 @@ const FAILED_LONGEST_GAP: Millis = 30_000;
 pub const FLOOR: u64 = 32;
 /// The last look comes within this share of the time watched before its end.
 const LAST_SHARE: u32 = 64;
-/// Things to do that one decision takes on at most.
-const STEPS: usize = 64;
+/// Things to do that one decision takes on at most; the next call goes on.
+const STEPS: usize = 16;
+/// The same for the figures, which are asked for once a second and have more time.
+const FIGURE_STEPS: usize = 1000;
 
 /// The schedule of one app.
 #[derive(Debug)]
@@ -75,6 +77,10 @@ pub struct Schedule {
     firsts: usize,
     /// Pairs looked at before whose expected news is worth a look.
     owed: usize,
+    /// Pairs that were looked at.
+    seen: usize,
+    /// Pairs whose push is still to come.
+    ahead: usize,
 }
 
 impl Default for Schedule {
@@ -104,6 +110,8 @@ impl Schedule {
             later: 0,
             firsts: 0,
             owed: 0,
+            seen: 0,
+            ahead: 0,
         }
     }
 
@@ -118,6 +126,9 @@ impl Schedule {
             (false, None) => State::New,
         };
         let looked = seed.polled_at.map(|at| self.clock.tick(at.min(now)));
+        let ahead = looked.is_none() && seed.pushed_at > now;
+        self.ahead += usize::from(ahead);
+        self.seen += usize::from(looked.is_some());
         *self.book.pair_mut(slot) = Pair {
             pushed: self.clock.tick_after(seed.pushed_at),
             ends: self.clock.tick_after(seed.ends_at),
@@ -125,6 +136,7 @@ impl Schedule {
             task: seed.task,
             phase: Phase::Resting,
             state,
+            ahead,
             ..Pair::GONE
         };
         self.groups.enter(seed.task);
@@ -141,6 +153,7 @@ impl Schedule {
     pub fn remove(&mut self, slot: Slot) -> Option<State> {
         let state = self.book.get(slot)?.state;
         self.withdraw(slot);
+        self.seen -= usize::from(self.book.pair(slot).looked != NONE);
         self.book.keep_devices(slot, &[]);
         self.groups.leave(self.book.pair(slot).task);
         *self.book.pair_mut(slot) = Pair::GONE;
@@ -192,9 +205,10 @@ impl Schedule {
         self.plan(slot, at, self.clock.tick(now));
     }
 
-    /// A pair whose watching is over and that is not on its way; it is out of the schedule then.
+    /// A pair whose watching is over and that is not on its way; it is out of the schedule then. One call does a bounded
+    /// amount of work: where thousands end at once, those that are not found yet are found by the next calls.
     pub fn take_ended(&mut self, now: Millis) -> Option<(Slot, State)> {
-        self.ripen(self.clock.tick(now), usize::MAX);
+        self.ripen(self.clock.tick(now), STEPS);
         while let Some(slot) = self.ended.pop_front() {
             if self.book.get(slot).is_some_and(|pair| pair.phase == Phase::Ended) {
                 return self.remove(slot).map(|state| (slot, state));
@@ -205,7 +219,7 @@ impl Schedule {
 
     /// When the next look may start: `now` if there is one to make already, `None` if none is planned.
     pub fn next_look_at(&mut self, now: Millis) -> Option<Millis> {
-        self.ripen(self.clock.tick(now), usize::MAX);
+        self.ripen(self.clock.tick(now), STEPS);
         if self.rank.len() > 0 {
             return Some(now);
         }
@@ -216,8 +230,15 @@ impl Schedule {
     /// Looks that are owed: to every pair never looked at though its push is out, and to every other whose expected
     /// news is worth a tenth of a failure. 0 while the budget keeps up.
     pub fn backlog(&mut self, now: Millis) -> usize {
-        self.ripen(self.clock.tick(now), usize::MAX);
+        self.ripen(self.clock.tick(now), FIGURE_STEPS);
         self.firsts + self.owed
+    }
+
+    /// Of the pairs whose push is out: how many were looked at at least once, and how many there are. Settled ones count.
+    pub fn looked_of(&mut self, now: Millis) -> (usize, usize) {
+        self.ripen(self.clock.tick(now), FIGURE_STEPS);
+        let listed: usize = self.counts.iter().sum();
+        (self.seen, listed - self.ahead)
     }
 
     /// Pairs listed in that state.
@@ -280,16 +301,15 @@ impl Schedule {
         if span.looked_at.is_none() {
             let ratio = self.learned.learn_first(devices, span);
             self.groups.first_look(pair.task, pushed_at, ratio);
+            self.seen += 1;
         }
         if devices.is_empty() || pair.class == NOBODY.0 {
             self.learned.learn_nobody(devices, span);
         }
         for device in devices {
-            let ratio = self.learned.learn(device, span);
-            if device.route == Route::Offline {
-                let platform = self.learned.platform(device.platform) as u16;
-                self.groups.look(pair.task, platform, ratio);
-            }
+            let groups = &mut self.groups;
+            let say = |class: Class, ratio| groups.look(pair.task, class.0, ratio);
+            self.learned.learn(device, span, say);
         }
         self.learned.refit(now);
         let pushed = self.clock.tick_after(pushed_at);
