@@ -3,9 +3,13 @@
 #[path = "world/mod.rs"]
 mod world;
 
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use timpush_exporter::schedule::{Device, Learned, Look, Report, Route, STAGES, Schedule, Seed};
+use timpush_exporter::watch::Entry;
+use timpush_exporter::watch::list::List;
 
 const PAIRS: u32 = 600_000;
 const DECISIONS: i64 = 50_000;
@@ -38,9 +42,59 @@ fn main() {
     crowd();
 }
 
+/// Bytes that are allocated now.
+static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED.fetch_add(layout.size(), Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        ALLOCATED.fetch_sub(layout.size(), Relaxed);
+        unsafe { System.dealloc(at, layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATED.fetch_add(size, Relaxed);
+        ALLOCATED.fetch_sub(layout.size(), Relaxed);
+        unsafe { System.realloc(at, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Bytes a pair for which the allocator was asked since `before`.
+fn bytes_since(before: usize) -> f64 {
+    (ALLOCATED.load(Relaxed) - before) as f64 / f64::from(PAIRS)
+}
+
+/// The watch list with tasks of 500 and ids of 51 and 13 characters.
+fn list() -> List {
+    let entry = |task: u32| Entry {
+        task: format!("660cc447_537ed82a_200000cd7ee17f5_{task:08}_bc614e"),
+        users: (0..500).map(|user| format!("user_{:08}", task * 500 + user)).collect(),
+        labels: [].into(),
+        pushed_at: Some(world::BEGIN / 1000 - i64::from(task) * 500),
+    };
+    let entries: Vec<Entry> = (0..PAIRS / 500).map(entry).collect();
+    let mut list = List::default();
+    list.replace(&entries, PAIRS as usize);
+    list
+}
+
 /// Memory and speed with a full list: tasks of 500, pushed over a week, three quarters of the pairs looked at before.
 fn crowd() {
     let now = world::BEGIN;
+    let before = ALLOCATED.load(Relaxed);
+    let list = list();
+    let in_list = bytes_since(before);
+    let before = ALLOCATED.load(Relaxed);
     let mut schedule = Schedule::new(1, Learned::default());
     let began = Instant::now();
     for slot in 0..PAIRS {
@@ -83,8 +137,14 @@ fn crowd() {
             schedule.looked(slot, look, now);
         }
     }
-    let bytes = schedule.bytes() as f64 / f64::from(PAIRS);
-    println!("{bytes:.1} bytes per pair in the schedule");
+    let in_schedule = bytes_since(before)
+        - ((took.capacity() + figures.capacity()) * size_of::<Duration>()) as f64 / f64::from(PAIRS);
+    println!(
+        "{in_schedule:.1} bytes per pair allocated for the schedule, {in_list:.1} for the watch list of {}, and 16.0 for what the \
+         poller holds: {:.1}",
+        list.len(),
+        in_schedule + in_list + 16.0
+    );
     tell("a decision", took);
     tell("the backlog, once a second,", figures);
 }

@@ -40,11 +40,18 @@ pub fn stream(load: &Load, looks: f64) -> f64 {
         longest: load.shape.bad_after.longest(),
     };
     let worth = |price: f64| (costs.mean(&tasks, price) - price * looks) / per_pair;
-    let prices = (0..14).map(|at| 0.05 * 3.0f64.powi(at));
-    let best = prices.map(|price| (worth(price), price)).max_by(|a, b| a.0.total_cmp(&b.0));
-    let (_, price) = best.unwrap_or_default();
-    let finer = (-3..=3).map(|at| worth(price * 3.0f64.powf(f64::from(at) / 4.0)));
-    finer.fold(0.0, f64::max)
+    // The value of a price rises up to the best one and falls behind it.
+    let mut best = (0.0, 0.0);
+    for price in (0..14).map(|at| 0.05 * 3.0f64.powi(at)) {
+        let value = worth(price);
+        if value < best.0 {
+            break;
+        }
+        best = (value, price);
+    }
+    let (value, price) = best;
+    let finer = [-3, -2, -1, 1, 2, 3].map(|at| worth(price * 3.0f64.powf(f64::from(at) / 4.0)));
+    finer.into_iter().fold(value, f64::max)
 }
 
 /// Lower bound for pairs that are all pushed at once: the n-th first look is not made before second n, and who is

@@ -14,18 +14,18 @@ mod groups;
 mod heap;
 mod index;
 mod learned;
-mod line;
 mod rank;
+mod round;
 mod told;
 
 use std::collections::VecDeque;
 
-use book::{Book, COHORT, NONE, NOT_WAITING, Pair, Phase, Waiting};
+use book::{Book, COHORT, Mark, NONE, NOT_WAITING, Pair, Phase, Waiting};
 use clock::{Clock, Tick};
 use groups::Groups;
 use heap::{Heap, Order};
 use learned::{Class, NOBODY, Span};
-use line::Line;
+use round::Round;
 
 pub use bytes::UnreadableLearned;
 pub use learned::Learned;
@@ -39,7 +39,7 @@ const REFUSED_LONGEST_GAP: Millis = 3_600_000;
 /// The first wait after a failure that is not the pair's; it doubles with each further one.
 const FAILED_GAP: Millis = 1_000;
 const FAILED_LONGEST_GAP: Millis = 30_000;
-/// One look in this many goes to last looks and to the pair that waits longest, by turns.
+/// One look in this many goes to last looks and to the round of all pairs, by turns.
 pub const FLOOR: u64 = 32;
 /// The last look comes within this share of the time watched before its end.
 const LAST_SHARE: u32 = 64;
@@ -60,7 +60,7 @@ pub struct Schedule {
     rests: Heap,
     /// Who is asked next.
     rank: Heap,
-    line: Line,
+    round: Round,
     /// Pairs that want their last look.
     lasts: VecDeque<Slot>,
     ended: VecDeque<Slot>,
@@ -99,7 +99,7 @@ impl Schedule {
             time: Heap::new(Order::Time),
             rests: Heap::new(Order::Time),
             rank: Heap::new(Order::Rank),
-            line: Line::default(),
+            round: Round::default(),
             lasts: VecDeque::new(),
             ended: VecDeque::new(),
             groups: Groups::default(),
@@ -135,10 +135,11 @@ impl Schedule {
             looked: looked.unwrap_or(NONE),
             task: seed.task,
             phase: Phase::Resting,
-            state,
-            ahead,
             ..Pair::GONE
         };
+        let pair = self.book.pair_mut(slot);
+        pair.set_state(state);
+        pair.mark(Mark::Ahead, ahead);
         self.groups.enter(seed.task);
         self.counts[state as usize] += 1;
         if looked.is_some() {
@@ -151,7 +152,7 @@ impl Schedule {
 
     /// Takes a pair out; gives its state. A look on its way is forgotten.
     pub fn remove(&mut self, slot: Slot) -> Option<State> {
-        let state = self.book.get(slot)?.state;
+        let state = self.book.get(slot)?.state();
         self.withdraw(slot);
         self.seen -= usize::from(self.book.pair(slot).looked != NONE);
         self.book.keep_devices(slot, &[]);
@@ -179,20 +180,20 @@ impl Schedule {
         if !taken {
             return; // It left while the look was on its way.
         }
-        self.counts[self.book.pair(slot).state as usize] -= 1;
+        self.counts[self.book.pair(slot).state() as usize] -= 1;
         let wait = match look {
             Look::Answered { settled, pushed_at, ends_at, devices } => {
                 self.answered(slot, devices, pushed_at, now);
                 let ends = self.clock.tick_after(ends_at);
                 let pair = self.book.pair_mut(slot);
                 pair.failures = 0;
-                pair.state = if settled { State::Settled } else { State::Active };
+                pair.set_state(if settled { State::Settled } else { State::Active });
                 pair.ends = ends;
                 SHORTEST_GAP
             }
             Look::Refused => {
                 let pair = self.book.pair_mut(slot);
-                pair.state = State::Failing;
+                pair.set_state(State::Failing);
                 doubled(REFUSED_GAP, &mut pair.failures, REFUSED_LONGEST_GAP)
             }
             Look::Failed { at_least } => {
@@ -200,7 +201,7 @@ impl Schedule {
                 doubled(FAILED_GAP, failures, FAILED_LONGEST_GAP).max(at_least)
             }
         };
-        self.counts[self.book.pair(slot).state as usize] += 1;
+        self.counts[self.book.pair(slot).state() as usize] += 1;
         let at = self.clock.tick_after(now.saturating_add(wait));
         self.plan(slot, at, self.clock.tick(now));
     }
@@ -272,6 +273,7 @@ impl Schedule {
     /// The clock was set by `by`: every look planned moves along; pushes and ends stay where the calendar has them.
     pub fn shift(&mut self, by: Millis) {
         let by = self.clock.span(by);
+        self.round.shift(by);
         let names: Vec<(u32, u32)> = self.time.drain(&mut self.book);
         for pair in self.book.pairs.iter_mut().filter(|pair| pair.looked != NONE) {
             pair.looked = pair.looked.saturating_add_signed(by);
@@ -303,7 +305,7 @@ impl Schedule {
             self.groups.first_look(pair.task, pushed_at, ratio);
             self.seen += 1;
         }
-        if devices.is_empty() || pair.class == NOBODY.0 {
+        if devices.is_empty() || u16::from(pair.class) == NOBODY.0 {
             self.learned.learn_nobody(devices, span);
         }
         for device in devices {
@@ -341,7 +343,7 @@ impl Schedule {
     /// Plans a pair that is in no heap: it may be asked from tick `at` on, unless it rests.
     fn plan(&mut self, slot: Slot, at: Tick, now: Tick) {
         let pair = self.book.pair_mut(slot);
-        if pair.state == State::Settled {
+        if pair.state() == State::Settled {
             pair.phase = Phase::Resting;
             let ends = pair.ends;
             self.rests.set(ends, slot, &mut self.book);

@@ -1,6 +1,6 @@
 //! How the heaps are kept: who becomes ready, what a look at each is expected to bring, who is best.
 
-use super::book::{COHORT, NONE, Phase};
+use super::book::{COHORT, Mark, NONE, Phase};
 use super::clock::Tick;
 use super::index::Gain;
 use super::learned::Learned;
@@ -73,18 +73,16 @@ impl Schedule {
     /// Takes a pair out of everything but the book.
     pub(super) fn withdraw(&mut self, slot: Slot) {
         let pair = self.book.pair_mut(slot);
-        self.owed -= usize::from(std::mem::take(&mut pair.owed));
-        pair.last = false;
-        self.ahead -= usize::from(std::mem::take(&mut pair.ahead));
+        self.owed -= usize::from(pair.mark(Mark::Owed, false));
+        pair.mark(Mark::Last, false);
+        self.ahead -= usize::from(pair.mark(Mark::Ahead, false));
         match pair.phase {
             Phase::Later => self.later -= 1,
             Phase::Ready => {
-                self.line.leave(slot, &mut self.book);
                 self.rank.remove(slot, &mut self.book);
             }
             Phase::Cohort => {
                 self.firsts -= 1;
-                self.line.leave(slot, &mut self.book);
                 let (name, empty) = self.book.leave(slot);
                 if empty {
                     self.rank.remove(name, &mut self.book);
@@ -100,10 +98,9 @@ impl Schedule {
 
     /// A pair may be asked from now on.
     pub(super) fn make_ready(&mut self, slot: Slot, now: Tick) {
-        self.line.join(slot, &mut self.book);
         let pair = self.book.pair_mut(slot);
-        self.ahead -= usize::from(std::mem::take(&mut pair.ahead));
-        if pair.state == State::New {
+        self.ahead -= usize::from(pair.mark(Mark::Ahead, false));
+        if pair.state() == State::New {
             let ends = pair.ends;
             let buckets = (COHORT_PUSHES_SECONDS * TICKS_PER_SECOND, COHORT_OPEN_SECONDS * TICKS_PER_SECOND);
             let name = self.book.join(slot, now, buckets);
@@ -123,16 +120,15 @@ impl Schedule {
         let (gain, index) = self.index(slot, now);
         let pair = self.book.pair_mut(slot);
         let looked = pair.since_look();
-        let owed = gain.failures >= OWED_FAILURES && pair.state != State::Failing;
+        let owed = gain.failures >= OWED_FAILURES && pair.state() != State::Failing;
         self.owed += usize::from(owed);
-        self.owed -= usize::from(std::mem::replace(&mut pair.owed, owed));
+        self.owed -= usize::from(pair.mark(Mark::Owed, owed));
         let mut again = now.saturating_add(pause(slot, self.served, index, now.saturating_sub(looked)));
         let last_at = pair.ends - (pair.ends - pair.pushed.min(pair.ends)) / LAST_SHARE;
         if looked < last_at {
             if now < last_at {
                 again = again.min(last_at);
-            } else if !pair.last {
-                pair.last = true;
+            } else if !pair.mark(Mark::Last, true) {
                 self.lasts.push_back(slot);
             }
         }
@@ -250,23 +246,25 @@ impl Schedule {
     }
 
     /// Who is asked in a floor slot: one that wants its last look (if there is none, the slot goes to the best), or the
-    /// one that waits longest, by turns.
+    /// next of the round, by turns.
     pub(super) fn floor(&mut self, now: Tick) -> Option<Slot> {
         if (self.turns / super::FLOOR).is_multiple_of(2) {
             while let Some(slot) = self.lasts.pop_front() {
-                let wants = self.book.get(slot).is_some_and(|pair| pair.last);
+                let wants = self.book.get(slot).is_some_and(|pair| pair.is(Mark::Last));
                 if wants && self.book.pair(slot).ends > now {
                     return Some(slot);
                 }
             }
             return None;
         }
-        let first = self.line.first()?;
-        let name = match self.book.pair(first).phase {
-            Phase::Cohort => self.book.cohort_of(first),
-            _ => first,
+        let next = self.round.next(&self.book, now)?;
+        let name = match self.book.pair(next).phase {
+            Phase::Cohort => self.book.cohort_of(next),
+            _ => next,
         };
-        self.member(name, now)
+        let slot = self.member(name, now)?;
+        self.round.had(slot);
+        Some(slot)
     }
 }
 

@@ -262,8 +262,8 @@ fn no_pair_waits_longer_than_the_bound() {
         schedule.insert(slot, Seed { task: slot % 7, ..seed(NOW) }, NOW);
     }
     let mut looks: HashMap<Slot, u64> = HashMap::new();
-    // Every second floor slot may go to a last look.
-    let bound = 2 * FLOOR * u64::from(pairs + 1);
+    // Every second floor slot is for a last look, and a pair asked early in one round may be asked late in the next.
+    let bound = 4 * FLOOR * u64::from(pairs + 1);
     for turn in 0..20 * bound {
         let now = NOW + turn as Millis * 1000;
         if let Some(slot) = schedule.take(now) {
@@ -280,7 +280,7 @@ fn no_pair_waits_longer_than_the_bound() {
 }
 
 #[test]
-fn a_pair_takes_at_most_72_bytes() {
+fn a_pair_takes_at_most_60_bytes() {
     let mut schedule = Schedule::default();
     let pairs = 20_000;
     for slot in 0..pairs {
@@ -291,5 +291,5 @@ fn a_pair_takes_at_most_72_bytes() {
         schedule.insert(slot, seed, NOW + 2_000);
     }
     let bytes = schedule.bytes() as f64 / f64::from(pairs);
-    assert!(bytes <= 72.0, "{bytes} bytes");
+    assert!(bytes <= 60.0, "{bytes} bytes");
 }
