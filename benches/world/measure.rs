@@ -89,10 +89,9 @@ fn count_first(measured: &mut Measured, load: &Load, at: usize, now: i64) {
     let pair = &load.pairs[at];
     let counted = &mut measured.first_looks[pair.task as usize];
     for element in pair.elements.iter().filter(|element| element.vendor == load.shape.vendors[0].number) {
-        // Half a minute after the push every channel has spoken.
-        if now - pair.pushed_at >= 30_000 {
-            let refused = element.events.iter().any(|event| event.stage == 2 && event.failed);
-            counted.0 += u32::from(refused);
+        // When the channel speaks says nothing of what it says, so that those that have spoken are a fair sample.
+        if let Some(event) = element.events.iter().find(|event| event.stage == 2 && event.at <= now) {
+            counted.0 += u32::from(event.failed);
             counted.1 += 1;
         }
     }
