@@ -1,20 +1,28 @@
-//! The schedule on seven workloads in virtual time, and its memory and speed at 600,000 pairs: `cargo bench --bench schedule`.
+//! The schedule on sixteen workloads in virtual time, and its memory and speed at 600,000 pairs: `cargo bench --bench schedule`.
 
 #[path = "world/mod.rs"]
 mod world;
 
-use std::time::Instant;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use timpush_exporter::schedule::{Device, Learned, Look, Report, Route, STAGES, Schedule, Seed};
+use timpush_exporter::watch::Entry;
+use timpush_exporter::watch::list::List;
 
 const PAIRS: u32 = 600_000;
 const DECISIONS: i64 = 50_000;
 
 fn main() {
+    if std::env::args().any(|argument| argument == "crowd") {
+        return crowd();
+    }
     println!(
         "| workload | policy | mean s | × bound | p50 s | p95 s | unseen |\n|---|---|---|---|---|---|---|"
     );
-    for load in world::table::loads(world::table::FULL) {
+    let first = world::table::loads(world::table::FULL);
+    for load in first.into_iter().chain(world::table::other_loads(world::table::FULL)) {
         let row = world::table::row(load);
         print!("{}", row.lines());
         if let Some(bound) = row.bound {
@@ -34,9 +42,59 @@ fn main() {
     crowd();
 }
 
+/// Bytes that are allocated now.
+static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED.fetch_add(layout.size(), Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        ALLOCATED.fetch_sub(layout.size(), Relaxed);
+        unsafe { System.dealloc(at, layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATED.fetch_add(size, Relaxed);
+        ALLOCATED.fetch_sub(layout.size(), Relaxed);
+        unsafe { System.realloc(at, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Bytes a pair for which the allocator was asked since `before`.
+fn bytes_since(before: usize) -> f64 {
+    (ALLOCATED.load(Relaxed) - before) as f64 / f64::from(PAIRS)
+}
+
+/// The watch list with tasks of 500 and ids of 51 and 13 characters.
+fn list() -> List {
+    let entry = |task: u32| Entry {
+        task: format!("660cc447_537ed82a_200000cd7ee17f5_{task:08}_bc614e"),
+        users: (0..500).map(|user| format!("user_{:08}", task * 500 + user)).collect(),
+        labels: [].into(),
+        pushed_at: Some(world::BEGIN / 1000 - i64::from(task) * 500),
+    };
+    let entries: Vec<Entry> = (0..PAIRS / 500).map(entry).collect();
+    let mut list = List::default();
+    list.replace(&entries, PAIRS as usize);
+    list
+}
+
 /// Memory and speed with a full list: tasks of 500, pushed over a week, three quarters of the pairs looked at before.
 fn crowd() {
     let now = world::BEGIN;
+    let before = ALLOCATED.load(Relaxed);
+    let list = list();
+    let in_list = bytes_since(before);
+    let before = ALLOCATED.load(Relaxed);
     let mut schedule = Schedule::new(1, Learned::default());
     let began = Instant::now();
     for slot in 0..PAIRS {
@@ -57,13 +115,17 @@ fn crowd() {
     let listed: usize =
         timpush_exporter::schedule::State::ALL.iter().map(|state| schedule.count(*state)).sum();
     println!("{listed} pairs entered in {:.2} s", began.elapsed().as_secs_f64());
-    let mut took = Vec::new();
+    let (mut took, mut figures) = (Vec::new(), Vec::new());
     for at in 0..DECISIONS {
         let now = now + at * 1000;
-        let began = Instant::now();
+        // As the daemon does it: the figures once a second, and the pairs that ended before each decision.
+        let began = cpu_time();
+        schedule.backlog(now);
+        figures.push(cpu_time() - began);
+        let began = cpu_time();
         while schedule.take_ended(now).is_some() {}
         let slot = schedule.take(now);
-        let decided = began.elapsed();
+        took.push(cpu_time() - began);
         if let Some(slot) = slot {
             let known = [device(slot % 9 == 0, now - 900_000, now)];
             let look = Look::Answered {
@@ -74,17 +136,36 @@ fn crowd() {
             };
             schedule.looked(slot, look, now);
         }
-        took.push(decided);
     }
-    took.sort();
-    let bytes = schedule.bytes() as f64 / f64::from(PAIRS);
-    println!("{bytes:.1} bytes per pair in the schedule");
+    let in_schedule = bytes_since(before)
+        - ((took.capacity() + figures.capacity()) * size_of::<Duration>()) as f64 / f64::from(PAIRS);
     println!(
-        "a decision takes {:?} at the median, {:?} at 99.9 %, {:?} at the worst of {DECISIONS}",
-        took[took.len() / 2],
-        took[took.len() - took.len() / 1000],
-        took[took.len() - 1]
+        "{in_schedule:.1} bytes per pair allocated for the schedule, {in_list:.1} for the watch list of {}, and 16.0 for what the \
+         poller holds: {:.1}",
+        list.len(),
+        in_schedule + in_list + 16.0
     );
+    tell("a decision", took);
+    tell("the backlog, once a second,", figures);
+}
+
+fn tell(what: &str, mut took: Vec<Duration>) {
+    took.sort();
+    let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize];
+    println!(
+        "{what} takes {:?} at the median, {:?} at 99 %, {:?} at 99.9 %, {:?} at the worst of {}",
+        at(0.5),
+        at(0.99),
+        at(0.999),
+        at(1.0),
+        took.len()
+    );
+}
+
+/// Of this thread, so that other work of the machine does not count.
+fn cpu_time() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
 fn device(failed: bool, at: i64, seen_at: i64) -> Device {

@@ -1,23 +1,29 @@
-//! A lower bound on the mean delay of any policy: each look has a price, each element is asked on its own.
+//! A lower bound on the mean delay of any policy: each look has a price, and what remains is solved for each pair.
 //!
 //! Relaxed three ways, each of which only helps a policy: looks may be made at any time as long as there are enough of
-//! them on average (a price per look, chosen as large as the bound allows); after the first look of a pair each of its
-//! elements may be asked alone for its share of the price; the refusals of each vendor under each task are known in
-//! advance. What is left is solved by dynamic programming over the age at the last look.
+//! them on average (a price per look, chosen as large as the bound allows); between the first look of a pair and the
+//! channels' answers each of its elements may be asked alone for its share of the price; the refusals of each vendor
+//! under each task are known in advance. What is left is solved by dynamic programming over the age at the last look,
+//! for the elements of a pair that wait for receipts together.
+
+use std::sync::LazyLock;
 
 use fastrand::Rng;
 
 use super::loads::Load;
-use super::{BAD_RECEIPT_SECONDS, BAD_RECEIPTS, SILENT_SHARE, VENDORS, log_normal};
+use super::log_normal;
+use super::shapes::Shape;
 
-/// Ages at which a look may be made: each 6 % after the one before.
+/// Ages at which a look may be made: each 3 % after the one before, and at most two minutes in the first day.
+static AGES: LazyLock<Vec<f64>> = LazyLock::new(|| {
+    let step = |age: &f64| Some(age + (age * 0.03).min(if *age < 86_400.0 { 120.0 } else { f64::MAX }));
+    std::iter::successors(Some(FIRST_AGE), step).take_while(|age| *age < 700_000.0).collect()
+});
 const FIRST_AGE: f64 = 0.25;
-const STEP: f64 = 1.06;
-const AGES: usize = 252;
+/// Ages that are tried at most for the look after one that came before the channel's answer.
+const EARLY_TRIES: usize = 200;
 /// Times of the channel's answer that stand for its distribution.
 const TIMES: usize = 50;
-/// Channels have spoken by the age of that number.
-const EARLY: usize = 80;
 const ELEMENTS: usize = 3;
 const SAMPLE: usize = 6000;
 const REFUSALS: [f64; 9] = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 0.9, 1.0];
@@ -28,12 +34,24 @@ pub fn stream(load: &Load, looks: f64) -> f64 {
         load.pairs.iter().flat_map(|p| &p.elements).flat_map(|e| &e.events).filter(|e| e.failed).count();
     let per_pair = failures as f64 / load.pairs.len() as f64;
     let tasks = by_task(load);
-    let worth = |price: f64| (cost(&tasks, price) - price * looks) / per_pair;
-    let prices = (0..14).map(|at| 0.05 * 3.0f64.powi(at));
-    let best = prices.map(|price| (worth(price), price)).max_by(|a, b| a.0.total_cmp(&b.0));
-    let (_, price) = best.unwrap_or_default();
-    let finer = (-3..=3).map(|at| worth(price * 3.0f64.powf(f64::from(at) / 4.0)));
-    finer.fold(0.0, f64::max)
+    let costs = Costs {
+        times: channel_times(&load.shape),
+        receipts: Receipts::of(&load.shape),
+        longest: load.shape.bad_after.longest(),
+    };
+    let worth = |price: f64| (costs.mean(&tasks, price) - price * looks) / per_pair;
+    // The value of a price rises up to the best one and falls behind it.
+    let mut best = (0.0, 0.0);
+    for price in (0..14).map(|at| 0.05 * 3.0f64.powi(at)) {
+        let value = worth(price);
+        if value < best.0 {
+            break;
+        }
+        best = (value, price);
+    }
+    let (value, price) = best;
+    let finer = [-3, -2, -1, 1, 2, 3].map(|at| worth(price * 3.0f64.powf(f64::from(at) / 4.0)));
+    finer.into_iter().fold(value, f64::max)
 }
 
 /// Lower bound for pairs that are all pushed at once: the n-th first look is not made before second n, and who is
@@ -70,8 +88,8 @@ fn by_task(load: &Load) -> Vec<Vec<Vec<Asked>>> {
     for pair in load.pairs.iter().step_by(every) {
         let task = &load.tasks[pair.task as usize];
         let asked = |vendor: i64| {
-            let vendor = VENDORS.iter().position(|v| v.number == vendor).unwrap_or(0);
-            Asked { refusals: task.refusals[vendor], receipts: VENDORS[vendor].receipts }
+            let vendor = load.shape.vendors.iter().position(|v| v.number == vendor).unwrap_or(0);
+            Asked { refusals: task.refusals[vendor], receipts: load.shape.vendors[vendor].receipts }
         };
         let offline = pair.elements.iter().filter(|element| !element.online);
         tasks[pair.task as usize].push(offline.map(|element| asked(element.vendor)).collect());
@@ -79,25 +97,41 @@ fn by_task(load: &Load) -> Vec<Vec<Vec<Asked>>> {
     tasks
 }
 
-/// Mean cost of a pair at that price of a look: delays and prices.
-fn cost(tasks: &[Vec<Vec<Asked>>], price: f64) -> f64 {
-    let times = channel_times();
-    // By the number of elements that share a look, by receipts, by refusals.
-    let tables: Vec<[Vec<Early>; 2]> = (1..=ELEMENTS)
-        .map(|sharing| [false, true].map(|receipts| tables(price / sharing as f64, receipts, &times)))
-        .collect();
-    let (mut sum, mut pairs) = (0.0, 0);
-    for members in tasks {
-        let mut costs = vec![price * members.len() as f64; AGES];
-        pairs += members.len();
-        for asked in members {
-            for (at, cost) in costs.iter_mut().enumerate() {
-                *cost += pair_cost(asked, at, &tables);
+/// What costs are made of.
+struct Costs {
+    /// Times of the channel's answer that stand for its distribution.
+    times: Vec<f64>,
+    receipts: Receipts,
+    /// By then every failure of a receipt is there.
+    longest: f64,
+}
+
+impl Costs {
+    /// Mean cost of a pair at that price of a look: delays and prices.
+    fn mean(&self, tasks: &[Vec<Vec<Asked>>], price: f64) -> f64 {
+        // By the number of elements that share a look, by receipts, by refusals.
+        let tables: Vec<[Vec<Early>; 2]> = (1..=ELEMENTS)
+            .map(|sharing| [None, Some(&self.receipts)].map(|receipts| self.tables(price, receipts, sharing)))
+            .collect();
+        let (mut sum, mut pairs) = (0.0, 0);
+        for members in tasks {
+            let mut costs = vec![price * members.len() as f64; AGES.len()];
+            pairs += members.len();
+            for asked in members {
+                for (at, cost) in costs.iter_mut().enumerate() {
+                    *cost += pair_cost(asked, at, &tables);
+                }
             }
+            sum += costs.into_iter().fold(f64::INFINITY, f64::min);
         }
-        sum += costs.into_iter().fold(f64::INFINITY, f64::min);
+        sum / f64::from(pairs as u32)
     }
-    sum / f64::from(pairs as u32)
+
+    fn tables(&self, price: f64, receipts: Option<&Receipts>, sharing: usize) -> Vec<Early> {
+        let late = Late::of(price, receipts, self.longest, sharing);
+        let share = price / sharing as f64;
+        REFUSALS.iter().map(|refusals| Early::of(share, *refusals, &late, &self.times)).collect()
+    }
 }
 
 /// Expected cost of a pair whose first look comes at that age, without the price of it. The looks behind it are shared
@@ -134,65 +168,86 @@ impl Asked {
     }
 }
 
-fn tables(price: f64, receipts: bool, times: &[f64]) -> Vec<Early> {
-    let late = Late::of(price, receipts);
-    REFUSALS.iter().map(|refusals| Early::of(price, *refusals, &late, times)).collect()
+/// What receipts do by each age of the grid.
+struct Receipts {
+    /// Chance that a failure was reported, and its integral from 0.
+    failed: Vec<f64>,
+    waited: Vec<f64>,
+    /// Chance that nothing was reported.
+    waiting: Vec<f64>,
 }
 
-fn age(at: usize) -> f64 {
-    FIRST_AGE * STEP.powi(at as i32)
+impl Receipts {
+    fn of(shape: &Shape) -> Receipts {
+        let bad = (1.0 - shape.silent) * shape.bad_receipts;
+        let good = (1.0 - shape.silent) * (1.0 - shape.bad_receipts);
+        let ages = || AGES.iter().copied();
+        let log_normal = |age: f64, (median, sigma): (f64, f64)| normal((age / median).ln() / sigma);
+        let reached = |age: f64| {
+            shape.quick_share * log_normal(age, shape.quick)
+                + (1.0 - shape.quick_share) * log_normal(age, shape.slow)
+        };
+        Receipts {
+            failed: ages().map(|age| bad * shape.bad_after.by(age)).collect(),
+            waited: ages().map(|age| bad * shape.bad_after.waited(age)).collect(),
+            waiting: ages().map(|age| 1.0 - bad * shape.bad_after.by(age) - good * reached(age)).collect(),
+        }
+    }
 }
 
 /// From the channel's success on.
-struct Late {
-    receipts: bool,
-    /// Expected cost from here on, by the age at the last look, if the receipt was not there.
+struct Late<'r> {
+    receipts: Option<&'r Receipts>,
+    /// Expected cost from here on by the age at the last look, if the receipt was not there: the share of one of the
+    /// elements of a pair that wait for theirs.
     value: Vec<f64>,
 }
 
-impl Late {
-    fn of(price: f64, receipts: bool) -> Late {
-        let mut late = Late { receipts, value: vec![0.0; AGES] };
-        for from in (0..AGES).rev().filter(|from| receipts && age(*from) < BAD_RECEIPT_SECONDS) {
-            let cost = |to: usize| {
-                let delay = waited(age(to)) - waited(age(from)) - (age(to) - age(from)) * failed(age(from));
-                (delay + waiting(age(to)) * late.value[to]) / waiting(age(from))
-            };
-            let best = (from + 1..AGES).map(cost).fold(f64::INFINITY, f64::min);
-            late.value[from] = price + best;
+impl<'r> Late<'r> {
+    /// With so many `elements` that wait; their ages differ by seconds and are taken as the same.
+    fn of(price: f64, receipts: Option<&'r Receipts>, longest: f64, elements: usize) -> Late<'r> {
+        let Some(told) = receipts else {
+            return Late { receipts, value: vec![0.0; AGES.len()] };
+        };
+        let mut values = vec![vec![0.0; AGES.len()]; elements + 1];
+        for count in 1..=elements {
+            for from in (0..AGES.len()).rev().filter(|from| AGES[*from] < longest) {
+                let waiting = told.waiting[from];
+                let mut best = f64::INFINITY;
+                for to in from + 1..AGES.len() {
+                    let seen =
+                        told.waited[to] - told.waited[from] - (AGES[to] - AGES[from]) * told.failed[from];
+                    let delay = count as f64 * seen / waiting;
+                    if delay > best {
+                        break;
+                    }
+                    let stays = told.waiting[to] / waiting;
+                    let future = (1..=count).map(|left| chance(count, left, stays) * values[left][to]);
+                    best = best.min(delay + future.sum::<f64>());
+                }
+                values[count][from] = price + best;
+            }
         }
-        late
+        let value = values[elements].iter().map(|all| all / elements as f64).collect();
+        Late { receipts, value }
     }
 
     /// Delay, and chance and cost of what stays open, if the first look comes that long after the channel's success.
     fn first(&self, after: f64) -> (f64, f64, f64) {
-        if !self.receipts {
+        let Some(told) = self.receipts else {
             return (0.0, 0.0, 0.0);
-        }
-        let at = ((after / FIRST_AGE).ln() / STEP.ln()).clamp(0.0, AGES as f64 - 1.001);
-        let (below, share) = (at as usize, at.fract());
-        let value = self.value[below] * (1.0 - share) + self.value[below + 1] * share;
-        (waited(after), waiting(after), value)
+        };
+        let below = AGES.partition_point(|age| *age <= after).clamp(1, AGES.len() - 1) - 1;
+        let share = ((after - AGES[below]) / (AGES[below + 1] - AGES[below])).clamp(0.0, 1.0);
+        let between = |values: &[f64]| values[below] * (1.0 - share) + values[below + 1] * share;
+        (between(&told.waited), between(&told.waiting), between(&self.value))
     }
 }
 
-/// Chance that a receipt has reported a failure by that age.
-fn failed(age: f64) -> f64 {
-    let share = age.clamp(1.0, BAD_RECEIPT_SECONDS).ln() / BAD_RECEIPT_SECONDS.ln();
-    (1.0 - SILENT_SHARE) * BAD_RECEIPTS * share
-}
-
-/// The integral of [`failed`] from 0.
-fn waited(age: f64) -> f64 {
-    let inside = age.clamp(1.0, BAD_RECEIPT_SECONDS);
-    let rate = (1.0 - SILENT_SHARE) * BAD_RECEIPTS / BAD_RECEIPT_SECONDS.ln();
-    rate * (inside * inside.ln() - inside + 1.0) + (age - inside).max(0.0) * failed(age)
-}
-
-/// Chance that nothing was reported by that age.
-fn waiting(age: f64) -> f64 {
-    let reached = 0.6 * normal((age / 4.0).ln() / 1.2) + 0.4 * normal((age / 5400.0).ln() / 1.6);
-    1.0 - failed(age) - (1.0 - SILENT_SHARE) * (1.0 - BAD_RECEIPTS) * reached
+/// Chance that `left` of `count` stay if each does with that chance.
+fn chance(count: usize, left: usize, stays: f64) -> f64 {
+    let ways = (0..left).map(|at| (count - at) as f64 / (at + 1) as f64).product::<f64>();
+    ways * stays.powi(left as i32) * (1.0 - stays).powi((count - left) as i32)
 }
 
 /// The distribution function of the normal distribution (Abramowitz and Stegun 7.1.26).
@@ -217,24 +272,24 @@ struct Early {
 }
 
 impl Early {
-    fn of(price: f64, refusals: f64, late: &Late, times: &[f64]) -> Early {
+    fn of(price: f64, refusals: f64, late: &Late<'_>, times: &[f64]) -> Early {
         // Delay, chance of staying open and cost of that, by age and by the time at which the channel spoke.
         let spoke = |to: usize, time: f64| {
-            let after = age(to) - time;
+            let after = AGES[to] - time;
             let (delay, open, value) = late.first(after);
             let success = 1.0 - refusals;
             (refusals * after + success * delay, success * open, success * open * value)
         };
         let spoken: Vec<Vec<(f64, f64, f64)>> =
-            (0..AGES).map(|to| times.iter().map(|time| spoke(to, *time)).collect()).collect();
-        let mut value = vec![0.0; AGES];
+            (0..AGES.len()).map(|to| times.iter().map(|time| spoke(to, *time)).collect()).collect();
+        let mut value = vec![0.0; AGES.len()];
         let mean = |from: f64, to: usize, value: &[f64]| {
             let (mut sum, mut count) = ((0.0, 0.0, 0.0), 0.0);
             for (time, (delay, open, future)) in
                 times.iter().zip(&spoken[to]).filter(|(time, _)| **time > from)
             {
                 count += 1.0;
-                if *time > age(to) {
+                if *time > AGES[to] {
                     sum.1 += 1.0;
                     sum.2 += value[to];
                 } else {
@@ -246,20 +301,23 @@ impl Early {
             let count = f64::max(count, 1.0);
             (sum.0 / count, sum.1 / count, sum.2 / count)
         };
-        for from in (0..EARLY).rev() {
+        // Later no channel is silent any more.
+        let early =
+            (0..AGES.len()).find(|at| times.iter().all(|time| *time <= AGES[*at])).unwrap_or(AGES.len() - 1);
+        for from in (0..early).rev() {
             let cost = |to: usize| {
-                let (delay, _, future) = mean(age(from), to, &value);
+                let (delay, _, future) = mean(AGES[from], to, &value);
                 delay + future
             };
-            let best = (from + 1..from + 120).map(cost).fold(f64::INFINITY, f64::min);
+            let best = (from + 1..AGES.len().min(from + EARLY_TRIES)).map(cost).fold(f64::INFINITY, f64::min);
             value[from] = price + best;
         }
         let mut early = Early {
-            delay: Vec::with_capacity(AGES),
-            open: Vec::with_capacity(AGES),
-            future: Vec::with_capacity(AGES),
+            delay: Vec::with_capacity(AGES.len()),
+            open: Vec::with_capacity(AGES.len()),
+            future: Vec::with_capacity(AGES.len()),
         };
-        for to in 0..AGES {
+        for to in 0..AGES.len() {
             let (delay, open, future) = mean(0.0, to, &value);
             early.delay.push(delay);
             early.open.push(open);
@@ -270,10 +328,13 @@ impl Early {
 }
 
 /// Quantiles of the time from the push to the channel's answer.
-fn channel_times() -> Vec<f64> {
+fn channel_times(shape: &Shape) -> Vec<f64> {
     let dice = &mut Rng::with_seed(1);
-    let draw =
-        |dice: &mut Rng| log_normal(0.3, 0.5, dice) + log_normal(0.3, 0.5, dice) + log_normal(1.0, 0.8, dice);
+    let draw = |dice: &mut Rng| {
+        log_normal(0.3, 0.5, dice)
+            + log_normal(0.3, 0.5, dice)
+            + log_normal(shape.channel.0, shape.channel.1, dice)
+    };
     let mut all: Vec<f64> = (0..TIMES * 100).map(|_| draw(dice)).collect();
     all.sort_by(f64::total_cmp);
     (0..TIMES).map(|at| all[at * 100 + 50]).collect()

@@ -2,6 +2,7 @@
 
 use fastrand::Rng;
 
+use super::shapes::{FIRST, Shape};
 use super::{BEGIN, Element, Outage, Task};
 
 pub const DAY: i64 = 86_400_000;
@@ -22,6 +23,7 @@ pub struct Pair {
 #[derive(Clone, Debug)]
 pub struct Load {
     pub name: String,
+    pub shape: Shape,
     pub tasks: Vec<Task>,
     /// In the order of their listing.
     pub pairs: Vec<Pair>,
@@ -37,10 +39,11 @@ pub struct Load {
 /// All pairs at once, one task.
 pub fn burst(pairs: usize, hours: i64, seed: u64) -> Load {
     let dice = &mut Rng::with_seed(seed);
-    let task = Task::new(BEGIN, dice);
+    let task = Task::new(FIRST, BEGIN, dice);
     let listed = (0..pairs).map(|_| pair(&task, 0, None, dice)).collect();
     Load {
         name: format!("burst of {pairs}"),
+        shape: FIRST,
         tasks: vec![task],
         pairs: listed,
         until: BEGIN + hours * 3_600_000,
@@ -51,12 +54,17 @@ pub fn burst(pairs: usize, hours: i64, seed: u64) -> Load {
 }
 
 /// Pairs are pushed evenly, `users` of them under one task, so that `looks` fit to a pair.
-pub fn stream(looks: f64, users: usize, hours: i64, seed: u64) -> Load {
+pub fn stream(shape: Shape, looks: f64, (users, hours): (usize, i64), seed: u64) -> Load {
     let dice = &mut Rng::with_seed(seed);
     let until = BEGIN + hours * 3_600_000;
     let end = until + hours * 900_000;
     let mut load = Load {
-        name: format!("stream, {looks} looks per pair"),
+        name: format!(
+            "stream, {looks} looks per pair{}{}",
+            if shape.name.is_empty() { "" } else { ", " },
+            shape.name
+        ),
+        shape,
         tasks: Vec::new(),
         pairs: Vec::new(),
         until,
@@ -65,7 +73,7 @@ pub fn stream(looks: f64, users: usize, hours: i64, seed: u64) -> Load {
         outage: None,
     };
     while load.pairs.is_empty() || load.pairs[load.pairs.len() - 1].pushed_at < end {
-        let mut task = Task::new(BEGIN, dice);
+        let mut task = Task::new(shape, BEGIN, dice);
         let number = load.tasks.len() as u32;
         load.tasks.push(task.clone());
         for _ in 0..users {
@@ -82,6 +90,7 @@ pub fn outage(users: usize, seed: u64) -> Load {
     let from = BEGIN + 4 * 3_600_000;
     let mut load = Load {
         name: "vendor outage under a backlog of 2 h".to_owned(),
+        shape: FIRST,
         tasks: Vec::new(),
         pairs: Vec::new(),
         until: from + 2 * 3_600_000,
@@ -100,7 +109,7 @@ pub fn outage(users: usize, seed: u64) -> Load {
 }
 
 fn add_task(load: &mut Load, at: i64, users: usize, dice: &mut Rng) {
-    let task = Task::new(at, dice);
+    let task = Task::new(load.shape, at, dice);
     let number = load.tasks.len() as u32;
     for _ in 0..users {
         load.pairs.push(pair(&task, number, load.outage, dice));

@@ -1,8 +1,8 @@
 //! Runs a policy through a workload in virtual time and measures what it saw, and how late.
 
+use super::BEGIN;
 use super::loads::Load;
 use super::policies::Policy;
-use super::{BEGIN, VENDORS};
 
 /// What a run came to. Delays in seconds.
 #[derive(Clone, Debug, Default)]
@@ -88,11 +88,10 @@ pub fn run(load: &Load, policy: &mut dyn Policy) -> Measured {
 fn count_first(measured: &mut Measured, load: &Load, at: usize, now: i64) {
     let pair = &load.pairs[at];
     let counted = &mut measured.first_looks[pair.task as usize];
-    for element in pair.elements.iter().filter(|element| element.vendor == VENDORS[0].number) {
-        // Half a minute after the push every channel has spoken.
-        if now - pair.pushed_at >= 30_000 {
-            let refused = element.events.iter().any(|event| event.stage == 2 && event.failed);
-            counted.0 += u32::from(refused);
+    for element in pair.elements.iter().filter(|element| element.vendor == load.shape.vendors[0].number) {
+        // When the channel speaks says nothing of what it says, so that those that have spoken are a fair sample.
+        if let Some(event) = element.events.iter().find(|event| event.stage == 2 && event.at <= now) {
+            counted.0 += u32::from(event.failed);
             counted.1 += 1;
         }
     }

@@ -4,14 +4,17 @@ pub mod bound;
 pub mod loads;
 pub mod measure;
 pub mod policies;
+pub mod shapes;
 pub mod table;
 
 use fastrand::Rng;
 
+use shapes::{Shape, VENDORS};
+
 /// Unix milliseconds at which every run begins.
 pub const BEGIN: i64 = 1_790_000_000_000;
 
-/// One vendor of this world.
+/// One vendor.
 #[derive(Clone, Copy, Debug)]
 pub struct Vendor {
     pub number: i64,
@@ -23,31 +26,9 @@ pub struct Vendor {
     pub receipts: bool,
 }
 
-const fn vendor(number: i64, share: f64, refusals: f64, receipts: bool) -> Vendor {
-    Vendor { number, share, refusals, receipts }
-}
-
-/// Failures of the channel 4 to 12 %; the fourth has no device stage.
-pub const VENDORS: [Vendor; 6] = [
-    vendor(1, 0.30, 0.05, true),
-    vendor(2, 0.20, 0.08, true),
-    vendor(3, 0.20, 0.04, true),
-    vendor(4, 0.12, 0.06, false),
-    vendor(6, 0.10, 0.10, true),
-    vendor(7, 0.08, 0.12, true),
-];
-
-const BROKEN_SHARE: f64 = 0.03;
-const TASK_SIGMA: f64 = 0.5;
 const ONLINE_SHARE: f64 = 0.25;
 /// Of online devices, those in the background, which get an offline push as well.
 const BACKGROUND_SHARE: f64 = 0.3;
-/// Of users with one, two and three devices.
-const DEVICES: [f64; 3] = [0.70, 0.22, 0.08];
-pub const SILENT_SHARE: f64 = 0.12;
-/// Of receipts, those that report a failure, and the longest they take.
-pub const BAD_RECEIPTS: f64 = 0.06;
-pub const BAD_RECEIPT_SECONDS: f64 = 6.0 * 3600.0;
 const CLICK_SHARE: f64 = 0.04;
 
 /// A vendor that refuses everything for a while.
@@ -81,26 +62,30 @@ pub struct Element {
 /// One task as the vendors treat it.
 #[derive(Clone, Debug)]
 pub struct Task {
+    pub shape: Shape,
     pub pushed_at: i64,
     /// Share of sends that each vendor refuses.
-    pub refusals: [f64; VENDORS.len()],
+    pub refusals: [f64; VENDORS],
 }
 
 impl Task {
-    pub fn new(pushed_at: i64, dice: &mut Rng) -> Task {
-        let effect = log_normal(1.0, TASK_SIGMA, dice);
-        let refusals = VENDORS
-            .map(|vendor| if dice.f64() < BROKEN_SHARE { 1.0 } else { (vendor.refusals * effect).min(0.9) });
-        Task { pushed_at, refusals }
+    pub fn new(shape: Shape, pushed_at: i64, dice: &mut Rng) -> Task {
+        let effect = log_normal(1.0, shape.task_sigma, dice);
+        let refusals = shape
+            .vendors
+            .map(|vendor| if dice.f64() < shape.broken { 1.0 } else { (vendor.refusals * effect).min(0.9) });
+        Task { shape, pushed_at, refusals }
     }
 
     /// What becomes of the push to one user.
     pub fn push(&self, outage: Option<Outage>, dice: &mut Rng) -> Vec<Element> {
         let mut elements = Vec::new();
         let draw = dice.f64();
-        let devices = 1 + usize::from(draw > DEVICES[0]) + usize::from(draw > DEVICES[0] + DEVICES[1]);
+        let devices = 1
+            + usize::from(draw > self.shape.devices[0])
+            + usize::from(draw > self.shape.devices[0] + self.shape.devices[1]);
         for _ in 0..devices {
-            let at = pick(dice);
+            let at = pick(&self.shape.vendors, dice);
             let online = dice.f64() < ONLINE_SHARE;
             if online {
                 elements.push(self.online(dice));
@@ -116,28 +101,29 @@ impl Task {
         let mut story = Story::begin(self.pushed_at);
         story.log(0, false, log_normal(0.3, 0.5, dice));
         story.log(2, false, log_normal(0.2, 0.5, dice));
-        if dice.f64() >= SILENT_SHARE {
+        if dice.f64() >= self.shape.silent {
             story.log(3, false, log_normal(1.0, 1.0, dice));
         }
         story.end(0, true)
     }
 
     fn offline(&self, vendor: usize, outage: Option<Outage>, dice: &mut Rng) -> Element {
-        let number = VENDORS[vendor].number;
+        let number = self.shape.vendors[vendor].number;
         let mut story = Story::begin(self.pushed_at);
         story.log(0, false, log_normal(0.3, 0.5, dice));
         story.log(1, false, log_normal(0.3, 0.5, dice));
-        let wait = log_normal(1.0, 0.8, dice);
+        let shape = &self.shape;
+        let wait = log_normal(shape.channel.0, shape.channel.1, dice);
         let out = |o: Outage| o.vendor == number && (o.from..o.until).contains(&story.at(wait));
         let refused = outage.is_some_and(out) || dice.f64() < self.refusals[vendor];
         story.log(2, refused, wait);
-        if !refused && dice.f64() >= SILENT_SHARE {
-            let receipts = VENDORS[vendor].receipts;
-            if receipts && dice.f64() < BAD_RECEIPTS {
-                story.log(3, true, BAD_RECEIPT_SECONDS.powf(dice.f64()));
+        if !refused && dice.f64() >= shape.silent {
+            let receipts = shape.vendors[vendor].receipts;
+            if receipts && dice.f64() < shape.bad_receipts {
+                story.log(3, true, shape.bad_after.draw(dice));
                 return story.end(number, false);
             }
-            let (median, sigma) = if dice.f64() < 0.6 { (4.0, 1.2) } else { (5400.0, 1.6) };
+            let (median, sigma) = if dice.f64() < shape.quick_share { shape.quick } else { shape.slow };
             let reached = log_normal(median, sigma, dice);
             if receipts {
                 story.log(3, false, reached);
@@ -175,9 +161,9 @@ impl Story {
     }
 }
 
-fn pick(dice: &mut Rng) -> usize {
+fn pick(vendors: &[Vendor], dice: &mut Rng) -> usize {
     let mut left = dice.f64();
-    for (at, vendor) in VENDORS.iter().enumerate() {
+    for (at, vendor) in vendors.iter().enumerate() {
         left -= vendor.share;
         if left < 0.0 {
             return at;

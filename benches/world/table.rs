@@ -6,6 +6,7 @@ use super::bound;
 use super::loads::{self, Load};
 use super::measure::{Measured, run};
 use super::policies::{Backoff, Ours, RoundRobin};
+use super::shapes::{BROKEN, EVEN, FIRST, SLOW};
 
 /// How large the workloads are.
 #[derive(Clone, Copy, Debug)]
@@ -43,12 +44,23 @@ pub fn loads(size: Size) -> Vec<Load> {
     vec![
         loads::burst(size.small_burst, hours(size.small_burst), 1),
         loads::burst(size.burst, hours(size.burst), 2),
-        loads::stream(2.0, 100, size.stream_hours, 3),
-        loads::stream(5.0, 100, size.stream_hours, 4),
-        loads::stream(20.0, 100, size.stream_hours, 5),
+        loads::stream(FIRST, 2.0, (100, size.stream_hours), 3),
+        loads::stream(FIRST, 5.0, (100, size.stream_hours), 4),
+        loads::stream(FIRST, 20.0, (100, size.stream_hours), 5),
         loads::burst(size.large_burst, hours(size.large_burst), 6),
         loads::outage(size.users, 7),
     ]
+}
+
+/// Streams of worlds on which nothing was chosen.
+#[allow(dead_code, reason = "the test runs the first world")]
+pub fn other_loads(size: Size) -> Vec<Load> {
+    let shapes = [EVEN, SLOW, BROKEN];
+    let looks = [2.0, 5.0, 20.0];
+    let each = shapes.into_iter().flat_map(|shape| looks.map(|looks| (shape, looks)));
+    each.zip(31..)
+        .map(|((shape, looks), seed)| loads::stream(shape, looks, (100, size.stream_hours), seed))
+        .collect()
 }
 
 /// Runs the policies through one workload.
@@ -97,7 +109,7 @@ impl Row {
 /// How far the refusals seen by first looks are from the truth of each task, in standard errors: their mean and the
 /// root of the mean of their squares, which are 0 and 1 for an unbiased sample.
 pub fn bias(row: &Row) -> (f64, f64) {
-    let vendor = super::VENDORS[0].number;
+    let vendor = row.load.shape.vendors[0].number;
     let mut errors = Vec::new();
     for (task, (refused, looked)) in row.ours.first_looks.iter().enumerate() {
         let elements = row.load.pairs.iter().filter(|pair| pair.task as usize == task);

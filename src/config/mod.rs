@@ -19,7 +19,7 @@ pub use app::{
 pub use checked::{App, Config};
 pub use region::{REGIONS, Region};
 pub use render::render;
-pub use summary::summary;
+pub use summary::{advice, summary};
 
 use std::collections::HashMap;
 use std::fs::File;

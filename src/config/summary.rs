@@ -35,9 +35,9 @@ struct Load<'c> {
 }
 
 impl<'c> Load<'c> {
-    fn of(app: &'c App) -> Self {
+    fn of(app: &'c App, pairs: usize) -> Self {
         let requests = app.requests_per_second * app.watch_for.as_secs_f64();
-        Self { app, pairs: static_pairs(app), requests }
+        Self { app, pairs, requests }
     }
 
     /// Looks at each pair within `watch_for`; nothing where no pair is known yet.
@@ -63,7 +63,7 @@ impl<'c> Load<'c> {
         ]
     }
 
-    /// The number to change, where too few looks fit.
+    /// Which number to change, where too few looks fit.
     fn advice(&self) -> Option<String> {
         let looks = self.looks().filter(|looks| *looks < MIN_LOOKS)?;
         let app = self.app;
@@ -82,9 +82,18 @@ impl<'c> Load<'c> {
             (false, false) => format!("raise watch_for from {}", format_duration(app.watch_for)),
         };
         let watch_for = format_duration(app.watch_for);
+        let never = match looks {
+            ..1.0 => format!(", {}% of the pairs get none", few_digits(100.0 * (1.0 - looks))),
+            _ => String::new(),
+        };
         let looks = few_digits(looks);
-        Some(format!("{}: only {looks} looks per pair fit into watch_for {watch_for}: {change}.", app.name))
+        Some(format!("only {looks} looks per pair fit into watch_for {watch_for}{never}: {change}"))
     }
+}
+
+/// Which number to change in the config of an app that watches so many pairs, if too few looks fit.
+pub fn advice(app: &App, pairs: usize) -> Option<String> {
+    Load::of(app, pairs).advice()
 }
 
 /// One screen: a line per app (the first few, and a count of the others), all warnings and advice, and a total.
@@ -92,7 +101,7 @@ impl<'c> Load<'c> {
 /// PAIRS are those of `watch.static`; files and addresses are counted, not read. CAPACITY is the number of pairs at
 /// which two looks each fit into `watch_for`, at most `max_pairs`.
 pub fn summary(config: &Config) -> String {
-    let loads: Vec<Load<'_>> = config.apps.iter().map(Load::of).collect();
+    let loads: Vec<Load<'_>> = config.apps.iter().map(|app| Load::of(app, static_pairs(app))).collect();
     let mut text = format!("{}: no faults\n\n", config.file.display());
     let mut rows = vec![HEADER.map(str::to_owned)];
     rows.extend(loads.iter().take(MAX_APPS_SHOWN).map(Load::row));
@@ -111,7 +120,8 @@ pub fn summary(config: &Config) -> String {
         loads.len(),
         few_digits(rate),
     ));
-    let advice: Vec<String> = loads.iter().filter_map(Load::advice).collect();
+    let told = |load: &Load<'_>| load.advice().map(|advice| format!("{}: {advice}.", load.app.name));
+    let advice: Vec<String> = loads.iter().filter_map(told).collect();
     write_lines(&mut text, "", &advice);
     write_lines(&mut text, "warning: ", &config.warnings);
     text

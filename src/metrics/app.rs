@@ -61,6 +61,7 @@ struct Inner {
     drift: IntCounterVec,
     resume_at: Gauge,
     backlog: LateGauge,
+    looked: LateGauge,
     up: LateGauge,
     last_success: LateGauge,
     rate: LateGauge,
@@ -112,6 +113,14 @@ impl AppMetrics {
     /// Time the budget needs for all that is due now.
     pub fn set_backlog_seconds(&self, seconds: f64) {
         self.inner.backlog.set(seconds);
+    }
+
+    /// Share of the pairs whose push is out that were looked at, if there are any.
+    pub fn set_looked_ratio(&self, ratio: Option<f64>) {
+        match ratio {
+            Some(ratio) => self.inner.looked.set(ratio),
+            None => self.inner.looked.clear(),
+        }
     }
 
     /// A request left.
@@ -231,6 +240,7 @@ impl Inner {
             drift: families::counters(&names::API_DRIFT, Some(app), &Drift::ALL.map(Drift::as_str)),
             resume_at: families::gauge(&names::BUDGET_RESUME, some),
             backlog: LateGauge::new(&names::SCHEDULE_BACKLOG, some),
+            looked: LateGauge::new(&names::SCHEDULE_LOOKED, some),
             up: LateGauge::new(&names::UP, some),
             last_success: LateGauge::new(&names::API_LAST_SUCCESS, some),
             rate: LateGauge::new(&names::BUDGET_RATE, some),
@@ -239,7 +249,7 @@ impl Inner {
         }
     }
 
-    fn ready_made(&self) -> [&dyn Collector; 11] {
+    fn ready_made(&self) -> [&dyn Collector; 12] {
         [
             &self.watched_pairs,
             &self.pairs_refused,
@@ -248,6 +258,7 @@ impl Inner {
             &self.drift,
             &self.resume_at,
             &self.backlog,
+            &self.looked,
             &self.up,
             &self.last_success,
             &self.rate,

@@ -166,6 +166,12 @@ pub const SCHEDULE_BACKLOG: Metric = gauge(
     "Time the request budget needs to poll all that is due now.",
 );
 
+pub const SCHEDULE_LOOKED: Metric = gauge(
+    "timpush_schedule_looked_ratio",
+    APP,
+    "Share of the listed pairs whose push is out that were looked at at least once; absent while there is none.",
+);
+
 pub const UP: Metric = gauge(
     "timpush_up",
     APP,
@@ -323,6 +329,7 @@ pub fn catalogue() -> &'static [Metric] {
         WATCHED_PAIRS,
         PAIRS_REFUSED,
         SCHEDULE_BACKLOG,
+        SCHEDULE_LOOKED,
         UP,
         API_REQUESTS,
         API_FAILURES,

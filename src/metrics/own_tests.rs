@@ -21,6 +21,7 @@ fn fill(app: &AppMetrics, exporter: &ExporterMetrics) {
     app.set_watched_pairs(PairStates { new: 1, active: 2, settled: 3, failing: 4 });
     app.pairs_refused(Refused::OverLimit, 6);
     app.set_backlog_seconds(1.5);
+    app.set_looked_ratio(Some(0.25));
     app.request_sent();
     app.request_ended(Duration::from_millis(30));
     app.exchange_failed("http", Some(502));
@@ -117,6 +118,7 @@ fn what_is_not_known_yet_is_absent_and_closed_sets_are_born_at_0() {
         "timpush_up",
         "timpush_api_last_success_timestamp_seconds",
         "timpush_schedule_backlog_seconds",
+        "timpush_schedule_looked_ratio",
         "timpush_usersig_expiry_timestamp_seconds",
         "timpush_ledger_last_commit_timestamp_seconds",
         "timpush_exporter_config_last_reload_successful",

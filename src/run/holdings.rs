@@ -38,6 +38,10 @@ impl Holdings {
     pub fn insert(&mut self, slot: Slot, held: Held) {
         let at = slot as usize;
         if self.0.len() <= at {
+            if self.0.capacity() <= at {
+                // A doubling would leave too much empty.
+                self.0.reserve_exact(at + 1 - self.0.len() + self.0.len() / 32);
+            }
             self.0.resize(at + 1, None);
         }
         self.0[at] = Some(held);

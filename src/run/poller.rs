@@ -82,6 +82,8 @@ pub struct Poller {
     pub(super) held: Holdings,
     /// When what the schedule has learned was kept last.
     pub(super) learned_at: Instant,
+    /// When it was told last that more is due than the budget can follow.
+    pub(super) too_much_told_at: Option<Instant>,
     pub(super) work: JoinSet<Done>,
     /// Requests on their way, up to the commit of their answers.
     pub(super) in_flight: usize,
@@ -134,6 +136,7 @@ impl Poller {
             schedule: Schedule::default(),
             held: Holdings::default(),
             learned_at: Instant::now(),
+            too_much_told_at: None,
             work: JoinSet::new(),
             in_flight: 0,
             sending: None,

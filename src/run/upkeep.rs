@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::App;
+use crate::config::{App, advice};
 use crate::ledger::LedgerClosed;
 use crate::metrics::PairStates;
 use crate::schedule::{Learned, Schedule, State};
@@ -13,6 +13,9 @@ use super::poller::{Done, Poller, host, signer, upstream};
 
 /// How often what the schedule has learned is kept.
 const LEARN_EVERY: Duration = Duration::from_secs(60);
+/// The backlog is told if the budget needs more than this share of `watch_for` for it, and how often.
+const TOO_MUCH_SHARE: f64 = 1.0 / 16.0;
+const TOO_MUCH_EVERY: Duration = Duration::from_secs(3600);
 
 impl Poller {
     /// Begins the schedule with what it had learned before the restart.
@@ -103,8 +106,33 @@ impl Poller {
         metrics.set_watched_pairs(pairs);
         metrics.set_rate(rate);
         metrics.set_backlog_seconds(backlog_seconds);
+        let (looked, out) = self.schedule.looked_of(now);
+        let looked_ratio = (out > 0).then(|| looked as f64 / out as f64);
+        metrics.set_looked_ratio(looked_ratio);
         metrics.set_resume_at(resume_at);
         self.tools.status.store(Arc::new(self.status.clone()));
+        self.tell_too_much(backlog_seconds, looked_ratio);
+    }
+
+    /// Says now and then that more is due than the budget can follow, and which number to change.
+    fn tell_too_much(&mut self, backlog_seconds: f64, looked_ratio: Option<f64>) {
+        let much = self.app.watch_for.as_secs_f64() * TOO_MUCH_SHARE;
+        if backlog_seconds < much || self.too_much_told_at.is_some_and(|at| at.elapsed() < TOO_MUCH_EVERY) {
+            return;
+        }
+        self.too_much_told_at = Some(Instant::now());
+        let pairs = self.list.len();
+        let advice = advice(&self.app, pairs).unwrap_or_else(|| {
+            format!(
+                "it is worked off; to see it sooner raise requests_per_second from {}",
+                self.app.requests_per_second
+            )
+        });
+        tracing::warn!(
+            app = %self.name, backlog_seconds = backlog_seconds.round(), pairs,
+            looked_ratio = looked_ratio.unwrap_or_default(), advice,
+            "more is due than the budget can follow; looks come late, no pair is dropped"
+        );
     }
 
     /// Takes over a changed configuration; the budget goes on under the new rate.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::heap::{NOWHERE, Order, grow};
-use super::learned::Class;
+use super::learned::{Class, PLATFORMS_CAP, STANDS};
 use super::told::{Slot, State};
 
 /// Names a cohort among the names of pairs.
@@ -49,26 +49,32 @@ pub struct Pair {
     pub task: u32,
     /// Its places in the two heaps; [`Phase::Cohort`] uses the second for its place in the cohort.
     pub places: [u32; 2],
-    /// Its neighbours in the line of those that were looked at longest ago.
-    pub before: u32,
-    pub after: u32,
     /// Its first waiting device: since when, and which class ([`NOT_WAITING`] if there is none).
     pub since: u32,
     /// The others, in [`Book::devices`], or [`NONE`].
     pub more: u32,
-    pub class: u16,
+    pub class: u8,
     /// Failures in a row.
     pub failures: u8,
     pub phase: Phase,
-    pub state: State,
+    /// Its state in the lowest two bits, and [`Mark`]s.
+    pub marks: u8,
+}
+
+/// What may be true of a pair, as a bit.
+#[derive(Clone, Copy, Debug)]
+pub enum Mark {
     /// Its expected news is worth a look.
-    pub owed: bool,
+    Owed = 1 << 2,
     /// It waits for its last look.
-    pub last: bool,
+    Last = 1 << 3,
+    /// Its push is still to come.
+    Ahead = 1 << 4,
 }
 
 /// The class of a pair of which nothing waits.
-pub const NOT_WAITING: u16 = u16::MAX;
+pub const NOT_WAITING: u8 = u8::MAX;
+const _: () = assert!((PLATFORMS_CAP + 1) * STANDS < NOT_WAITING as usize, "a class takes one byte");
 
 /// A device beyond the first of a pair.
 #[derive(Clone, Copy, Debug)]
@@ -112,17 +118,37 @@ impl Pair {
         looked: NONE,
         task: 0,
         places: [NOWHERE; 2],
-        before: NONE,
-        after: NONE,
         since: 0,
         more: NONE,
         class: NOT_WAITING,
         failures: 0,
         phase: Phase::Gone,
-        state: State::New,
-        owed: false,
-        last: false,
+        marks: State::New as u8,
     };
+
+    pub fn state(&self) -> State {
+        State::ALL[usize::from(self.marks & 3)]
+    }
+
+    pub fn set_state(&mut self, state: State) {
+        self.marks = self.marks & !3 | state as u8;
+    }
+
+    pub fn is(&self, mark: Mark) -> bool {
+        self.marks & mark as u8 != 0
+    }
+
+    /// Sets a mark or takes it away; gives what was there.
+    pub fn mark(&mut self, mark: Mark, on: bool) -> bool {
+        let was = self.is(mark);
+        self.marks = if on { self.marks | mark as u8 } else { self.marks & !(mark as u8) };
+        was
+    }
+
+    /// The latest look, or the push if there was none.
+    pub fn since_look(&self) -> u32 {
+        if self.looked == NONE { self.pushed } else { self.looked }
+    }
 }
 
 impl Default for Book {
@@ -248,8 +274,8 @@ impl Book {
     /// The waiting devices of a pair that was looked at.
     pub fn devices(&self, slot: Slot) -> impl Iterator<Item = Waiting> + '_ {
         let pair = self.pair(slot);
-        let first =
-            (pair.class != NOT_WAITING).then_some(Waiting { since: pair.since, class: Class(pair.class) });
+        let first = (pair.class != NOT_WAITING)
+            .then_some(Waiting { since: pair.since, class: Class(pair.class.into()) });
         let mut at = pair.more;
         let more = std::iter::from_fn(move || {
             let device = self.devices.get(at as usize)?;
@@ -282,7 +308,7 @@ impl Book {
         }
         let pair = self.pair_mut(slot);
         pair.more = more;
-        pair.class = devices.first().map_or(NOT_WAITING, |device| device.class.0);
+        pair.class = devices.first().map_or(NOT_WAITING, |device| device.class.0 as u8);
         pair.since = devices.first().map_or(0, |device| device.since);
     }
 

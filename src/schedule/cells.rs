@@ -3,10 +3,13 @@
 use super::grid::{CELLS, Curve, EDGES, Place, Rates};
 
 /// Devices that a cell never forgets: with fewer, an old guess is better than none.
-const KEPT_DEVICES: f64 = 300.0;
+const KEPT_DEVICES: f64 = 3000.0;
 
-/// Neighbours on each side over which rates are smoothed.
+/// Neighbours on each side over which rates are smoothed where few events were seen, and where many were.
 const SMOOTHED: usize = 3;
+const SMOOTHED_LITTLE: usize = 1;
+/// Events that count half for the one and half for the other.
+const SMOOTHED_EVENTS: f64 = 10.0;
 
 /// What a result is worth; a failure is 1.
 pub const DEVICE_WORTH: f64 = 0.1;
@@ -125,8 +128,17 @@ impl Cells {
         }
     }
 
+    /// How many times as many failures as `prior` expects were seen at all ages together, as if `inertia` failures had
+    /// been seen and expected before.
+    pub fn level(&self, prior: &[Rates; CELLS], inertia: f64) -> f64 {
+        let due: f64 = (0..CELLS).map(|cell| f64::from(self.exposure[cell]) * prior[cell].failure).sum();
+        let seen: f64 = self.failures.iter().map(|failures| f64::from(*failures)).sum();
+        (seen + inertia) / (due + inertia)
+    }
+
     /// Rates per second, shrunk to `prior` as if it had been seen in `devices` devices. What is compared with the prior
-    /// is smoothed over neighbouring cells, so that few counts do not make a ragged curve.
+    /// is smoothed over neighbouring cells, the fewer events the wider: few counts make no ragged curve, and many show
+    /// where it ends.
     pub fn rates(&self, prior: &[Rates; CELLS], devices: f64) -> [Rates; CELLS] {
         let rate = |counts: &[f32; CELLS], of: fn(&Rates) -> f64| {
             let seen: [f64; CELLS] = std::array::from_fn(|cell| f64::from(counts[cell]));
@@ -134,7 +146,11 @@ impl Cells {
                 std::array::from_fn(|cell| f64::from(self.exposure[cell]) * of(&prior[cell]));
             std::array::from_fn::<f64, CELLS, _>(|cell| {
                 let believed = (EDGES[cell + 1] - EDGES[cell]) * of(&prior[cell]) * devices;
-                of(&prior[cell]) * (smooth(&seen, cell) + believed) / (smooth(&due, cell) + believed)
+                let smoothed = |width| (smooth(&seen, cell, width), smooth(&due, cell, width));
+                let (seen, due) = smoothed(SMOOTHED);
+                let wide = (seen + believed) / (due + believed);
+                let (seen, due) = smoothed(SMOOTHED_LITTLE);
+                of(&prior[cell]) * (seen + SMOOTHED_EVENTS) / (due + SMOOTHED_EVENTS / wide)
             })
         };
         let failure = rate(&self.failures, |r| r.failure);
@@ -173,9 +189,9 @@ impl ScaleFree {
 }
 
 /// A mean over neighbouring cells, the nearer the heavier.
-fn smooth(values: &[f64; CELLS], cell: usize) -> f64 {
-    let (from, to) = (cell.saturating_sub(SMOOTHED), (cell + SMOOTHED).min(CELLS - 1));
-    let weight = |at: usize| (SMOOTHED + 1 - at.abs_diff(cell)) as f64;
+fn smooth(values: &[f64; CELLS], cell: usize, width: usize) -> f64 {
+    let (from, to) = (cell.saturating_sub(width), (cell + width).min(CELLS - 1));
+    let weight = |at: usize| (width + 1 - at.abs_diff(cell)) as f64;
     let sum: f64 = (from..=to).map(|at| weight(at) * values[at]).sum();
     sum / (from..=to).map(weight).sum::<f64>()
 }

@@ -57,11 +57,14 @@ pub struct Rates {
 pub struct News {
     /// Expected failures.
     pub failures: f64,
+    /// Its slope now, per second.
+    pub failures_slope: f64,
     /// Expected worth of successes.
     pub worth: f64,
-    /// The slopes of both now, per second.
-    pub failures_slope: f64,
-    pub worth_slope: f64,
+    /// Chance that nothing was reported.
+    pub waits: f64,
+    /// How fast that chance falls now, per second.
+    pub ending: f64,
 }
 
 impl Curve {
@@ -111,9 +114,10 @@ impl Curve {
         let slope = |sums: &[f64; CELLS + 1]| (sums[b.cell + 1] - sums[b.cell]) / width;
         News {
             failures: (at(&self.failures, b) - at(&self.failures, a)) / waiting,
-            worth: (at(&self.worth, b) - at(&self.worth, a)) / waiting,
             failures_slope: slope(&self.failures),
-            worth_slope: slope(&self.worth),
+            worth: (at(&self.worth, b) - at(&self.worth, a)) / waiting,
+            waits: at(&self.waiting, b) / waiting,
+            ending: -slope(&self.waiting),
         }
     }
 

@@ -6,7 +6,7 @@ use super::told::Millis;
 
 /// Expected failures that hold the factor of a task's first looks at 1.
 const INERTIA: f32 = 1.0;
-/// The same for a platform under a task and for a time of pushes, each of which is told by fewer looks.
+/// The same for a wait under a task and for a time of pushes, each of which is told by fewer looks.
 const FINE_INERTIA: f32 = 3.0;
 /// A factor is never below this: a task without a failure so far may still get one.
 const FACTOR_MIN: f32 = 0.5;
@@ -45,8 +45,8 @@ struct Task {
     /// Pairs looked at.
     looks: u32,
     first: Ratio,
-    /// By index of the platform.
-    platforms: Vec<(u16, Ratio)>,
+    /// By class: platform and wait.
+    waits: Vec<(u16, Ratio)>,
 }
 
 /// All tasks and times.
@@ -95,25 +95,25 @@ impl Groups {
         }
     }
 
-    /// What any look told of a platform under a task.
-    pub fn look(&mut self, task: u32, platform: u16, ratio: (f64, f64)) {
+    /// What any look told of a wait under a task.
+    pub fn look(&mut self, task: u32, class: u16, ratio: (f64, f64)) {
         let Some(known) = self.tasks.get_mut(&task).filter(|known| known.members > 1) else {
             return;
         };
-        match known.platforms.iter_mut().find(|(of, _)| *of == platform) {
+        match known.waits.iter_mut().find(|(of, _)| *of == class) {
             Some((_, kept)) => kept.add(ratio),
             None => {
                 let mut kept = Ratio::default();
                 kept.add(ratio);
-                known.platforms.push((platform, kept));
+                known.waits.push((class, kept));
             }
         }
     }
 
-    /// How many times as many failures as elsewhere this platform has under this task.
-    pub fn factor(&self, task: u32, platform: u16) -> f64 {
-        let known = self.tasks.get(&task).map(|known| known.platforms.iter());
-        let known = known.and_then(|mut known| known.find(|(of, _)| *of == platform));
+    /// How many times as many failures as elsewhere this wait has under this task.
+    pub fn factor(&self, task: u32, class: u16) -> f64 {
+        let known = self.tasks.get(&task).map(|known| known.waits.iter());
+        let known = known.and_then(|mut known| known.find(|(of, _)| *of == class));
         known.map_or(1.0, |(_, ratio)| f64::from(ratio.factor(FINE_INERTIA)))
     }
 
@@ -136,7 +136,7 @@ impl Groups {
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         let lists: usize =
-            self.tasks.values().map(|task| task.platforms.capacity() * size_of::<(u16, Ratio)>()).sum();
+            self.tasks.values().map(|task| task.waits.capacity() * size_of::<(u16, Ratio)>()).sum();
         lists + self.tasks.capacity() * 8 / 7 * (size_of::<(u32, Task)>() + 1) + size_of::<Self>()
     }
 }

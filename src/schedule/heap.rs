@@ -2,6 +2,10 @@
 
 use super::book::Book;
 
+/// Entries below each: as many as a line of the processor's cache holds. A flat heap moves fewer entries, and each
+/// that moves touches its pair.
+const ARITY: usize = 8;
+
 /// No place: not in the heap.
 pub const NOWHERE: u32 = u32::MAX;
 
@@ -45,7 +49,7 @@ impl Heap {
     /// The smallest key behind the first entry.
     pub fn second_key(&self) -> Option<u32> {
         let behind = self.entries.get(1..)?;
-        behind.iter().take(2).map(|entry| entry.0).min()
+        behind.iter().take(ARITY).map(|entry| entry.0).min()
     }
 
     /// Puts an entry in, or moves it to another key.
@@ -104,7 +108,7 @@ impl Heap {
     fn up(&mut self, mut at: usize, book: &mut Book) {
         let entry = self.entries[at];
         while at > 0 {
-            let above = (at - 1) / 2;
+            let above = (at - 1) / ARITY;
             if self.entries[above].0 <= entry.0 {
                 break;
             }
@@ -117,13 +121,11 @@ impl Heap {
     fn down(&mut self, mut at: usize, book: &mut Book) {
         let entry = self.entries[at];
         loop {
-            let mut below = 2 * at + 1;
-            if below >= self.entries.len() {
+            let first = ARITY * at + 1;
+            let behind = (first + ARITY).min(self.entries.len());
+            let Some(below) = (first..behind).min_by_key(|below| self.entries[*below].0) else {
                 break;
-            }
-            if below + 1 < self.entries.len() && self.entries[below + 1].0 < self.entries[below].0 {
-                below += 1;
-            }
+            };
             if self.entries[below].0 >= entry.0 {
                 break;
             }

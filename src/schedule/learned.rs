@@ -17,7 +17,7 @@ pub const NOBODY: Class = Class((STANDS - 1) as u16);
 const CHANNEL: usize = 2;
 
 /// How fast the shapes are forgotten.
-const SHAPE_HALF_LIFE_SECONDS: f64 = 6.0 * 3600.0;
+const SHAPE_HALF_LIFE_SECONDS: f64 = 48.0 * 3600.0;
 /// How fast the present level of failures is forgotten.
 const LEVEL_HALF_LIFE_SECONDS: f64 = 1200.0;
 /// Expected failures that hold the level at 1.
@@ -25,6 +25,8 @@ const LEVEL_INERTIA: f64 = 3.0;
 /// Devices as which the prior counts in the pool, and the pool in a platform.
 const POOL_PRIOR_DEVICES: f64 = 3.0;
 const PLATFORM_PRIOR_DEVICES: f64 = 30.0;
+/// Expected failures that hold a platform at the level of the pool: some never report receipt.
+const PLATFORM_INERTIA: f64 = 1.0;
 /// A curve is drawn anew when this share of what it was drawn from came after.
 const REFIT_SHARE: f64 = 1.0 / 32.0;
 /// How far the upstream's clock may be off.
@@ -33,6 +35,9 @@ const SKEW_SECONDS: f64 = 5.0;
 /// What nobody has seen yet: scale-free.
 const PRIOR: ScaleFree = ScaleFree { failures: 0.02, successes: 0.2, worth: 0.01 };
 const FIRST_PRIOR: ScaleFree = ScaleFree { failures: 0.02, successes: 0.2, worth: 0.01 };
+/// A report of a tap is a tap: that one fails is hardly to be expected.
+const TAP: usize = 2;
+const TAP_PRIOR: ScaleFree = ScaleFree { failures: 0.0002, ..PRIOR };
 
 /// A platform, and where a device stands there: which distribution speaks of its next report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +80,7 @@ impl Default for Learned {
             turn: 0,
         };
         learned.waits.resize(STANDS, Wait::new(Curve::exclusive(&PRIOR.rates())));
+        learned.waits[TAP] = Wait::new(Curve::exclusive(&TAP_PRIOR.rates()));
         learned
     }
 }
@@ -179,17 +185,21 @@ impl Learned {
         self.platforms.len() - 1
     }
 
+    /// True if nothing follows the report that devices of that class wait for, or nothing but a tap.
+    pub fn closes(class: Class) -> bool {
+        matches!(usize::from(class.0) % STANDS, 1 | TAP | 4)
+    }
+
     /// The distribution of a class.
     pub fn wait(&self, class: Class) -> &Wait {
         &self.waits[usize::from(class.0)]
     }
 
     /// Learns from all a device has shown between the look at `looked_at` (`None`: this is the first) and `now`.
-    /// Gives the failures seen now, and how many were expected.
-    pub fn learn(&mut self, device: &Device, span: Span) -> (f64, f64) {
+    /// Says of each wait that was watched: the failures seen, and how many were expected.
+    pub fn learn(&mut self, device: &Device, span: Span, mut say: impl FnMut(Class, (f64, f64))) {
         let mut stand = 0;
         let mut since = span.pushed_at;
-        let (mut seen, mut expected) = (0.0, 0.0);
         let mut stands = true;
         for (stage, report) in reports(device).filter(|(stage, report)| *stage >= CHANNEL || report.failed) {
             if report.fresh
@@ -197,8 +207,8 @@ impl Learned {
                 && let Some(class) = self.class(device, stand)
             {
                 let (watched, at) = span.watched(class, since, &report, worth(stage));
-                expected += self.tell(watched, span.now);
-                seen += f64::from(u8::from(report.failed));
+                let expected = self.tell(watched, span.now);
+                say(class, (f64::from(u8::from(report.failed)), expected));
                 since = since.max(at);
             } else if !report.fresh {
                 since = since.max(when(&report));
@@ -207,9 +217,9 @@ impl Learned {
             stands = stands && !report.failed;
         }
         if stands && let Some(class) = self.class(device, stand) {
-            expected += self.tell(span.silent(class, since), span.now);
+            let expected = self.tell(span.silent(class, since), span.now);
+            say(class, (0.0, expected));
         }
-        (seen, expected)
     }
 
     /// A pair without devices was looked at; `shown` are those that appeared just now.
@@ -304,13 +314,20 @@ impl Learned {
         let pool = self.pool_rates(at % STANDS);
         let wait = &mut self.waits[at];
         wait.forget(now);
-        let rates = if at < STANDS { pool } else { wait.cells.rates(&pool, PLATFORM_PRIOR_DEVICES) };
+        let rates = if at < STANDS {
+            pool
+        } else {
+            let level = wait.cells.level(&pool, PLATFORM_INERTIA);
+            let prior = pool.map(|rates| Rates { failure: rates.failure * level, ..rates });
+            wait.cells.rates(&prior, PLATFORM_PRIOR_DEVICES)
+        };
         wait.curve = Curve::exclusive(&rates);
         wait.drawn_at = wait.watched;
     }
 
     fn pool_rates(&self, stand: usize) -> [Rates; super::grid::CELLS] {
-        self.waits[stand].cells.rates(&PRIOR.rates(), POOL_PRIOR_DEVICES)
+        let prior = if stand == TAP { TAP_PRIOR } else { PRIOR };
+        self.waits[stand].cells.rates(&prior.rates(), POOL_PRIOR_DEVICES)
     }
 }
 

@@ -14,18 +14,18 @@ mod groups;
 mod heap;
 mod index;
 mod learned;
-mod line;
 mod rank;
+mod round;
 mod told;
 
 use std::collections::VecDeque;
 
-use book::{Book, COHORT, NONE, NOT_WAITING, Pair, Phase, Waiting};
+use book::{Book, COHORT, Mark, NONE, NOT_WAITING, Pair, Phase, Waiting};
 use clock::{Clock, Tick};
 use groups::Groups;
 use heap::{Heap, Order};
-use learned::{NOBODY, Span};
-use line::Line;
+use learned::{Class, NOBODY, Span};
+use round::Round;
 
 pub use bytes::UnreadableLearned;
 pub use learned::Learned;
@@ -39,12 +39,14 @@ const REFUSED_LONGEST_GAP: Millis = 3_600_000;
 /// The first wait after a failure that is not the pair's; it doubles with each further one.
 const FAILED_GAP: Millis = 1_000;
 const FAILED_LONGEST_GAP: Millis = 30_000;
-/// One look in this many goes to last looks and to the pair that waits longest, by turns.
+/// One look in this many goes to last looks and to the round of all pairs, by turns.
 pub const FLOOR: u64 = 32;
 /// The last look comes within this share of the time watched before its end.
 const LAST_SHARE: u32 = 64;
-/// Things to do that one decision takes on at most.
-const STEPS: usize = 64;
+/// Things to do that one decision takes on at most; the next call goes on.
+const STEPS: usize = 16;
+/// The same for the figures, which are asked for once a second and have more time.
+const FIGURE_STEPS: usize = 1000;
 
 /// The schedule of one app.
 #[derive(Debug)]
@@ -58,7 +60,7 @@ pub struct Schedule {
     rests: Heap,
     /// Who is asked next.
     rank: Heap,
-    line: Line,
+    round: Round,
     /// Pairs that want their last look.
     lasts: VecDeque<Slot>,
     ended: VecDeque<Slot>,
@@ -75,6 +77,10 @@ pub struct Schedule {
     firsts: usize,
     /// Pairs looked at before whose expected news is worth a look.
     owed: usize,
+    /// Pairs that were looked at.
+    seen: usize,
+    /// Pairs whose push is still to come.
+    ahead: usize,
 }
 
 impl Default for Schedule {
@@ -93,7 +99,7 @@ impl Schedule {
             time: Heap::new(Order::Time),
             rests: Heap::new(Order::Time),
             rank: Heap::new(Order::Rank),
-            line: Line::default(),
+            round: Round::default(),
             lasts: VecDeque::new(),
             ended: VecDeque::new(),
             groups: Groups::default(),
@@ -104,6 +110,8 @@ impl Schedule {
             later: 0,
             firsts: 0,
             owed: 0,
+            seen: 0,
+            ahead: 0,
         }
     }
 
@@ -118,15 +126,20 @@ impl Schedule {
             (false, None) => State::New,
         };
         let looked = seed.polled_at.map(|at| self.clock.tick(at.min(now)));
+        let ahead = looked.is_none() && seed.pushed_at > now;
+        self.ahead += usize::from(ahead);
+        self.seen += usize::from(looked.is_some());
         *self.book.pair_mut(slot) = Pair {
             pushed: self.clock.tick_after(seed.pushed_at),
             ends: self.clock.tick_after(seed.ends_at),
             looked: looked.unwrap_or(NONE),
             task: seed.task,
             phase: Phase::Resting,
-            state,
             ..Pair::GONE
         };
+        let pair = self.book.pair_mut(slot);
+        pair.set_state(state);
+        pair.mark(Mark::Ahead, ahead);
         self.groups.enter(seed.task);
         self.counts[state as usize] += 1;
         if looked.is_some() {
@@ -139,8 +152,9 @@ impl Schedule {
 
     /// Takes a pair out; gives its state. A look on its way is forgotten.
     pub fn remove(&mut self, slot: Slot) -> Option<State> {
-        let state = self.book.get(slot)?.state;
+        let state = self.book.get(slot)?.state();
         self.withdraw(slot);
+        self.seen -= usize::from(self.book.pair(slot).looked != NONE);
         self.book.keep_devices(slot, &[]);
         self.groups.leave(self.book.pair(slot).task);
         *self.book.pair_mut(slot) = Pair::GONE;
@@ -166,20 +180,20 @@ impl Schedule {
         if !taken {
             return; // It left while the look was on its way.
         }
-        self.counts[self.book.pair(slot).state as usize] -= 1;
+        self.counts[self.book.pair(slot).state() as usize] -= 1;
         let wait = match look {
             Look::Answered { settled, pushed_at, ends_at, devices } => {
                 self.answered(slot, devices, pushed_at, now);
                 let ends = self.clock.tick_after(ends_at);
                 let pair = self.book.pair_mut(slot);
                 pair.failures = 0;
-                pair.state = if settled { State::Settled } else { State::Active };
+                pair.set_state(if settled { State::Settled } else { State::Active });
                 pair.ends = ends;
                 SHORTEST_GAP
             }
             Look::Refused => {
                 let pair = self.book.pair_mut(slot);
-                pair.state = State::Failing;
+                pair.set_state(State::Failing);
                 doubled(REFUSED_GAP, &mut pair.failures, REFUSED_LONGEST_GAP)
             }
             Look::Failed { at_least } => {
@@ -187,14 +201,15 @@ impl Schedule {
                 doubled(FAILED_GAP, failures, FAILED_LONGEST_GAP).max(at_least)
             }
         };
-        self.counts[self.book.pair(slot).state as usize] += 1;
+        self.counts[self.book.pair(slot).state() as usize] += 1;
         let at = self.clock.tick_after(now.saturating_add(wait));
         self.plan(slot, at, self.clock.tick(now));
     }
 
-    /// A pair whose watching is over and that is not on its way; it is out of the schedule then.
+    /// A pair whose watching is over and that is not on its way; it is out of the schedule then. One call does a bounded
+    /// amount of work: where thousands end at once, those that are not found yet are found by the next calls.
     pub fn take_ended(&mut self, now: Millis) -> Option<(Slot, State)> {
-        self.ripen(self.clock.tick(now), usize::MAX);
+        self.ripen(self.clock.tick(now), STEPS);
         while let Some(slot) = self.ended.pop_front() {
             if self.book.get(slot).is_some_and(|pair| pair.phase == Phase::Ended) {
                 return self.remove(slot).map(|state| (slot, state));
@@ -205,7 +220,7 @@ impl Schedule {
 
     /// When the next look may start: `now` if there is one to make already, `None` if none is planned.
     pub fn next_look_at(&mut self, now: Millis) -> Option<Millis> {
-        self.ripen(self.clock.tick(now), usize::MAX);
+        self.ripen(self.clock.tick(now), STEPS);
         if self.rank.len() > 0 {
             return Some(now);
         }
@@ -216,8 +231,15 @@ impl Schedule {
     /// Looks that are owed: to every pair never looked at though its push is out, and to every other whose expected
     /// news is worth a tenth of a failure. 0 while the budget keeps up.
     pub fn backlog(&mut self, now: Millis) -> usize {
-        self.ripen(self.clock.tick(now), usize::MAX);
+        self.ripen(self.clock.tick(now), FIGURE_STEPS);
         self.firsts + self.owed
+    }
+
+    /// Of the pairs whose push is out: how many were looked at at least once, and how many there are. Settled ones count.
+    pub fn looked_of(&mut self, now: Millis) -> (usize, usize) {
+        self.ripen(self.clock.tick(now), FIGURE_STEPS);
+        let listed: usize = self.counts.iter().sum();
+        (self.seen, listed - self.ahead)
     }
 
     /// Pairs listed in that state.
@@ -257,6 +279,7 @@ impl Schedule {
     /// The clock was set by `by`: every look planned moves along; pushes and ends stay where the calendar has them.
     pub fn shift(&mut self, by: Millis) {
         let by = self.clock.span(by);
+        self.round.shift(by);
         let names: Vec<(u32, u32)> = self.time.drain(&mut self.book);
         for pair in self.book.pairs.iter_mut().filter(|pair| pair.looked != NONE) {
             pair.looked = pair.looked.saturating_add_signed(by);
@@ -286,16 +309,15 @@ impl Schedule {
         if span.looked_at.is_none() {
             let ratio = self.learned.learn_first(devices, span);
             self.groups.first_look(pair.task, pushed_at, ratio);
+            self.seen += 1;
         }
-        if devices.is_empty() || pair.class == NOBODY.0 {
+        if devices.is_empty() || u16::from(pair.class) == NOBODY.0 {
             self.learned.learn_nobody(devices, span);
         }
         for device in devices {
-            let ratio = self.learned.learn(device, span);
-            if device.route == Route::Offline {
-                let platform = self.learned.platform(device.platform) as u16;
-                self.groups.look(pair.task, platform, ratio);
-            }
+            let groups = &mut self.groups;
+            let say = |class: Class, ratio| groups.look(pair.task, class.0, ratio);
+            self.learned.learn(device, span, say);
         }
         self.learned.refit(now);
         let pushed = self.clock.tick_after(pushed_at);
@@ -327,7 +349,7 @@ impl Schedule {
     /// Plans a pair that is in no heap: it may be asked from tick `at` on, unless it rests.
     fn plan(&mut self, slot: Slot, at: Tick, now: Tick) {
         let pair = self.book.pair_mut(slot);
-        if pair.state == State::Settled {
+        if pair.state() == State::Settled {
             pair.phase = Phase::Resting;
             let ends = pair.ends;
             self.rests.set(ends, slot, &mut self.book);

@@ -1,9 +1,9 @@
 //! How the heaps are kept: who becomes ready, what a look at each is expected to bring, who is best.
 
-use super::book::{COHORT, NONE, Phase};
+use super::book::{COHORT, Mark, NONE, Phase};
 use super::clock::Tick;
 use super::index::Gain;
-use super::learned::STANDS;
+use super::learned::Learned;
 use super::told::{Millis, Slot, State};
 use super::{LAST_SHARE, Schedule};
 
@@ -12,13 +12,14 @@ const COHORT_PUSHES_SECONDS: u32 = 1;
 /// How long a cohort takes members.
 const COHORT_OPEN_SECONDS: u32 = 600;
 const TICKS_PER_SECOND: u32 = 8;
-/// Expected news that is worth a look of its own: a tenth of a failure.
-const OWED_NEWS: f64 = 0.1;
-/// Ripening counts up to this many times the time since the last look, or since the push before the first look.
-const RIPENING_PER_AGE: f64 = 2.0;
-const FIRST_RIPENING_PER_AGE: f64 = 5.0;
-/// Ripening counts up to this, divided by the first looks that are outstanding.
-const RIPENING_PAIR_SECONDS: f64 = 1e7;
+/// Expected failures that are worth a look of its own.
+const OWED_FAILURES: f64 = 0.1;
+/// A failure counts as waiting for at most this many times the time since the last look, or since the push before the
+/// first look.
+const LONGEST_PER_AGE: f64 = 3.0;
+const FIRST_LONGEST_PER_AGE: f64 = 10.0;
+/// It counts for at most this, divided by the power 3/2 of the first looks that are outstanding.
+const LONGEST_SECONDS: f64 = 2e8;
 /// Entries that are valued anew, at most, to find the best.
 const TRIES: usize = 16;
 /// Weight of the latest index in [`Schedule::served`].
@@ -72,17 +73,16 @@ impl Schedule {
     /// Takes a pair out of everything but the book.
     pub(super) fn withdraw(&mut self, slot: Slot) {
         let pair = self.book.pair_mut(slot);
-        self.owed -= usize::from(std::mem::take(&mut pair.owed));
-        pair.last = false;
+        self.owed -= usize::from(pair.mark(Mark::Owed, false));
+        pair.mark(Mark::Last, false);
+        self.ahead -= usize::from(pair.mark(Mark::Ahead, false));
         match pair.phase {
             Phase::Later => self.later -= 1,
             Phase::Ready => {
-                self.line.leave(slot, &mut self.book);
                 self.rank.remove(slot, &mut self.book);
             }
             Phase::Cohort => {
                 self.firsts -= 1;
-                self.line.leave(slot, &mut self.book);
                 let (name, empty) = self.book.leave(slot);
                 if empty {
                     self.rank.remove(name, &mut self.book);
@@ -98,9 +98,9 @@ impl Schedule {
 
     /// A pair may be asked from now on.
     pub(super) fn make_ready(&mut self, slot: Slot, now: Tick) {
-        self.line.join(slot, &mut self.book);
         let pair = self.book.pair_mut(slot);
-        if pair.state == State::New {
+        self.ahead -= usize::from(pair.mark(Mark::Ahead, false));
+        if pair.state() == State::New {
             let ends = pair.ends;
             let buckets = (COHORT_PUSHES_SECONDS * TICKS_PER_SECOND, COHORT_OPEN_SECONDS * TICKS_PER_SECOND);
             let name = self.book.join(slot, now, buckets);
@@ -117,23 +117,18 @@ impl Schedule {
 
     /// Values a pair that is ready, and plans when to do it again; gives its key.
     fn value(&mut self, slot: Slot, now: Tick) -> u32 {
-        let gain = self.gain(slot, now);
-        let longest = self.longest();
+        let (gain, index) = self.index(slot, now);
         let pair = self.book.pair_mut(slot);
-        let looked = if pair.looked == NONE { pair.pushed } else { pair.looked };
-        let unseen = self.clock.seconds(looked, now) + 1.0;
-        let index =
-            gain.index((unseen * RIPENING_PER_AGE).min(longest)) * 0.5f64.powi(i32::from(pair.failures));
-        let owed = gain.news >= OWED_NEWS && pair.state != State::Failing;
+        let looked = pair.since_look();
+        let owed = gain.failures >= OWED_FAILURES && pair.state() != State::Failing;
         self.owed += usize::from(owed);
-        self.owed -= usize::from(std::mem::replace(&mut pair.owed, owed));
+        self.owed -= usize::from(pair.mark(Mark::Owed, owed));
         let mut again = now.saturating_add(pause(slot, self.served, index, now.saturating_sub(looked)));
         let last_at = pair.ends - (pair.ends - pair.pushed.min(pair.ends)) / LAST_SHARE;
         if looked < last_at {
             if now < last_at {
                 again = again.min(last_at);
-            } else if !pair.last {
-                pair.last = true;
+            } else if !pair.mark(Mark::Last, true) {
                 self.lasts.push_back(slot);
             }
         }
@@ -144,15 +139,23 @@ impl Schedule {
         key
     }
 
+    /// What a look at a pair that is ready is expected to bring, and its index.
+    fn index(&self, slot: Slot, now: Tick) -> (Gain, f64) {
+        let pair = self.book.pair(slot);
+        let gain = self.gain(slot, now);
+        let unseen = self.clock.seconds(pair.since_look(), now) + 1.0;
+        let index = gain.index((unseen * LONGEST_PER_AGE).min(self.longest()));
+        (gain, index * 0.5f64.powi(i32::from(pair.failures)))
+    }
+
     fn value_cohort(&mut self, name: u32, now: Tick) -> u32 {
         let cohort = self.book.cohort(name);
         let (task, pushed) = (cohort.task, cohort.pushed);
         let (factor, curious) = self.groups.first_factor(task, self.clock.millis(pushed));
         let mut gain = self.first_gain(pushed, now, factor);
-        gain.news *= curious;
-        gain.slope *= curious;
+        gain.scale(curious);
         let unseen = self.clock.seconds(pushed, now) + 1.0;
-        let index = gain.index((unseen * FIRST_RIPENING_PER_AGE).min(self.longest()));
+        let index = gain.index((unseen * FIRST_LONGEST_PER_AGE).min(self.longest()));
         let again = now.saturating_add(pause(name, self.served, index, now.saturating_sub(pushed)));
         self.time.set(again, name, &mut self.book);
         let key = key(index);
@@ -161,8 +164,7 @@ impl Schedule {
     }
 
     /// When a pair is looked at next, as far as it is planned by now. A time is told for a pair that may not be asked
-    /// before it, and, as an estimate, for one that ripens: its index grows with about the power 3/2 of the time since
-    /// its last look, until it is as large as those that are served. `None` if it has its turn as soon as the budget
+    /// before it, and, as an estimate, for one that ripens: when its index will be as large as those that are served now. `None` if it has its turn as soon as the budget
     /// allows, if its look is on its way, or if none comes any more. Changes nothing.
     pub fn planned(&self, slot: Slot, now: Millis) -> Option<Millis> {
         let pair = self.book.pairs.get(slot as usize)?;
@@ -173,27 +175,27 @@ impl Schedule {
                 Some(self.clock.millis(at).max(now))
             }
             Phase::Ready => {
-                let looked = if pair.looked == NONE { pair.pushed } else { pair.looked };
-                let waited = self.clock.seconds(looked, self.clock.tick(now)).max(1.0);
-                let missing = self.served / index_of(self.rank.key(slot, &self.book)?);
-                let wait = waited * (missing.powf(2.0 / 3.0) - 1.0);
-                let at = now.saturating_add((wait * 1000.0) as Millis);
-                (missing > 1.0 && at < self.clock.millis(pair.ends)).then_some(at)
+                let (from, ends) = (self.clock.tick(now), pair.ends);
+                let waited = from.saturating_sub(pair.since_look()).max(1);
+                let later = |at: &Tick| Some(at.saturating_add(((at - from) / 4).max(waited / 16).max(1)));
+                let mut ages = std::iter::successors(Some(from), later).take_while(|at| *at < ends);
+                let at = ages.find(|at| self.index(slot, *at).1 >= self.served)?;
+                (at > from).then(|| self.clock.millis(at))
             }
             _ => None,
         }
     }
 
-    /// The longest ripening time that counts, seconds: the more first looks are outstanding, the more the gain alone
-    /// decides, for what waits then waits long whoever goes first.
+    /// The longest wait that counts, seconds: the more first looks are outstanding, the more the expected failures alone
+    /// decide, for what waits then waits long whoever goes first.
     fn longest(&self) -> f64 {
-        RIPENING_PAIR_SECONDS / (self.firsts as f64 + 1.0)
+        LONGEST_SECONDS / (self.firsts as f64 + 1.0).powf(1.5)
     }
 
     fn first_gain(&self, pushed: Tick, now: Tick, factor: f64) -> Gain {
         let age = self.clock.seconds(pushed, now);
         let mut gain = Gain::default();
-        gain.add(self.learned.first.curve.news(0.0, age), factor);
+        gain.add(self.learned.first.curve.news(0.0, age), factor, false);
         gain
     }
 
@@ -209,9 +211,8 @@ impl Schedule {
             let wait = self.learned.wait(device.class);
             let from = self.clock.seconds(device.since, pair.looked);
             let to = self.clock.seconds(device.since, now);
-            let platform = device.class.0 / STANDS as u16;
-            let factor = wait.level() * self.groups.factor(pair.task, platform);
-            gain.add(wait.curve.news(from, to), factor);
+            let factor = wait.level() * self.groups.factor(pair.task, device.class.0);
+            gain.add(wait.curve.news(from, to), factor, Learned::closes(device.class));
         }
         gain
     }
@@ -244,38 +245,36 @@ impl Schedule {
         (self.book.pair(slot).ends > now).then_some(slot)
     }
 
-    /// Who is asked in a floor slot: one that wants its last look, or the one that waits longest, by turns.
+    /// Who is asked in a floor slot: one that wants its last look (if there is none, the slot goes to the best), or the
+    /// next of the round, by turns.
     pub(super) fn floor(&mut self, now: Tick) -> Option<Slot> {
         if (self.turns / super::FLOOR).is_multiple_of(2) {
             while let Some(slot) = self.lasts.pop_front() {
-                let wants = self.book.get(slot).is_some_and(|pair| pair.last);
+                let wants = self.book.get(slot).is_some_and(|pair| pair.is(Mark::Last));
                 if wants && self.book.pair(slot).ends > now {
                     return Some(slot);
                 }
             }
+            return None;
         }
-        let first = self.line.first()?;
-        let name = match self.book.pair(first).phase {
-            Phase::Cohort => self.book.cohort_of(first),
-            _ => first,
+        let next = self.round.next(&self.book, now)?;
+        let name = match self.book.pair(next).phase {
+            Phase::Cohort => self.book.cohort_of(next),
+            _ => next,
         };
-        self.member(name, now)
+        let slot = self.member(name, now)?;
+        self.round.had(slot);
+        Some(slot)
     }
 }
 
 /// How long a value holds, in ticks: the further it is below what is served, the longer. Between a half and the whole
 /// of that, by name, so that those that came together are not all due together.
 fn pause(name: u32, served: f64, index: f64, age: Tick) -> Tick {
-    // An index grows with about the power 3/2 of the time, so that neither of the first two reaches what is served.
-    let whole = if served == 0.0 {
-        age
-    } else if index * 32.0 < served {
-        age.saturating_mul(3)
-    } else if index * 4.0 < served {
-        age / 4 * 3
-    } else {
-        age / 16
-    };
+    // An index grows with about the square of the time: until it is likely half of what is served.
+    let ages = (served / (2.0 * index.max(served * 1e-3))).sqrt() - 1.0;
+    let ages = if served == 0.0 { 1.0 } else { ages.max(1.0 / 16.0) };
+    let whole = (f64::from(age) * ages).min(f64::from(Tick::MAX)) as Tick;
     // Fibonacci hashing: the upper bits are evenly spread.
     let spread = name.wrapping_mul(0x9E37_79B9) >> 16;
     (whole - ((u64::from(whole) * u64::from(spread)) >> 17) as Tick).max(1)

@@ -135,7 +135,7 @@ fn a_pair_that_ripens_is_planned_for_about_the_time_of_its_look() {
             told = (0..50).filter_map(|s| schedule.planned(s, now).map(|at| (s, (now, at)))).collect();
         }
     }
-    assert!(within.0 > 300 && within.1 * 2 > within.0, "{within:?}");
+    assert!(within.0 > 300 && within.1 * 4 > within.0 * 3, "{within:?}");
 }
 
 #[test]
@@ -155,6 +155,26 @@ fn the_backlog_counts_first_looks_and_is_zero_when_all_is_known() {
         }
     }
     assert_eq!(schedule.backlog(now), 0);
+}
+
+#[test]
+fn pairs_looked_at_are_counted_among_those_whose_push_is_out() {
+    let mut schedule = Schedule::default();
+    for slot in 0..6 {
+        let polled_at = (slot == 5).then_some(NOW);
+        schedule.insert(slot, Seed { polled_at, ..seed(NOW + Millis::from(slot / 3) * 60_000) }, NOW);
+    }
+    assert_eq!(schedule.looked_of(NOW), (1, 4), "two pushes are still to come");
+    for _ in 0..2 {
+        let slot = schedule.take(NOW).expect("three may be asked");
+        schedule.looked(slot, answered(true, &[device(true, NOW, NOW)]), NOW);
+    }
+    assert_eq!(schedule.looked_of(NOW), (3, 4));
+    assert_eq!(schedule.looked_of(NOW + 60_000), (3, 6));
+    let slot = schedule.take(NOW + 60_000).expect("a look is to be made");
+    schedule.looked(slot, Look::Refused, NOW + 60_000);
+    (0..6).for_each(|slot| assert!(schedule.remove(slot).is_some()));
+    assert_eq!(schedule.looked_of(NOW + 60_000), (0, 0));
 }
 
 #[test]
@@ -242,8 +262,8 @@ fn no_pair_waits_longer_than_the_bound() {
         schedule.insert(slot, Seed { task: slot % 7, ..seed(NOW) }, NOW);
     }
     let mut looks: HashMap<Slot, u64> = HashMap::new();
-    // Every second floor slot may go to a last look.
-    let bound = 2 * FLOOR * u64::from(pairs + 1);
+    // Every second floor slot is for a last look, and a pair asked early in one round may be asked late in the next.
+    let bound = 4 * FLOOR * u64::from(pairs + 1);
     for turn in 0..20 * bound {
         let now = NOW + turn as Millis * 1000;
         if let Some(slot) = schedule.take(now) {
@@ -260,7 +280,7 @@ fn no_pair_waits_longer_than_the_bound() {
 }
 
 #[test]
-fn a_pair_takes_at_most_72_bytes() {
+fn a_pair_takes_at_most_60_bytes() {
     let mut schedule = Schedule::default();
     let pairs = 20_000;
     for slot in 0..pairs {
@@ -271,5 +291,5 @@ fn a_pair_takes_at_most_72_bytes() {
         schedule.insert(slot, seed, NOW + 2_000);
     }
     let bytes = schedule.bytes() as f64 / f64::from(pairs);
-    assert!(bytes <= 72.0, "{bytes} bytes");
+    assert!(bytes <= 60.0, "{bytes} bytes");
 }

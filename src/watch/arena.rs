@@ -22,6 +22,10 @@ impl Arena {
     /// Keeps a text; `None` if it is too long or there is no room for it.
     pub fn keep(&mut self, text: &str) -> Option<Span> {
         let span = Span { at: u32::try_from(self.bytes.len()).ok()?, len: u16::try_from(text.len()).ok()? };
+        if self.bytes.capacity() - self.bytes.len() < text.len() {
+            // A doubling would leave too much empty.
+            self.bytes.reserve_exact(self.bytes.len() / 32 + text.len());
+        }
         self.bytes.extend_from_slice(text.as_bytes());
         Some(span)
     }

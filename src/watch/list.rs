@@ -223,6 +223,10 @@ impl List {
                 slot
             }
             None => {
+                if self.pairs.len() == self.pairs.capacity() {
+                    // A doubling would leave too much empty.
+                    self.pairs.reserve_exact(self.pairs.len() / 32 + 4);
+                }
                 self.pairs.push(kept);
                 u32::try_from(self.pairs.len() - 1).expect("max_pairs is far below 2^32")
             }

@@ -124,6 +124,8 @@ fn play(steps: &[Step]) -> Result<Vec<Option<Slot>>, TestCaseError> {
         }
         let counted: usize = State::ALL.into_iter().map(|state| schedule.count(state)).sum();
         prop_assert_eq!(counted, listed.len());
+        let (looked, out) = schedule.looked_of(now);
+        prop_assert!(looked <= out && out <= listed.len());
         prop_assert_eq!(schedule.slots().collect::<HashSet<_>>(), listed.keys().copied().collect());
     }
     nothing_is_lost(&mut schedule, &listed, &taken, now + 2 * DAY)?;
