@@ -250,7 +250,7 @@ impl Schedule {
     /// The state of a pair that is in the schedule.
     pub fn state(&self, slot: Slot) -> Option<State> {
         let pair = self.book.pairs.get(slot as usize)?;
-        (pair.phase != Phase::Gone).then_some(pair.state)
+        (pair.phase != Phase::Gone).then(|| pair.state())
     }
 
     /// All pairs that are in the schedule.
