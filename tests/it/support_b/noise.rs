@@ -13,7 +13,7 @@ const NAP: Duration = Duration::from_millis(1);
 const STALL: Duration = Duration::from_millis(1);
 
 /// A machine that stalls more often is too busy to measure on.
-const MOST_STALLS_PER_SECOND: f64 = 5.0;
+const MOST_STALLS_PER_SECOND: f64 = 1.0;
 /// So many stalls excuse one early request on such a machine.
 const STALLS_PER_EXCUSE: u64 = 4;
 
