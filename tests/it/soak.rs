@@ -19,6 +19,10 @@ const FEW_SECONDS: u64 = 6;
 /// The share of the rate that the contract promises while work is due; where the program is not optimised and the
 /// rate high, each request takes it too much of the interval.
 const PROMISED_USE: f64 = if cfg!(debug_assertions) { 0.9 } else { 0.97 };
+/// What the way of requests may do while exchanges break all the time: so many may come early, as a share, and none
+/// closer to the one before than this share of the interval.
+const EARLY_UNDER_FAULTS: f64 = 0.005;
+const NEAREST_UNDER_FAULTS: f64 = 0.9;
 /// The daemon shall stay below these, whatever happens.
 const MOST_RESIDENT_MIB: f64 = 64.0;
 const MOST_FILES: usize = 64;
@@ -271,8 +275,16 @@ async fn soak(rate: f64) {
     soak.tell("at the end", None);
     println!("{:.2} % of the rate was used in the calm; {noise:?}", used * 100.0);
     assert!(soak.shown.sum("timpush_stage_results_total", &[]) > 0.0, "something was counted");
-    let early = soak.rig.simulator.arrivals().apps.remove(0).early_requests;
-    assert!(noise.excuses(early), "{early} requests came early on a machine that was in time: {noise:?}");
+    let arrivals = soak.rig.simulator.arrivals().apps.remove(0);
+    let early = arrivals.early_requests;
+    // Answers that never come tell nothing of the way, and new connections take longer: that is beyond what waiting can
+    // buy, but it is little, and rare.
+    let smallest_gap = arrivals.smallest_gap_seconds.unwrap_or(f64::MAX);
+    let little = smallest_gap >= NEAREST_UNDER_FAULTS / rate;
+    let rare = early as f64 <= EARLY_UNDER_FAULTS * arrivals.requests as f64;
+    let words =
+        format!("{early} of {} requests came early, the smallest gap {smallest_gap} s", arrivals.requests);
+    assert!((little && rare) || noise.excuses(early), "{words} on a machine that was in time: {noise:?}");
     if noise.excuses(1) {
         println!("NOT MEASURED: the machine was too busy to judge the use of the rate");
         return;
