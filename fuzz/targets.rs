@@ -45,12 +45,23 @@ pub fn config(data: &[u8]) {
         Ok(config) => {
             let _ = (config::render(&config), config::summary(&config));
         }
-        Err(faults) => {
-            let told = faults.to_string();
-            assert!(!told.trim().is_empty(), "a refusal without a reason");
-            assert!(told.lines().all(|line| line.starts_with("/nowhere/config.yaml")), "{told}");
-        }
+        Err(faults) => told(&faults.to_string(), "/nowhere/config.yaml"),
     }
+}
+
+/// A web configuration, written to `file`: what is wrong is told in lines that name the file; what is right is shown.
+pub fn web_config(file: &Path, data: &[u8]) {
+    std::fs::write(file, data).expect("the folder can be written to");
+    match config::web::load(file).0 {
+        Ok(config) => drop(config.summary(file)),
+        Err(faults) => told(&faults.to_string(), &file.display().to_string()),
+    }
+}
+
+/// A refusal has a reason, and each of its lines names the file.
+fn told(faults: &str, file: &str) {
+    assert!(!faults.trim().is_empty(), "a refusal without a reason");
+    assert!(faults.lines().all(|line| line.starts_with(file)), "{faults}");
 }
 
 pub fn list_yaml(data: &[u8]) {

@@ -125,6 +125,13 @@ fn no_configuration_is_too_hostile() {
 }
 
 #[test]
+fn no_web_configuration_is_too_hostile() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("web.yaml");
+    attack("web_config", FEW_RUNS, |bytes| targets::web_config(&file, bytes));
+}
+
+#[test]
 fn no_watch_list_is_too_hostile() {
     attack("list_yaml", FEW_RUNS, targets::list_yaml);
     attack("list_json", FEW_RUNS, targets::list_json);
