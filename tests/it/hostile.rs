@@ -9,6 +9,7 @@ use serde_json::json;
 use timpush_exporter::sim::Options;
 
 use crate::support::{APP, App, Daemon, Rig, wait_until};
+use crate::support_b::Turn;
 
 #[path = "../../fuzz/targets.rs"]
 mod targets;
@@ -116,16 +117,19 @@ fn attack(name: &str, few: usize, target: impl Fn(&[u8])) {
 
 #[test]
 fn no_answer_is_too_hostile() {
+    let _turn = Turn::shared();
     attack("answer", FEW_RUNS, targets::answer);
 }
 
 #[test]
 fn no_configuration_is_too_hostile() {
+    let _turn = Turn::shared();
     attack("config", FEW_RUNS, targets::config);
 }
 
 #[test]
 fn no_web_configuration_is_too_hostile() {
+    let _turn = Turn::shared();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("web.yaml");
     attack("web_config", FEW_RUNS, |bytes| targets::web_config(&file, bytes));
@@ -133,6 +137,7 @@ fn no_web_configuration_is_too_hostile() {
 
 #[test]
 fn no_watch_list_is_too_hostile() {
+    let _turn = Turn::shared();
     attack("list_yaml", FEW_RUNS, targets::list_yaml);
     attack("list_json", FEW_RUNS, targets::list_json);
     attack("list_csv", FEW_RUNS, targets::list_csv);

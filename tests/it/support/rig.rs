@@ -11,6 +11,7 @@ use timpush_exporter::sim::{self, Account, Options, Pair, Simulator, Sums};
 use super::daemon::Daemon;
 use super::scrape::{comparable, difference};
 use super::wait_for;
+use crate::support_b::Turn;
 
 /// Name of the app that a rig has unless a test says otherwise.
 pub const APP: &str = "shop";
@@ -27,6 +28,7 @@ pub const KEY_FILE: &str = "shop.key";
 pub struct Rig {
     pub simulator: Simulator,
     folder: TempDir,
+    _turn: Turn,
 }
 
 /// One app of a configuration; a test changes what it is about.
@@ -102,7 +104,12 @@ impl Rig {
         if options.apps.is_empty() {
             options.apps = vec![Account::new(ID, ADMIN, KEY)];
         }
-        let rig = Rig { simulator: sim::start(options).unwrap(), folder: tempfile::tempdir().unwrap() };
+        let turn = Turn::shared();
+        let rig = Rig {
+            simulator: sim::start(options).unwrap(),
+            folder: tempfile::tempdir().unwrap(),
+            _turn: turn,
+        };
         rig.write(KEY_FILE, KEY);
         rig
     }
