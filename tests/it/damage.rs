@@ -51,9 +51,8 @@ fn limit_files(daemon: &Daemon, bytes: Option<u64>) {
     prlimit(pid, Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_nothing_can_be_written_nothing_is_shown_and_afterwards_nothing_is_missing() {
-    let rig = rig();
+/// A daemon that has counted something and cannot write any more.
+async fn on_a_full_disk(rig: &Rig) -> Daemon {
     // A file that may not grow: the write fails, and the signal that would end the process is ignored.
     let mut shell = Command::new("sh");
     let exporter = binary(rig.folder());
@@ -64,6 +63,13 @@ async fn while_nothing_can_be_written_nothing_is_shown_and_afterwards_nothing_is
     something_is_counted(&daemon).await;
     limit_files(&daemon, Some(fs::metadata(rig.path("data/ledger.db-wal")).unwrap().len()));
     wait_until("it says that it cannot commit", async || daemon.stderr().contains("cannot commit")).await;
+    daemon
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_nothing_can_be_written_nothing_is_shown_and_afterwards_nothing_is_missing() {
+    let rig = rig();
+    let mut daemon = on_a_full_disk(&rig).await;
     let (shown, committed_at) = {
         let scrape = daemon.scrape().await;
         (scrape.sums(APP, ID), scrape.value("timpush_ledger_last_commit_timestamp_seconds", &[]))
@@ -94,15 +100,7 @@ async fn while_nothing_can_be_written_nothing_is_shown_and_afterwards_nothing_is
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_on_a_full_disk_loses_nothing_for_good() {
     let rig = rig();
-    let mut shell = Command::new("sh");
-    let exporter = binary(rig.folder());
-    shell.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]).arg(exporter.get_program());
-    shell.current_dir(rig.folder()).stdin(Stdio::null());
-    let mut daemon = Daemon::run(shell, &[]);
-    daemon.ready().await;
-    something_is_counted(&daemon).await;
-    limit_files(&daemon, Some(fs::metadata(rig.path("data/ledger.db-wal")).unwrap().len()));
-    wait_until("it says that it cannot commit", async || daemon.stderr().contains("cannot commit")).await;
+    let mut daemon = on_a_full_disk(&rig).await;
     let shown = daemon.scrape().await.sums(APP, ID);
     daemon.kill();
     let daemon = rig.daemon().await;
