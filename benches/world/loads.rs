@@ -36,21 +36,26 @@ pub struct Load {
     pub outage: Option<Outage>,
 }
 
-/// All pairs at once, one task.
-pub fn burst(pairs: usize, hours: i64, seed: u64) -> Load {
+/// All pairs at once, `users` of them under one task.
+pub fn burst(pairs: usize, users: usize, hours: i64, seed: u64) -> Load {
     let dice = &mut Rng::with_seed(seed);
-    let task = Task::new(FIRST, BEGIN, dice);
-    let listed = (0..pairs).map(|_| pair(&task, 0, None, dice)).collect();
-    Load {
-        name: format!("burst of {pairs}"),
+    let tasks = pairs.div_ceil(users);
+    let of_tasks = if tasks > 1 { format!(" in {tasks} tasks") } else { String::new() };
+    let mut load = Load {
+        name: format!("burst of {pairs}{of_tasks}"),
         shape: FIRST,
-        tasks: vec![task],
-        pairs: listed,
+        tasks: Vec::new(),
+        pairs: Vec::new(),
         until: BEGIN + hours * 3_600_000,
         end: BEGIN + hours * 3_600_000,
         looks_per_pair: None,
         outage: None,
+    };
+    for _ in 0..tasks {
+        let users = users.min(pairs - load.pairs.len());
+        add_task(&mut load, BEGIN, users, dice);
     }
+    load
 }
 
 /// Pairs are pushed evenly, `users` of them under one task, so that `looks` fit to a pair.

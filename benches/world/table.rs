@@ -13,7 +13,10 @@ use super::shapes::{BROKEN, EVEN, FIRST, SLOW};
 pub struct Size {
     pub small_burst: usize,
     pub burst: usize,
+    /// Tasks that the same burst has where it has several.
+    pub burst_tasks: usize,
     pub large_burst: usize,
+    pub large_burst_tasks: usize,
     pub stream_hours: i64,
     /// Users of a task in the outage.
     pub users: usize,
@@ -21,12 +24,27 @@ pub struct Size {
 
 /// The size whose table is in `docs/scheduling.md`.
 #[allow(dead_code, reason = "the test uses the other one")]
-pub const FULL: Size =
-    Size { small_burst: 50, burst: 5_000, large_burst: 100_000, stream_hours: 48, users: 200 };
+pub const FULL: Size = Size {
+    small_burst: 50,
+    burst: 5_000,
+    burst_tasks: 50,
+    large_burst: 100_000,
+    large_burst_tasks: 200,
+    stream_hours: 48,
+    users: 200,
+};
 
 /// A size for a test.
 #[allow(dead_code, reason = "the bench uses the other one")]
-pub const TOY: Size = Size { small_burst: 20, burst: 200, large_burst: 400, stream_hours: 3, users: 50 };
+pub const TOY: Size = Size {
+    small_burst: 20,
+    burst: 200,
+    burst_tasks: 4,
+    large_burst: 400,
+    large_burst_tasks: 4,
+    stream_hours: 3,
+    users: 50,
+};
 
 /// One workload, measured.
 pub struct Row {
@@ -42,12 +60,14 @@ pub struct Row {
 pub fn loads(size: Size) -> Vec<Load> {
     let hours = |pairs: usize| 24 + 2 * pairs as i64 / 3600;
     vec![
-        loads::burst(size.small_burst, hours(size.small_burst), 1),
-        loads::burst(size.burst, hours(size.burst), 2),
+        loads::burst(size.small_burst, size.small_burst, hours(size.small_burst), 1),
+        loads::burst(size.burst, size.burst, hours(size.burst), 2),
+        loads::burst(size.burst, size.burst / size.burst_tasks, hours(size.burst), 8),
         loads::stream(FIRST, 2.0, (100, size.stream_hours), 3),
         loads::stream(FIRST, 5.0, (100, size.stream_hours), 4),
         loads::stream(FIRST, 20.0, (100, size.stream_hours), 5),
-        loads::burst(size.large_burst, hours(size.large_burst), 6),
+        loads::burst(size.large_burst, size.large_burst, hours(size.large_burst), 6),
+        loads::burst(size.large_burst, size.large_burst / size.large_burst_tasks, hours(size.large_burst), 9),
         loads::outage(size.users, 7),
     ]
 }
@@ -67,8 +87,8 @@ pub fn other_loads(size: Size) -> Vec<Load> {
 pub fn row(load: Load) -> Row {
     let bound = match (load.looks_per_pair, load.outage) {
         (Some(looks), _) => Some(bound::stream(&load, looks)),
-        (None, None) => Some(bound::burst(&load)),
-        (None, Some(_)) => None,
+        (None, None) if load.tasks.len() == 1 => Some(bound::burst(&load)),
+        _ => None,
     };
     Row {
         bound,
