@@ -6,6 +6,9 @@ use super::Moment;
 
 /// The share of an interval that every start waits longer: small differences of the way are the rule.
 const MARGIN_SHARE: f64 = 0.015;
+/// The part of it, as a share of an interval, that is not used up by an excess: the way of the quickest answer is not
+/// the quickest way of all.
+const KEPT_MARGIN_SHARE: f64 = 0.004;
 /// The share of an interval that is saved up for great differences: both and what it takes to wake up stay below 3 %.
 const CREDIT_SHARE: f64 = 0.008;
 /// The most credit that is saved up, as a share of the interval; at least and at most the two durations below.
@@ -14,8 +17,8 @@ const LEAST_CREDIT_CAP: Duration = Duration::from_millis(100);
 pub(super) const MOST_CREDIT_CAP: Duration = Duration::from_millis(250);
 /// What a process may spend at its start, as a share of the interval.
 const FIRST_CREDIT_SHARE: f64 = 0.5;
-/// The least excess that is waited for while there is no credit, as a share of the interval; none while it is full.
-const WORTH_SHARE: f64 = 0.05;
+/// The share of the most credit that is kept for excesses that are known and can be waited for in full.
+const RESERVE_SHARE: f64 = 0.1;
 /// Answers from which the quickest is taken as the way and work that every request needs.
 const QUICKEST_OF: u32 = 8;
 /// How much a rate-limit answer widens the pace.
@@ -30,8 +33,9 @@ const NARROW: f64 = 0.97;
 /// What must keep the spacing is not when requests leave but when they arrive. The quickest answer seen took the way
 /// there, the least work and the way back; when an answer takes longer, its request may have arrived later by just
 /// that excess. So a start counts from the request before plus a small margin plus what the excess of its answer is
-/// beyond the margin, and waits for that answer if it is not there yet. Waiting costs rate, so it is paid from a credit that grows by a small share of each interval;
-/// where the credit is used up, the start counts from the moment the request before was handed to the network.
+/// beyond most of the margin, and waits for that answer if it is not there yet. Waiting costs rate, so it is paid from a
+/// credit that grows by a small share of each interval; where the credit is used up, the start counts from the moment
+/// the request before was handed to the network.
 #[derive(Debug)]
 pub struct Pace {
     /// The configured interval.
@@ -120,23 +124,25 @@ impl Pace {
         self.without_care(last).after(Duration::from_secs_f64(self.care_seconds(last)))
     }
 
-    /// How long to wait beyond the interval. Small excesses are common and seldom harm, great ones are rare: the less
-    /// credit there is, the greater an excess must be to be worth it, so that some is left for the great ones.
+    /// How long to wait beyond the interval. An answer that is still to come most likely belongs to a request that was in
+    /// time, and an excess that is waited for in part still makes the next request early. So a part of the credit is kept
+    /// for excesses that are known and can be paid in full: a small one does the harm of a great one.
     fn care_seconds(&self, last: &Start) -> f64 {
         let (interval, credit) = (self.interval().as_secs_f64(), self.credit_seconds);
+        let spare = if self.quickest.before.is_none() {
+            credit // The first requests go over new connections: nothing is known to be common yet.
+        } else {
+            (credit - RESERVE_SHARE * self.credit_cap()).max(0.0)
+        };
+        let used_up = (MARGIN_SHARE - KEPT_MARGIN_SHARE) * interval;
         match &last.answer {
             Some(answer) => {
-                let excess = (answer.excess.as_secs_f64() - MARGIN_SHARE * interval).max(0.0);
-                let worth = if self.quickest.before.is_none() {
-                    0.0 // The first requests go over new connections: nothing is known to be common yet.
-                } else {
-                    WORTH_SHARE * interval * (1.0 - credit / self.credit_cap()).powi(2)
-                };
-                if excess > worth { excess.min(credit) } else { 0.0 }
+                let excess = (answer.excess.as_secs_f64() - used_up).max(0.0);
+                if excess <= credit { excess } else { spare }
             }
             // Answers that never come within the interval are not worth waiting for.
             None if self.quickest.least() >= self.interval() => credit.min(CREDIT_SHARE * interval),
-            None => credit,
+            None => spare,
         }
     }
 
