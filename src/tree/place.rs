@@ -11,6 +11,10 @@ use super::{Node, Notes, Value, shown};
 const SMALL_TABLE_KEYS: usize = 16;
 /// Keys longer than this are never compared with the known ones.
 const MAX_COMPARED_CHARS: usize = 40;
+/// An unknown key is a word of a configuration up to so many characters more than the longest key that is known there.
+const LONGER_CHARS: usize = 8;
+/// What is shown of an unknown key that is no such word: one character in four, at most so many.
+const HIDDEN_SHOWN_CHARS: usize = 3;
 
 /// How a place is reached from the one above it.
 #[derive(Clone, Copy, Debug)]
@@ -162,7 +166,7 @@ impl<'p> Place<'p> {
         let Value::Table(entries) = self.value() else {
             return self.wrong(right);
         };
-        self.note_duplicates(entries);
+        each_duplicate(entries, |key, node| self.below(node, Step::Key(key)).fault(TWICE));
         Some(entries.iter().map(|(key, node)| (&**key, self.below(node, Step::Key(key)))))
     }
 
@@ -171,9 +175,10 @@ impl<'p> Place<'p> {
         let Value::Table(entries) = self.value() else {
             return self.wrong(right);
         };
-        self.note_duplicates(entries);
         let table = Table { place: self, entries, known: RefCell::default(), refused: RefCell::default() };
         let read = read(&table);
+        // Only now it is known which keys are.
+        each_duplicate(entries, |key, node| table.note(key, node, TWICE, ""));
         table.note_unknown();
         Some(read)
     }
@@ -182,16 +187,28 @@ impl<'p> Place<'p> {
         Place { node, step, above: Some(self), text: self.text, notes: self.notes }
     }
 
-    fn note_duplicates(&self, entries: &[(Box<str>, Node)]) {
-        let mut seen = HashSet::new();
-        for (index, (key, node)) in entries.iter().enumerate() {
-            let twice = match entries.len() {
-                ..=SMALL_TABLE_KEYS => entries[..index].iter().any(|(earlier, _)| earlier == key),
-                _ => !seen.insert(key),
-            };
-            if twice {
-                self.below(node, Step::Key(key)).fault("is written twice; once would be right");
-            }
+    /// Where a key stands, as the words of a fault, in a text that tells.
+    fn line_of(&self, key: &str, node: &Node) -> String {
+        let before = node.span.and_then(|(start, _)| self.text.get(..start as usize));
+        before.map_or_else(String::new, |before| {
+            let at = before.rfind(key).unwrap_or(before.len());
+            format!(" (line {})", before[..at].matches('\n').count() + 1)
+        })
+    }
+}
+
+const TWICE: &str = "is written twice; once would be right";
+
+/// Calls `note` for each key that was there before.
+fn each_duplicate(entries: &[(Box<str>, Node)], note: impl Fn(&str, &Node)) {
+    let mut seen = HashSet::new();
+    for (index, (key, node)) in entries.iter().enumerate() {
+        let twice = match entries.len() {
+            ..=SMALL_TABLE_KEYS => entries[..index].iter().any(|(earlier, _)| earlier == key),
+            _ => !seen.insert(key),
+        };
+        if twice {
+            note(key, node);
         }
     }
 }
@@ -256,16 +273,44 @@ impl<'t> Table<'t> {
 
     fn note_unknown(&self) {
         let known = self.known.borrow();
-        let refused = self.refused.borrow();
-        for (key, node) in self.entries {
-            if known.contains(&&**key) || refused.contains(&&**key) {
-                continue;
-            }
+        for (key, node) in self.entries.iter().filter(|(key, _)| !self.is_asked_for(key)) {
             let guess = nearest(key, &known).map(|name| format!("did you mean {name}? ")).unwrap_or_default();
-            let text = format!("is no known key; {guess}known here: {}", known.join(" "));
-            self.place.below(node, Step::Key(key)).fault(text);
+            let right = format!("; {guess}known here: {}", known.join(" "));
+            self.note(key, node, "is no known key", &right);
         }
     }
+
+    fn is_asked_for(&self, key: &str) -> bool {
+        self.known.borrow().contains(&key) || self.refused.borrow().contains(&key)
+    }
+
+    /// Notes a fault at a key that may be unknown. Somebody may have pasted a secret in its place: what is no known key,
+    /// none that was probably meant, and no plain word is told by its first characters and its line.
+    fn note(&self, key: &str, node: &Node, wrong: &str, right: &str) {
+        let known = self.known.borrow();
+        let longest = known.iter().map(|name| name.len()).max().unwrap_or(0);
+        if self.is_asked_for(key)
+            || key.is_empty()
+            || nearest(key, &known).is_some()
+            || (key.len() <= longest + LONGER_CHARS && is_word(key))
+        {
+            self.place.below(node, Step::Key(key)).fault(format!("{wrong}{right}"));
+            return;
+        }
+        let cap = (key.chars().count() / 4).clamp(1, HIDDEN_SHOWN_CHARS);
+        let cut: String = key.chars().take(cap).collect();
+        let line = self.place.line_of(key, node);
+        self.place.notes.note(format!("{}[{cut:?}...]", self.place.path()), format!("{wrong}{line}{right}"));
+    }
+}
+
+/// `max_pairs`, `Cache-Control`: words of letters, of which the first alone may be a capital.
+fn is_word(key: &str) -> bool {
+    key.split(['_', '-']).all(|word| {
+        let mut letters = word.bytes();
+        letters.next().is_some_and(|letter| letter.is_ascii_alphabetic())
+            && letters.all(|letter| letter.is_ascii_lowercase())
+    })
 }
 
 fn push_key(path: &mut String, key: &str) {
