@@ -13,6 +13,8 @@ const SMALL_TABLE_KEYS: usize = 16;
 const MAX_COMPARED_CHARS: usize = 40;
 /// An unknown key is a word of a configuration up to so many characters more than the longest key that is known there.
 const LONGER_CHARS: usize = 8;
+/// How far from its value a key is looked for, to tell its line.
+const BETWEEN_BYTES: usize = 256;
 /// What is shown of an unknown key that is no such word: one character in four, at most so many.
 const HIDDEN_SHOWN_CHARS: usize = 3;
 
@@ -124,9 +126,9 @@ impl<'p> Place<'p> {
     }
 
     fn spelling(&self) -> Option<&'p str> {
-        let (start, len) = self.node.span?;
-        let start = start as usize;
-        self.text.get(start..start + len as usize).map(str::trim)
+        let span = self.node.span?;
+        let start = span.start as usize;
+        self.text.get(start..start + span.len as usize).map(str::trim)
     }
 
     pub fn whole(&self, right: &str) -> Option<u64> {
@@ -187,13 +189,15 @@ impl<'p> Place<'p> {
         Place { node, step, above: Some(self), text: self.text, notes: self.notes }
     }
 
-    /// Where a key stands, as the words of a fault, in a text that tells.
+    /// Where a key stands whose value is `node`, as the words of a fault, in a text that tells.
     fn line_of(&self, key: &str, node: &Node) -> String {
-        let before = node.span.and_then(|(start, _)| self.text.get(..start as usize));
-        before.map_or_else(String::new, |before| {
-            let at = before.rfind(key).unwrap_or(before.len());
-            format!(" (line {})", before[..at].matches('\n').count() + 1)
-        })
+        let Some(span) = node.span else { return String::new() };
+        let start = self.text.len().min(span.start as usize);
+        // The value may stand below its key, and not far: whoever writes a list may make us look for many.
+        let between = &self.text.as_bytes()[start.saturating_sub(key.len() + BETWEEN_BYTES)..start];
+        let at = between.windows(key.len()).rposition(|piece| piece == key.as_bytes());
+        let below = at.map_or(0, |at| between[at..].iter().filter(|byte| **byte == b'\n').count());
+        format!(" (line {})", (span.line as usize).saturating_sub(below))
     }
 }
 

@@ -176,12 +176,20 @@ fn an_unknown_key_that_is_no_plain_word_is_told_by_its_line() {
         let expected = format!("f: [\"{shown}\"...]: is no known key (line 3); known here: count names");
         assert_eq!(told(secret), expected);
     }
+    let below = faults("names: []\n? hunter2\n# and\n:\n  x: 1\n", Syntax::Yaml);
+    assert_eq!(below, ["f: [\"h\"...]: is no known key (line 2); known here: count names"]);
     let json = faults(r#"{"names": [], "hunter2": 1}"#, Syntax::Json);
     assert_eq!(json, ["f: [\"h\"...]: is no known key; known here: count names"]);
     assert_eq!(
         faults("names: []\n\"\": 1", Syntax::Yaml),
         ["f: [\"\"]: is no known key; known here: count names"]
     );
+}
+
+/// There may be sixteen million.
+#[test]
+fn a_node_is_small() {
+    assert_eq!(size_of::<Node>(), 48);
 }
 
 #[test]
