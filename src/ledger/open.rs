@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 use rustix::fs::FlockOperation;
 use secrecy::SecretBox;
 
@@ -20,11 +21,14 @@ pub const QUARANTINE_PREFIX: &str = "ledger.db.damaged-";
 /// `application_id` of the file: "tmpx".
 const APPLICATION_ID: i64 = 0x746d_7078;
 /// `user_version` of the file: the version of its schema.
-const SCHEMA_VERSION: i64 = 2;
+pub(super) const SCHEMA_VERSION: i64 = 3;
 /// Step by step from the first version: the first entry leads from 1 to 2.
-const STEPS: [&str; SCHEMA_VERSION as usize - 1] = [include_str!("schema_1_to_2.sql")];
+const STEPS: [&str; SCHEMA_VERSION as usize - 1] =
+    [include_str!("schema_1_to_2.sql"), include_str!("schema_2_to_3.sql")];
 /// The first version whose sums have seals.
-const SEALED_SINCE: i64 = 2;
+const SUMS_SEALED_SINCE: i64 = 2;
+/// The first version whose pairs of the watch API, and the table `meta`, have seals.
+const ROWS_SEALED_SINCE: i64 = 3;
 /// The name in the table `meta` of the key that [`super::Opened::veil_key`] gives.
 const VEIL_KEY: &str = "veil_key";
 /// The smallest page that SQLite knows.
@@ -83,9 +87,12 @@ enum Refusal {
 }
 
 fn connect(path: &Path) -> Result<(Connection, Snapshot), Refusal> {
-    let judge = |source: rusqlite::Error| match source.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Refusal::Damaged(source.to_string()),
-        _ => Refusal::Stop(OpenError::Sqlite { path: path.to_owned(), source }),
+    let judge = |source: rusqlite::Error| {
+        if is_damage(&source) {
+            Refusal::Damaged(source.to_string())
+        } else {
+            Refusal::Stop(OpenError::Sqlite { path: path.to_owned(), source })
+        }
     };
     let judge_store = |error| match error {
         StoreError::Sqlite(source) => judge(source),
@@ -124,8 +131,22 @@ fn connect(path: &Path) -> Result<(Connection, Snapshot), Refusal> {
         .map_err(judge)?;
     db.set_prepared_statement_cache_capacity(32);
     let sealed = |sums| seal::verify(&db, &sums).map(|()| sums);
-    let sums = sums::load(&db).and_then(sealed).map_err(judge_store)?;
+    let sums = seal::verify_rows(&db).and_then(|()| sums::load(&db)).and_then(sealed).map_err(judge_store)?;
     Ok((db, sums))
+}
+
+/// Whether SQLite found the file broken, or a value in it is not of its column's kind: a text that is no UTF-8.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
+    match error {
+        FromSqlConversionFailure(..)
+        | IntegralValueOutOfRange(..)
+        | InvalidColumnType(..)
+        | Utf8Error(..) => true,
+        error => {
+            matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+        }
+    }
 }
 
 /// A file that has bytes and yet no page: SQLite calls it empty.
@@ -152,8 +173,11 @@ fn migrate(db: &Connection, found: i64) -> Result<(), StoreError> {
     for step in &STEPS[done..] {
         whole.execute_batch(step)?;
     }
-    if found < SEALED_SINCE {
+    if found < SUMS_SEALED_SINCE {
         seal::seal(&whole, &sums::load(&whole)?)?;
+    }
+    if found < ROWS_SEALED_SINCE {
+        seal::seal_rows(&whole)?;
     }
     whole.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     whole.commit()?;
@@ -178,10 +202,8 @@ pub(super) fn veil_key(store: &Store) -> Result<SecretBox<[u8; 32]>, OpenError> 
     if filled.map_err(|errno| io(errno.into()))? != key.len() {
         return Err(io(io::Error::other("the system gives no random bytes")));
     }
-    store
-        .db
-        .execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)", params![VEIL_KEY, *key])
-        .map_err(sqlite)?;
+    let row = [ValueRef::Text(VEIL_KEY.as_bytes()), ValueRef::Blob(&*key)];
+    seal::put_row(&store.db, "meta", &row).map_err(sqlite)?;
     Ok(SecretBox::new(key))
 }
 

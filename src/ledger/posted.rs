@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, params};
 
 use crate::watch::LabelSet;
 
+use super::seal;
 use super::store::{Store, StoreError};
 use super::sums::{labels_of, labels_text};
 
@@ -57,40 +59,42 @@ impl Store {
             let before = counts.added;
             for pair in pairs {
                 let labels = labels_text(&pair.labels);
-                match self.posted_as(row, pair)? {
+                let known = self.posted_as(row, pair)?;
+                let added_at = known.as_ref().map_or(now, |known| known.added_at);
+                match known {
                     None => counts.added += 1,
-                    Some(known) if known == (labels.clone(), pair.pushed_at) => {
+                    Some(known) if known.labels == labels && known.pushed_at == pair.pushed_at => {
                         counts.known += 1;
                         continue;
                     }
                     Some(_) => counts.changed += 1,
                 }
-                writes.push((row, pair, labels));
+                writes.push((row, pair, labels, added_at));
             }
             let would = self.count_posted(row)? + counts.added - before;
             if counts.added > before && would > MAX_POSTED_PAIRS {
                 return Ok(Err(OverCap { app: app.clone(), would }));
             }
         }
-        for (row, pair, labels) in writes {
-            self.db
-                .prepare_cached(
-                    "INSERT INTO posted (app, task, user, labels, pushed_at, added_at) VALUES (?1, ?2, ?3, ?4, ?5, \
-                     ?6) ON CONFLICT DO UPDATE SET labels = excluded.labels, pushed_at = excluded.pushed_at",
-                )?
-                .execute(params![row, pair.task, pair.user, labels, pair.pushed_at, now])?;
+        for (row, pair, labels, added_at) in writes {
+            let values = [
+                ValueRef::Integer(row),
+                ValueRef::Text(pair.task.as_bytes()),
+                ValueRef::Text(pair.user.as_bytes()),
+                ValueRef::Text(labels.as_bytes()),
+                pair.pushed_at.map_or(ValueRef::Null, ValueRef::Integer),
+                ValueRef::Integer(added_at),
+            ];
+            seal::put_row(&self.db, "posted", &values)?;
         }
         Ok(Ok(counts))
     }
 
-    fn posted_as(&self, app: i64, pair: &Posted) -> Result<Option<(String, Option<i64>)>, StoreError> {
-        Ok(self
-            .db
-            .prepare_cached(
-                "SELECT labels, pushed_at FROM posted WHERE app = ?1 AND task = ?2 AND user = ?3",
-            )?
-            .query_row(params![app, pair.task, pair.user], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?)
+    fn posted_as(&self, app: i64, pair: &Posted) -> Result<Option<Row>, StoreError> {
+        let mut statement =
+            self.db.prepare_cached("SELECT * FROM posted WHERE app = ?1 AND task = ?2 AND user = ?3")?;
+        let mut rows = statement.query(params![app, pair.task, pair.user])?;
+        rows.next()?.map(row_of).transpose()
     }
 
     fn count_posted(&self, app: i64) -> Result<u64, StoreError> {
@@ -125,19 +129,37 @@ impl Store {
 /// All pairs that an app's API keeps, task by task.
 pub(super) fn posted_of(db: &Connection, app: &str) -> Result<Vec<Posted>, StoreError> {
     let mut statement = db.prepare_cached(
-        "SELECT p.task, p.user, p.labels, p.pushed_at FROM posted p JOIN app a ON a.id = p.app WHERE a.name = ?1 \
-         ORDER BY p.task, p.user",
+        "SELECT p.* FROM posted p JOIN app a ON a.id = p.app WHERE a.name = ?1 ORDER BY p.task, p.user",
     )?;
     let mut rows = statement.query([app])?;
     let mut pairs = Vec::new();
     while let Some(row) = rows.next()? {
-        let labels: String = row.get(2)?;
-        pairs.push(Posted {
-            task: row.get(0)?,
-            user: row.get(1)?,
-            labels: labels_of(&labels).ok_or(StoreError::Text(labels))?,
-            pushed_at: row.get(3)?,
-        });
+        let Row { task, user, labels, pushed_at, .. } = row_of(row)?;
+        let labels = labels_of(&labels).ok_or(StoreError::Text(labels))?;
+        pairs.push(Posted { task, user, labels, pushed_at });
     }
     Ok(pairs)
+}
+
+/// One row of the table, but for its app.
+struct Row {
+    task: String,
+    user: String,
+    labels: String,
+    pushed_at: Option<i64>,
+    added_at: i64,
+}
+
+/// Reads a row and its seal; a row that is not the one that was written is damage.
+fn row_of(row: &rusqlite::Row<'_>) -> Result<Row, StoreError> {
+    if !seal::is_sealed(row, seal::POSTED_COLUMNS)? {
+        return Err(StoreError::Row("posted"));
+    }
+    Ok(Row {
+        task: row.get(1)?,
+        user: row.get(2)?,
+        labels: row.get(3)?,
+        pushed_at: row.get(4)?,
+        added_at: row.get(5)?,
+    })
 }

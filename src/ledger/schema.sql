@@ -1,4 +1,4 @@
--- The ledger, schema 2. Times are Unix seconds. Look at it with the sqlite3 shell; the daemon need not stop.
+-- The ledger, schema 3. Times are Unix seconds. Look at it with the sqlite3 shell; the daemon need not stop.
 
 CREATE TABLE app (
   id        INTEGER PRIMARY KEY,
@@ -64,10 +64,12 @@ CREATE TABLE posted (                     -- what the watch API was told to watc
   labels    TEXT NOT NULL,                -- as in the table result
   pushed_at INTEGER,
   added_at  INTEGER NOT NULL,
+  crc       INTEGER NOT NULL,             -- CRC-32 of the row
   PRIMARY KEY (app, task, user)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE meta (
   name  TEXT PRIMARY KEY,                 -- veil_key: makes the hashes that stand for users in links
-  value BLOB NOT NULL
+  value BLOB NOT NULL,
+  crc   INTEGER NOT NULL                  -- CRC-32 of the row
 ) STRICT, WITHOUT ROWID;

@@ -1,16 +1,25 @@
-//! Checksums of the sums on disk: a number that was damaged is damage, and not another count.
+//! Checksums of what is on disk: a value that was damaged is damage, and not another value.
 //!
 //! SQLite keeps no checksum of a page, and a count has nothing beside it that could prove it wrong. So each set of sums
-//! has a seal, written in the transaction that changes the set. The records of the pairs carry their own.
+//! has a seal, written in the transaction that changes the set, and each row of the tables that are written row by row
+//! holds its own. The records of the pairs carry theirs.
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, params};
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::{Connection, Row, params, params_from_iter};
 
 use super::count::Touched;
 use super::store::{Store, StoreError};
 use super::sums::labels_text;
 use super::tally::{AppTally, Histogram, SetKey, SetTally, Snapshot};
+
+/// Columns of the table `posted`, without the seal.
+pub(super) const POSTED_COLUMNS: usize = 6;
+/// Columns of the table `meta`, without the seal.
+const META_COLUMNS: usize = 2;
+/// The tables that are sealed row by row: the last column is the seal of those before it.
+const SEALED_TABLES: [(&str, usize); 2] = [("posted", POSTED_COLUMNS), ("meta", META_COLUMNS)];
 
 /// The app's row, then labels, route and platform as the rows of a set hold them.
 type Name = (i64, [String; 3]);
@@ -58,6 +67,78 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Writes a row with its seal behind its values, in place of one with the same key.
+pub(super) fn put_row(db: &Connection, table: &str, values: &[ValueRef<'_>]) -> Result<(), rusqlite::Error> {
+    let places = vec!["?"; values.len() + 1].join(", ");
+    let seal = ValueRef::Integer(of_values(values).into());
+    let all = values.iter().copied().chain([seal]).map(ToSqlOutput::Borrowed);
+    db.prepare_cached(&format!("INSERT OR REPLACE INTO {table} VALUES ({places})"))?
+        .execute(params_from_iter(all))?;
+    Ok(())
+}
+
+/// Whether the last value of a row is the seal of those before it, of which there are `columns`.
+pub(super) fn is_sealed(row: &Row<'_>, columns: usize) -> Result<bool, rusqlite::Error> {
+    let values = (0..columns).map(|column| row.get_ref(column)).collect::<Result<Vec<_>, _>>()?;
+    Ok(row.get_ref(columns)? == ValueRef::Integer(of_values(&values).into()))
+}
+
+/// Compares the rows of all tables that are sealed row by row with their seals.
+///
+/// # Errors
+/// [`StoreError::Row`] names a table with a row that is not the one that was written.
+pub(super) fn verify_rows(db: &Connection) -> Result<(), StoreError> {
+    for (table, columns) in SEALED_TABLES {
+        let mut statement = db.prepare(&format!("SELECT * FROM {table}"))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            if !is_sealed(row, columns)? {
+                return Err(StoreError::Row(table));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Seals the rows of a store that has none of them sealed.
+pub(super) fn seal_rows(db: &Connection) -> Result<(), StoreError> {
+    for (table, columns) in SEALED_TABLES {
+        let mut statement = db.prepare(&format!("SELECT * FROM {table}"))?;
+        let values = |row: &Row<'_>| (0..columns).map(|column| row.get::<_, Value>(column)).collect();
+        let rows: Vec<Vec<Value>> = statement.query_map([], values)?.collect::<Result<_, _>>()?;
+        for row in rows {
+            put_row(db, table, &row.iter().map(ValueRef::from).collect::<Vec<_>>())?;
+        }
+    }
+    Ok(())
+}
+
+/// The seal of a row with these values.
+fn of_values(values: &[ValueRef<'_>]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    for value in values {
+        let number;
+        // What kind it is and how long, so that nothing moves from one value into the next unseen.
+        let (kind, bytes): (u8, &[u8]) = match value {
+            ValueRef::Null => (0, &[]),
+            ValueRef::Integer(integer) => {
+                number = integer.to_le_bytes();
+                (1, &number)
+            }
+            ValueRef::Real(real) => {
+                number = real.to_le_bytes();
+                (2, &number)
+            }
+            ValueRef::Text(text) => (3, text),
+            ValueRef::Blob(blob) => (4, blob),
+        };
+        crc.update(&[kind]);
+        crc.update(&(bytes.len() as u64).to_le_bytes());
+        crc.update(bytes);
+    }
+    crc.sum()
 }
 
 fn write(db: &Connection, (app, [labels, route, platform]): &Name, crc: u32) -> Result<(), StoreError> {

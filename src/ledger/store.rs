@@ -25,6 +25,8 @@ pub enum StoreError {
     Text(String),
     #[error("the sums of {0} are not those that were written")]
     Seal(String),
+    #[error("a row of the table {0} is not the one that was written")]
+    Row(&'static str),
 }
 
 /// The open store, locked against other daemons.

@@ -116,18 +116,10 @@ impl Poller {
 
     /// Says now and then that more is due than the budget can follow, and which number to change.
     fn tell_too_much(&mut self, backlog_seconds: f64, looked_ratio: Option<f64>) {
-        let much = self.app.watch_for.as_secs_f64() * TOO_MUCH_SHARE;
-        if backlog_seconds < much || self.too_much_told_at.is_some_and(|at| at.elapsed() < TOO_MUCH_EVERY) {
-            return;
-        }
-        self.too_much_told_at = Some(Instant::now());
+        let told = self.too_much_told_at.map(|at| at.elapsed());
         let pairs = self.list.len();
-        let advice = advice(&self.app, pairs).unwrap_or_else(|| {
-            format!(
-                "it is worked off; to see it sooner raise requests_per_second from {}",
-                self.app.requests_per_second
-            )
-        });
+        let Some(advice) = too_much(&self.app, pairs, backlog_seconds, told) else { return };
+        self.too_much_told_at = Some(Instant::now());
         tracing::warn!(
             app = %self.name, backlog_seconds = backlog_seconds.round(), pairs,
             looked_ratio = looked_ratio.unwrap_or_default(), advice,
@@ -154,5 +146,62 @@ impl Poller {
         self.status.rate_configured = app.requests_per_second;
         self.tools.metrics.set_info(app.sdk_app_id, app.region);
         self.app = app;
+    }
+}
+
+/// Which number to change, where the budget needs so long for what is due that it is to be said, and was not said within
+/// the last hour: `told` is how long ago.
+fn too_much(app: &App, pairs: usize, backlog_seconds: f64, told: Option<Duration>) -> Option<String> {
+    let much = app.watch_for.as_secs_f64() * TOO_MUCH_SHARE;
+    if backlog_seconds < much || told.is_some_and(|ago| ago < TOO_MUCH_EVERY) {
+        return None;
+    }
+    Some(advice(app, pairs).unwrap_or_else(|| {
+        format!(
+            "it is worked off; to see it sooner raise requests_per_second from {}",
+            app.requests_per_second
+        )
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn app() -> App {
+        let text = "apps: [{name: shop, sdk_app_id: 7, region: seoul, secret_key_env: PATH, watch_for: 7d}]";
+        crate::config::parse(text, Path::new("c.yaml")).unwrap().apps.remove(0)
+    }
+
+    /// A sixteenth of seven days.
+    const MUCH_SECONDS: f64 = 37_800.0;
+
+    #[test]
+    fn too_much_is_said_from_a_sixteenth_of_watch_for_on_and_once_an_hour() {
+        let said = |backlog, told: Option<u64>| {
+            too_much(&app(), 300_000, backlog, told.map(Duration::from_secs)).is_some()
+        };
+        assert!(!said(0.0, None) && !said(MUCH_SECONDS - 1.0, None) && said(MUCH_SECONDS, None));
+        assert!(!said(1e9, Some(0)) && !said(1e9, Some(3_599)) && said(1e9, Some(3_600)));
+        assert!(!said(MUCH_SECONDS - 1.0, Some(9_999)));
+    }
+
+    #[test]
+    fn what_is_said_names_the_number_to_change() {
+        let said = |pairs| too_much(&app(), pairs, MUCH_SECONDS, None).unwrap();
+        // Two looks at each fit into watch_for: it will be over.
+        assert_eq!(said(302_400), "it is worked off; to see it sooner raise requests_per_second from 1");
+        assert_eq!(
+            said(600_000),
+            "only 1 looks per pair fit into watch_for 7d: raise requests_per_second from 1 to at least 1.985, or \
+             watch at most 302400 pairs instead of 600000"
+        );
+        assert_eq!(
+            said(2_000_000),
+            "only 0.3 looks per pair fit into watch_for 7d, 69.76% of the pairs get none: raise \
+             requests_per_second from 1 to at least 6.614, or watch at most 302400 pairs instead of 2000000"
+        );
     }
 }

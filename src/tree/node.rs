@@ -10,8 +10,19 @@ use serde_saphyr::Spanned;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     pub value: Value,
-    /// First byte and length of the text it was read from, where the parser tells (YAML does, JSON does not).
-    pub(super) span: Option<(u32, u32)>,
+    /// Where its text stands, where the parser tells (YAML does, JSON does not).
+    pub(super) span: Option<Span>,
+}
+
+/// A piece of the text that a document was read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    /// First byte.
+    pub start: u32,
+    /// Bytes.
+    pub len: u32,
+    /// Of the first byte, from 1.
+    pub line: u32,
 }
 
 /// What a document can hold. Tables keep the order of the file, and keys written twice.
@@ -54,9 +65,11 @@ impl<'de> DeserializeSeed<'de> for FromYaml {
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Node, D::Error> {
         let spanned = Spanned::<YamlValue>::deserialize(from)?;
-        let span = spanned.defined.span();
-        let span = span.byte_offset().zip(span.byte_len());
-        let span = span.and_then(|(start, len)| Some((u32::try_from(start).ok()?, u32::try_from(len).ok()?)));
+        let (span, line) = (spanned.defined.span(), spanned.defined.line());
+        let whole = |number: u64| u32::try_from(number).ok();
+        let span = span.byte_offset().zip(span.byte_len()).and_then(|(start, len)| {
+            Some(Span { start: whole(start)?, len: whole(len)?, line: whole(line)? })
+        });
         Ok(Node { value: spanned.value.0, span })
     }
 }

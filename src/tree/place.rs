@@ -11,6 +11,12 @@ use super::{Node, Notes, Value, shown};
 const SMALL_TABLE_KEYS: usize = 16;
 /// Keys longer than this are never compared with the known ones.
 const MAX_COMPARED_CHARS: usize = 40;
+/// An unknown key is a word of a configuration up to so many characters more than the longest key that is known there.
+const LONGER_CHARS: usize = 8;
+/// How far from its value a key is looked for, to tell its line.
+const BETWEEN_BYTES: usize = 256;
+/// What is shown of an unknown key that is no such word: one character in four, at most so many.
+const HIDDEN_SHOWN_CHARS: usize = 3;
 
 /// How a place is reached from the one above it.
 #[derive(Clone, Copy, Debug)]
@@ -120,9 +126,9 @@ impl<'p> Place<'p> {
     }
 
     fn spelling(&self) -> Option<&'p str> {
-        let (start, len) = self.node.span?;
-        let start = start as usize;
-        self.text.get(start..start + len as usize).map(str::trim)
+        let span = self.node.span?;
+        let start = span.start as usize;
+        self.text.get(start..start + span.len as usize).map(str::trim)
     }
 
     pub fn whole(&self, right: &str) -> Option<u64> {
@@ -162,7 +168,7 @@ impl<'p> Place<'p> {
         let Value::Table(entries) = self.value() else {
             return self.wrong(right);
         };
-        self.note_duplicates(entries);
+        each_duplicate(entries, |key, node| self.below(node, Step::Key(key)).fault(TWICE));
         Some(entries.iter().map(|(key, node)| (&**key, self.below(node, Step::Key(key)))))
     }
 
@@ -171,9 +177,10 @@ impl<'p> Place<'p> {
         let Value::Table(entries) = self.value() else {
             return self.wrong(right);
         };
-        self.note_duplicates(entries);
         let table = Table { place: self, entries, known: RefCell::default(), refused: RefCell::default() };
         let read = read(&table);
+        // Only now it is known which keys are.
+        each_duplicate(entries, |key, node| table.note(key, node, TWICE, ""));
         table.note_unknown();
         Some(read)
     }
@@ -182,16 +189,30 @@ impl<'p> Place<'p> {
         Place { node, step, above: Some(self), text: self.text, notes: self.notes }
     }
 
-    fn note_duplicates(&self, entries: &[(Box<str>, Node)]) {
-        let mut seen = HashSet::new();
-        for (index, (key, node)) in entries.iter().enumerate() {
-            let twice = match entries.len() {
-                ..=SMALL_TABLE_KEYS => entries[..index].iter().any(|(earlier, _)| earlier == key),
-                _ => !seen.insert(key),
-            };
-            if twice {
-                self.below(node, Step::Key(key)).fault("is written twice; once would be right");
-            }
+    /// Where a key stands whose value is `node`, as the words of a fault, in a text that tells.
+    fn line_of(&self, key: &str, node: &Node) -> String {
+        let Some(span) = node.span else { return String::new() };
+        let start = self.text.len().min(span.start as usize);
+        // The value may stand below its key, and not far: whoever writes a list may make us look for many.
+        let between = &self.text.as_bytes()[start.saturating_sub(key.len() + BETWEEN_BYTES)..start];
+        let at = between.windows(key.len()).rposition(|piece| piece == key.as_bytes());
+        let below = at.map_or(0, |at| between[at..].iter().filter(|byte| **byte == b'\n').count());
+        format!(" (line {})", (span.line as usize).saturating_sub(below))
+    }
+}
+
+const TWICE: &str = "is written twice; once would be right";
+
+/// Calls `note` for each key that was there before.
+fn each_duplicate(entries: &[(Box<str>, Node)], note: impl Fn(&str, &Node)) {
+    let mut seen = HashSet::new();
+    for (index, (key, node)) in entries.iter().enumerate() {
+        let twice = match entries.len() {
+            ..=SMALL_TABLE_KEYS => entries[..index].iter().any(|(earlier, _)| earlier == key),
+            _ => !seen.insert(key),
+        };
+        if twice {
+            note(key, node);
         }
     }
 }
@@ -256,16 +277,44 @@ impl<'t> Table<'t> {
 
     fn note_unknown(&self) {
         let known = self.known.borrow();
-        let refused = self.refused.borrow();
-        for (key, node) in self.entries {
-            if known.contains(&&**key) || refused.contains(&&**key) {
-                continue;
-            }
+        for (key, node) in self.entries.iter().filter(|(key, _)| !self.is_asked_for(key)) {
             let guess = nearest(key, &known).map(|name| format!("did you mean {name}? ")).unwrap_or_default();
-            let text = format!("is no known key; {guess}known here: {}", known.join(" "));
-            self.place.below(node, Step::Key(key)).fault(text);
+            let right = format!("; {guess}known here: {}", known.join(" "));
+            self.note(key, node, "is no known key", &right);
         }
     }
+
+    fn is_asked_for(&self, key: &str) -> bool {
+        self.known.borrow().contains(&key) || self.refused.borrow().contains(&key)
+    }
+
+    /// Notes a fault at a key that may be unknown. Somebody may have pasted a secret in its place: what is no known key,
+    /// none that was probably meant, and no plain word is told by its first characters and its line.
+    fn note(&self, key: &str, node: &Node, wrong: &str, right: &str) {
+        let known = self.known.borrow();
+        let longest = known.iter().map(|name| name.len()).max().unwrap_or(0);
+        if self.is_asked_for(key)
+            || key.is_empty()
+            || nearest(key, &known).is_some()
+            || (key.len() <= longest + LONGER_CHARS && is_word(key))
+        {
+            self.place.below(node, Step::Key(key)).fault(format!("{wrong}{right}"));
+            return;
+        }
+        let cap = (key.chars().count() / 4).clamp(1, HIDDEN_SHOWN_CHARS);
+        let cut: String = key.chars().take(cap).collect();
+        let line = self.place.line_of(key, node);
+        self.place.notes.note(format!("{}[{cut:?}...]", self.place.path()), format!("{wrong}{line}{right}"));
+    }
+}
+
+/// `max_pairs`, `Cache-Control`: words of letters, of which the first alone may be a capital.
+fn is_word(key: &str) -> bool {
+    key.split(['_', '-']).all(|word| {
+        let mut letters = word.bytes();
+        letters.next().is_some_and(|letter| letter.is_ascii_alphabetic())
+            && letters.all(|letter| letter.is_ascii_lowercase())
+    })
 }
 
 fn push_key(path: &mut String, key: &str) {

@@ -32,15 +32,15 @@ fn every_fault_is_noted_with_its_path() {
     assert_eq!(
         faults(text, Syntax::Yaml),
         [
-            "f: count: is written twice; once would be right",
             "f: count: is text; a whole number would be right",
             "f: names[1]: is a list; a name would be right",
             "f: names[2]: is empty; a name would be right",
             "f: names[3]: is the truth value true; a name would be right",
             "f: names[4]: is a mapping; a name would be right",
             "f: password: has no place here",
+            "f: count: is written twice; once would be right",
             "f: name: is no known key; did you mean names? known here: count names",
-            "f: [\"with space\"]: is no known key; known here: count names",
+            "f: [\"wi\"...]: is no known key (line 5); known here: count names",
         ]
     );
 }
@@ -51,9 +51,9 @@ fn json_is_the_same_tree() {
     assert_eq!(
         faults(text, Syntax::Json),
         [
-            "f: names: is written twice; once would be right",
             "f: names[2]: is a number with a fraction, an exponent or too many digits that cannot be taken as written; quotes around it would be right",
             "f: names[3]: is a number with a fraction, an exponent or too many digits that cannot be taken as written; quotes around it would be right",
+            "f: names: is written twice; once would be right",
         ]
     );
     assert_eq!(faults("[1]", Syntax::Json), ["f: is a list; a mapping would be right"]);
@@ -66,7 +66,7 @@ fn duplicates_are_found_in_large_mappings_too() {
     let found = faults(&format!("names: []\n{keys}k7: 2\n"), Syntax::Yaml);
     assert_eq!(
         found.iter().filter(|line| line.contains("written twice")).collect::<Vec<_>>(),
-        ["f: k7: is written twice; once would be right"]
+        ["f: [\"k\"...]: is written twice; once would be right (line 102)"]
     );
 }
 
@@ -145,13 +145,51 @@ fn depth_is_bounded_in_both_syntaxes() {
 
 #[test]
 fn a_long_key_is_cut_and_escaped() {
-    let text = format!("names: []\n\"{}\\n\": 1\n\"a\\u0007\": 2", "k ".repeat(50));
-    let found = faults(&text, Syntax::Yaml);
+    let text = format!("\"{}\\n\": 1\n\"a\\u0007\": 2", "k ".repeat(50));
+    let node = parse(&text, Syntax::Yaml).unwrap();
+    let notes = Notes::new();
+    let root = Place::root(&node, &text, &notes);
+    root.pairs("a mapping").unwrap().for_each(|(_, place)| place.fault("is wrong"));
+    let found = notes.faults("f").lines();
+    assert_eq!(found[0], format!("f: [\"{}\"...]: is wrong", "k ".repeat(32)));
+    assert_eq!(found[1], "f: [\"a\\u{7}\"]: is wrong");
+}
+
+/// Somebody may have pasted a password or a key where the key of a mapping belongs.
+#[test]
+fn an_unknown_key_that_is_no_plain_word_is_told_by_its_line() {
+    let told = |key: &str| faults(&format!("names: []\n\n{key}: {{x: 1}}\n"), Syntax::Yaml).swap_remove(0);
+    for word in ["labels", "Cache-Control", "colour", "a_b"] {
+        assert_eq!(told(word), format!("f: {word}: is no known key; known here: count names"));
+    }
+    // A capital or a dash is a slip where a known key is near.
+    assert_eq!(told("Name"), "f: Name: is no known key; did you mean names? known here: count names");
+    for (secret, shown) in [
+        ("hunter2", "h"),
+        ("Tr0ub4dor", "Tr"),
+        ("correcthorsebattery", "cor"),
+        ("5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e", "5bd"),
+        ("'p\u{e4}ssword'", "p\u{e4}"),
+        ("sEcret", "s"),
+        ("x-", "x"),
+    ] {
+        let expected = format!("f: [\"{shown}\"...]: is no known key (line 3); known here: count names");
+        assert_eq!(told(secret), expected);
+    }
+    let below = faults("names: []\n? hunter2\n# and\n:\n  x: 1\n", Syntax::Yaml);
+    assert_eq!(below, ["f: [\"h\"...]: is no known key (line 2); known here: count names"]);
+    let json = faults(r#"{"names": [], "hunter2": 1}"#, Syntax::Json);
+    assert_eq!(json, ["f: [\"h\"...]: is no known key; known here: count names"]);
     assert_eq!(
-        found[0],
-        format!("f: [\"{}\"...]: is no known key; known here: count names", "k ".repeat(32))
+        faults("names: []\n\"\": 1", Syntax::Yaml),
+        ["f: [\"\"]: is no known key; known here: count names"]
     );
-    assert_eq!(found[1], "f: [\"a\\u{7}\"]: is no known key; known here: count names");
+}
+
+/// There may be sixteen million.
+#[test]
+fn a_node_is_small() {
+    assert_eq!(size_of::<Node>(), 48);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What pages and API ask of the running pollers, and what comes back: plain values over one seam.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -138,6 +139,24 @@ pub struct PairName {
     pub app: String,
     pub task: String,
     pub user: UserName,
+}
+
+/// A task as one part of a path spells it. Clients take `.` and `..` for steps in the path, percent-encoded or not, so
+/// these stand behind a `~`, and so does whatever would be read as one of them.
+pub fn task_in_path(task: &str) -> Cow<'_, str> {
+    if is_step(task) { format!("~{task}").into() } else { task.into() }
+}
+
+/// The task that a part of a path spells.
+pub fn task_of_path(part: String) -> String {
+    match part.strip_prefix('~') {
+        Some(task) if is_step(task) => task.to_owned(),
+        _ => part,
+    }
+}
+
+fn is_step(task: &str) -> bool {
+    matches!(task.trim_start_matches('~'), "." | "..")
 }
 
 /// A user by id, or by the keyed hash that stands for it where ids are not shown.

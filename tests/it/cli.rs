@@ -148,6 +148,33 @@ fn a_check_tells_the_capacity_or_every_fault() {
 }
 
 #[test]
+fn more_than_the_budget_can_follow_is_advised_by_the_check_and_by_the_log() {
+    let app = shop().users("t", 200);
+    // At one request a second: no two looks at each within five minutes.
+    let place = Place::new(&app.clone().key("watch_for: 5m").config());
+    let check = stdout(&place.run(&["--config.check"]));
+    let advice = "only 1.5 looks per pair fit into watch_for 5m: raise requests_per_second from 1 to at least 1.334, or \
+                  watch at most 150 pairs instead of 200";
+    assert!(check.contains(&format!("shop: {advice}.\n")), "{check}");
+    let daemon = place.serve(&[]);
+    let told = |daemon: &Daemon| {
+        let log = daemon.log();
+        log.lines()
+            .filter(|line| line.contains("more is due than the budget"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    until("the log says so", || !told(&daemon).is_empty());
+    let line = &told(&daemon)[0];
+    assert!(line.contains(&format!("advice=\"{advice}\"")) && line.contains("pairs=200"), "{line}");
+    // The same backlog is worked off where there is time for it.
+    place.configure(&app.key("watch_for: 50m").config());
+    daemon.signal(rustix::process::Signal::HUP);
+    until("it is reloaded", || daemon.log().contains("reloaded"));
+    assert_eq!(told(&daemon).len(), 1, "{}", daemon.log());
+}
+
+#[test]
 fn what_the_machine_refuses_ends_with_1_and_what_is_unusable_with_2() {
     let place = Place::new(&shop().config());
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -231,24 +231,26 @@ async fn permission_that_is_lost_while_it_runs_stops_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_store_is_told_by_metric_page_and_log_and_counting_starts_anew() {
-    let rig = rig();
-    let mut daemon = rig.daemon().await;
-    something_is_counted(&daemon).await;
-    assert!(daemon.terminate().await.0.success());
-    let store = rig.path("data/ledger.db");
-    let mut bytes = fs::read(&store).unwrap();
-    // A word that stands in the rows of the counters.
-    let word = b"success";
-    let at = bytes.windows(word.len()).rposition(|piece| piece == word).expect("something was counted");
-    bytes[at] ^= 1;
-    fs::write(&store, &bytes).unwrap();
-    let daemon = rig.daemon().await;
-    wait_until("the metric tells", async || daemon.scrape().await.value(QUARANTINED, &[]) == Some(1.0)).await;
-    assert!(daemon.get("/").await.unwrap().body.contains("counting started anew"));
-    assert!(daemon.stderr().contains("the store is damaged"), "{}", daemon.stderr());
-    let aside = fs::read_dir(rig.path("data")).unwrap().map(|file| file.unwrap().path());
-    let aside = aside.filter(|path| path.to_string_lossy().contains("damaged-")).collect::<Vec<_>>();
-    assert_eq!(aside.iter().map(|path| fs::read(path).unwrap()).collect::<Vec<_>>(), [bytes]);
+    // A word that stands in the rows of the counters, and one beside the key of the hashes for users.
+    for word in ["success", "veil_key"] {
+        let rig = rig();
+        let mut daemon = rig.daemon().await;
+        something_is_counted(&daemon).await;
+        assert!(daemon.terminate().await.0.success());
+        let store = rig.path("data/ledger.db");
+        let mut bytes = fs::read(&store).unwrap();
+        let at = bytes.windows(word.len()).rposition(|piece| piece == word.as_bytes()).expect(word);
+        bytes[at] ^= 1;
+        fs::write(&store, &bytes).unwrap();
+        let daemon = rig.daemon().await;
+        wait_until("the metric tells", async || daemon.scrape().await.value(QUARANTINED, &[]) == Some(1.0))
+            .await;
+        assert!(daemon.get("/").await.unwrap().body.contains("counting started anew"));
+        assert!(daemon.stderr().contains("the store is damaged"), "{}", daemon.stderr());
+        let aside = fs::read_dir(rig.path("data")).unwrap().map(|file| file.unwrap().path());
+        let aside = aside.filter(|path| path.to_string_lossy().contains("damaged-")).collect::<Vec<_>>();
+        assert_eq!(aside.iter().map(|path| fs::read(path).unwrap()).collect::<Vec<_>>(), [bytes]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

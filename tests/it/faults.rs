@@ -6,7 +6,7 @@ use std::time::Duration;
 use timpush_exporter::sim::{Fault, FaultOrder, Options, TownOptions};
 
 use crate::support::rig::KEY_FILE;
-use crate::support::scrape::difference;
+use crate::support::sums::difference;
 use crate::support::{APP, Daemon, ID, KEY, Rig, Scrape, stays, unix_now, wait_for, wait_until};
 
 const RATE: f64 = 20.0;

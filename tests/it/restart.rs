@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use timpush_exporter::sim::{CannedAnswer, Fault, Options, TownOptions};
 
-use crate::support::scrape::{comparable, difference};
+use crate::support::sums::{comparable, difference};
 use crate::support::{APP, App, Daemon, ID, Rig, Scrape, wait_for, wait_until};
 
 /// The answer that the manual prints.
@@ -40,7 +40,7 @@ fn busy_town(requests_per_second: f64) -> Options {
 /// Every push counter shown before is shown still, no lower.
 fn assert_none_fell(before: &Scrape, after: &Scrape) {
     for prefix in PUSH_COUNTERS {
-        for ((name, labels), value) in before.beginning(prefix) {
+        for (name, labels, value) in before.beginning(prefix) {
             let own: Vec<(&str, &str)> = labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
             let now = after.value(name, &own);
             assert!(

@@ -210,6 +210,21 @@ fn pasted(sig: &str) -> Vec<(&'static str, String)> {
             pasted.push((key, set(key, json!({"text": secret}))));
         }
     }
+    // In the place of a key.
+    let unknown = |config: String| ("is no known key", config);
+    for secret in [KEY, PASSWORD, sig] {
+        let value = || json!({"text": 1});
+        pasted.push(unknown(set(secret, value())));
+        pasted.push(unknown(json!({"apps": [app.json()], secret: null}).to_string()));
+        pasted.push(unknown(set("watch", json!({secret: value()}))));
+        pasted.push(unknown(source(
+            json!({"url": "http://host/", "basic_auth": {"username": "me", secret: 1}}),
+        )));
+        pasted
+            .push(unknown(set("watch", json!({"static": [{"task": "t", "users": ["u"], secret: value()}]}))));
+        let twice = set("twice", json!(1)).replace("\"twice\":1", &format!("\"{secret}\":1,\"{secret}\":1"));
+        pasted.push(("is written twice", twice));
+    }
     let basic_auth = json!({"username": "me", "password": PASSWORD});
     let authorization = json!({"credentials": PASSWORD});
     pasted.extend([

@@ -233,7 +233,7 @@ impl Soak {
         let used = self.used_in_the_calm().await;
         wait_for("all that happened is counted", async || {
             let (shown, truth) = (daemon.scrape().await.sums(APP, ID), self.rig.account());
-            (shown == truth).then_some(()).ok_or_else(|| crate::support::scrape::difference(&shown, &truth))
+            (shown == truth).then_some(()).ok_or_else(|| crate::support::sums::difference(&shown, &truth))
         })
         .await;
         self.look(&daemon).await;

@@ -63,7 +63,7 @@ async fn status(client: &Client, url: &str, password: &str) -> Result<u16, Strin
 
 async fn scrape(client: &Client, url: &str, password: &str) -> Scrape {
     let request = client.get(format!("{url}/metrics")).basic_auth(USER, Some(password));
-    Scrape::parse(&request.send().await.unwrap().error_for_status().unwrap().text().await.unwrap())
+    Scrape::read(&request.send().await.unwrap().error_for_status().unwrap().text().await.unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

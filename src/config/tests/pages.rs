@@ -89,6 +89,43 @@ fn the_summary_names_the_number_to_change() {
 }
 
 #[test]
+fn the_advice_says_who_gets_nothing_and_only_what_can_be_done() {
+    let advised = |rate: &str, watch_for: &str, users: usize| {
+        let users: Vec<String> = (0..users).map(|user| format!("u{user}")).collect();
+        let text = format!(
+            "apps: [{{name: shop, sdk_app_id: 7, region: seoul, secret_key_env: PATH, watch_for: {watch_for}, \
+             requests_per_second: {rate}, request_timeout: 1ms, watch: {{static: [{{task: t, users: [{}]}}]}}}}]",
+            users.join(", ")
+        );
+        let config = parse(&text, Path::new("c.yaml")).unwrap_or_else(|faults| panic!("{faults}"));
+        let summary = summary(&config);
+        let line = summary.lines().find_map(|line| line.strip_prefix("shop: ")).unwrap_or_default();
+        line.to_owned()
+    };
+    assert_eq!(advised("1", "10s", 5), "");
+    assert_eq!(
+        advised("1", "10s", 40),
+        "only 0.25 looks per pair fit into watch_for 10s, 75% of the pairs get none: raise requests_per_second from 1 \
+         to at least 8, or watch at most 5 pairs instead of 40."
+    );
+    // Fewer than one pair cannot be watched.
+    assert_eq!(
+        advised("1", "1s", 2),
+        "only 0.5 looks per pair fit into watch_for 1s, 50% of the pairs get none: raise requests_per_second from 1 to \
+         at least 4."
+    );
+    // No more than 1000 requests a second can be asked for.
+    assert_eq!(
+        advised("1000", "1s", 600),
+        "only 1.66 looks per pair fit into watch_for 1s: watch at most 500 pairs instead of 600."
+    );
+    assert_eq!(
+        advised("1000", "1ms", 1),
+        "only 1 looks per pair fit into watch_for 1ms: raise watch_for from 1ms."
+    );
+}
+
+#[test]
 fn the_summary_of_a_thousand_apps_fits_one_screen() {
     let app = |n| {
         format!(

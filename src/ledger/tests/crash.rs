@@ -3,10 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use super::super::Ledger;
+use secrecy::ExposeSecret as _;
+
 use super::super::open::{FILE, QUARANTINE_PREFIX};
+use super::super::{Ledger, Opened, Posted};
 use super::PUSHED;
-use super::play::{APPS, Deed, Play, USERS, close};
+use super::play::{APPS, Deed, Play, USERS, app, close};
 use super::reference::{Figures, Reference, shown};
 
 /// Of SQLite's write-ahead log: its header, and a frame with its page.
@@ -149,18 +151,63 @@ async fn a_crash_while_the_log_is_moved_into_the_store_changes_nothing() {
     }
 }
 
-/// A store that was closed well, with the deeds that made it.
-async fn sound(count: usize) -> (Files, Play, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let mut play = Play::begin(folder.path());
-    for deed in deeds(13, count) {
-        play.act(&deed).await;
+/// What is on disk beside the counters: the pairs of the watch API, app by app, and the key.
+#[derive(Debug, PartialEq)]
+struct Kept {
+    posted: Vec<Vec<Posted>>,
+    key: [u8; 32],
+}
+
+impl Kept {
+    fn of(opened: &Opened) -> Kept {
+        let posted = (0..APPS).map(|number| opened.records.posted(&app(number)).unwrap());
+        Kept { posted: posted.collect(), key: *opened.veil_key.expose_secret() }
     }
-    play.act(&Deed::Restart).await;
-    // What the checkpoint at the close has left, before the new process writes.
-    let files = Files::of(folder.path());
-    assert!(!files.db.is_empty());
-    (files, play, folder)
+}
+
+/// What the watch API is told in [`sound`], under the task that its app is named by.
+fn told(number: usize) -> Vec<Posted> {
+    let pair = |user| Posted {
+        task: format!("posted task {number}"),
+        user: format!("posted user {user}"),
+        labels: [("campaign".into(), "spring".into())].into(),
+        pushed_at: Some(PUSHED - user),
+    };
+    (0..8).map(pair).collect()
+}
+
+/// A store that was closed well, and what it holds.
+struct Sound {
+    files: Files,
+    reference: Reference,
+    kept: Kept,
+}
+
+impl Sound {
+    async fn after(count: usize) -> Sound {
+        let folder = tempfile::tempdir().unwrap();
+        let mut play = Play::begin(folder.path());
+        for number in 0..APPS {
+            let posts = vec![(app(number), told(number))];
+            play.ledger().post(posts, PUSHED).await.unwrap().unwrap();
+        }
+        for deed in deeds(13, count) {
+            play.act(&deed).await;
+        }
+        let kept = Kept::of(play.opened());
+        assert_eq!(kept.posted, (0..APPS).map(told).collect::<Vec<_>>());
+        let reference = play.end();
+        let files = Files::of(folder.path());
+        assert!(!files.db.is_empty() && files.log.is_empty());
+        Sound { files, reference, kept }
+    }
+
+    /// Opens the store with another byte there and plays on.
+    async fn end_with(&self, at: usize, mask: u8) -> End {
+        let mut damaged = self.files.clone();
+        damaged.db[at] ^= mask;
+        end_of(&damaged, self, &format!("byte {at} of {} ^ {mask:#x}", damaged.db.len())).await
+    }
 }
 
 /// What became of a damaged store.
@@ -175,7 +222,7 @@ enum End {
 }
 
 /// Opens the damaged store and plays on; panics where a wrong number is shown, or anything counts twice.
-async fn end_of(files: &Files, reference: &Reference, what: &str) -> End {
+async fn end_of(files: &Files, sound: &Sound, what: &str) -> End {
     let place = files.put();
     let found = match Ledger::open(place.path(), PUSHED, |_| {}) {
         Ok(found) => found,
@@ -193,12 +240,13 @@ async fn end_of(files: &Files, reference: &Reference, what: &str) -> End {
         close(found);
         return End::Quarantined;
     }
-    assert_eq!(shown(&found.ledger.snapshot(), PUSHED), counters(reference), "{what}");
+    assert_eq!(shown(&found.ledger.snapshot(), PUSHED), counters(&sound.reference), "{what}");
+    assert_eq!(Kept::of(&found), sound.kept, "{what}");
     close(found);
     // Playing on takes its time; any one in four tells as much.
     if files.db.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte)) % 4 == 0 {
         let again = Deed::Record { app: 0, user: 0, seed: 99, after: 1 };
-        go_on(reference.clone(), place.path(), &again).await;
+        go_on(sound.reference.clone(), place.path(), &again).await;
     }
     End::Exact
 }
@@ -206,58 +254,69 @@ async fn end_of(files: &Files, reference: &Reference, what: &str) -> End {
 #[tokio::test]
 async fn a_flipped_byte_anywhere_ends_in_exact_counts_or_is_told() {
     const FLIPS: usize = 500;
-    let (files, play, _folder) = sound(120).await;
+    let sound = Sound::after(120).await;
+    let bytes = sound.files.db.len();
     let mut dice = fastrand::Rng::with_seed(14);
     let mut ends = std::collections::BTreeMap::<End, usize>::new();
     for _ in 0..FLIPS {
-        let (at, mask) = (dice.usize(..files.db.len()), dice.u8(1..));
-        let mut damaged = files.clone();
-        damaged.db[at] ^= mask;
-        let end =
-            end_of(&damaged, &play.reference, &format!("byte {at} of {} ^ {mask:#x}", files.db.len())).await;
+        let end = sound.end_with(dice.usize(..bytes), dice.u8(1..)).await;
         *ends.entry(end).or_default() += 1;
     }
-    play.end();
-    println!("{FLIPS} flips in {} bytes: {ends:?}", files.db.len());
+    println!("{FLIPS} flips in {bytes} bytes: {ends:?}");
     assert!(ends[&End::Quarantined] > FLIPS / 20, "{ends:?}");
 }
 
 #[tokio::test]
 async fn a_flipped_byte_in_any_table_is_seen_where_it_changes_a_value() {
-    let (files, play, _folder) = sound(60).await;
+    let sound = Sound::after(60).await;
     // Each page that is not free, from its end, where the cells are.
     let mut dice = fastrand::Rng::with_seed(15);
     let mut damaged_pages = 0;
-    for page in 0..files.db.len() / PAGE_BYTES {
+    for page in 0..sound.files.db.len() / PAGE_BYTES {
         for _ in 0..12 {
             let at = page * PAGE_BYTES + PAGE_BYTES - 1 - dice.usize(..300);
-            let mut damaged = files.clone();
-            damaged.db[at] ^= 1 << dice.u32(..8);
-            let end = end_of(&damaged, &play.reference, &format!("byte {at}")).await;
+            let end = sound.end_with(at, 1 << dice.u32(..8)).await;
             damaged_pages += usize::from(end != End::Exact);
         }
     }
-    play.end();
     assert!(damaged_pages > 20, "{damaged_pages}");
+}
+
+/// Where those bytes stand in the file, which holds them once.
+fn place_of(db: &[u8], bytes: &[u8]) -> usize {
+    let places = db.windows(bytes.len()).enumerate().filter(|(_, window)| *window == bytes);
+    let places = places.map(|(at, _)| at).collect::<Vec<_>>();
+    assert_eq!(places.len(), 1, "{bytes:?}");
+    places[0]
+}
+
+/// Behind its texts a row has two times and its checksum, of four bytes at least each; the key has its checksum alone.
+#[tokio::test]
+async fn a_flipped_byte_anywhere_in_a_row_of_the_watch_api_or_in_the_key_is_damage() {
+    let sound = Sound::after(20).await;
+    let db = &sound.files.db;
+    let row = place_of(db, b"posted task 1posted user 5{\"campaign\":\"spring\"}");
+    let key = place_of(db, &[b"veil_key".as_slice(), &sound.kept.key].concat());
+    let mut dice = fastrand::Rng::with_seed(17);
+    for at in (row..row + 46 + 12).chain(key..key + 40 + 4) {
+        assert_eq!(sound.end_with(at, dice.u8(1..)).await, End::Quarantined, "byte {at}");
+    }
 }
 
 #[tokio::test]
 async fn a_store_that_was_cut_is_moved_aside_and_one_without_a_byte_is_a_new_one() {
-    let (files, play, _folder) = sound(60).await;
-    for length in
-        [1, 15, 99, 100, 511, 512, 4_095, 4_096, 5_000, 8_192, files.db.len() - 4_096, files.db.len() - 1]
-    {
-        let mut cut = files.clone();
+    let sound = Sound::after(60).await;
+    let whole = sound.files.db.len();
+    for length in [1, 15, 99, 100, 511, 512, 4_095, 4_096, 5_000, 8_192, whole - 4_096, whole - 1] {
+        let mut cut = sound.files.clone();
         cut.db.truncate(length);
-        assert_eq!(
-            end_of(&cut, &play.reference, &format!("{length} bytes")).await,
-            End::Quarantined,
-            "{length}"
-        );
+        assert_eq!(end_of(&cut, &sound, &format!("{length} bytes")).await, End::Quarantined, "{length}");
     }
-    let nothing = Files { db: Vec::new(), log: Vec::new() };
-    assert_eq!(end_of(&nothing, &Reference::default(), "nothing").await, End::Exact);
-    play.end();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(FILE), b"").unwrap();
+    let found = Ledger::open(folder.path(), PUSHED, |_| {}).unwrap();
+    assert_eq!((found.quarantined.clone(), found.ledger.snapshot().apps.len()), (None, 0));
+    close(found);
 }
 
 #[tokio::test]

@@ -155,6 +155,20 @@ async fn a_flipped_byte_in_a_record_is_damage_and_not_another_count() {
     assert!(open(folder.path()).quarantined.is_some());
 }
 
+#[tokio::test]
+async fn a_text_that_is_no_text_any_more_is_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let app: Arc<str> = "shop".into();
+    let opened = open(folder.path());
+    let row = enrol(&opened.ledger, &app, "alice").await.row;
+    record(&opened.ledger, &app, row, success_up_to(&[Stage::Im])).await;
+    close(opened);
+    let db = rusqlite::Connection::open(folder.path().join(FILE)).unwrap();
+    db.execute("UPDATE result SET platform = CAST(x'ff' || substr(platform, 2) AS TEXT)", []).unwrap();
+    drop(db);
+    assert!(open(folder.path()).quarantined.is_some());
+}
+
 #[test]
 fn a_newer_store_and_one_of_another_program_are_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();

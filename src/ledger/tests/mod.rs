@@ -8,6 +8,7 @@ mod model;
 mod play;
 mod posted;
 mod reference;
+mod schemas;
 
 use crate::trace::{Device, Event, Leaf, Notifications, Outcome, Platform, Reason, Route, Stage, Trace};
 

@@ -130,8 +130,12 @@ impl Play {
         }
     }
 
+    pub fn opened(&self) -> &Opened {
+        self.opened.as_ref().expect("it is open")
+    }
+
     pub fn ledger(&self) -> &Ledger {
-        &self.opened.as_ref().expect("it is open").ledger
+        &self.opened().ledger
     }
 
     pub fn end(mut self) -> Reference {

@@ -11,7 +11,9 @@ use hyper::StatusCode;
 use super::{bad_path, refuse, shapes, success};
 use crate::schedule::State as PairState;
 use crate::tree::shown;
-use crate::web::desk::{DEFAULT_PAGE, DeskError, MAX_PAGE, MAX_SEARCH_BYTES, PairName, Query, UserName};
+use crate::web::desk::{
+    DEFAULT_PAGE, DeskError, MAX_PAGE, MAX_SEARCH_BYTES, PairName, Query, UserName, task_of_path,
+};
 use crate::web::house::House;
 use crate::web::privacy::{Eyes, Visitor};
 
@@ -51,7 +53,7 @@ pub(super) async fn pair(
         Ok(Path(parts)) => parts,
         Err(rejection) => return bad_path(&rejection),
     };
-    let user = UserName::read(&user);
+    let (task, user) = (task_of_path(task), UserName::read(&user));
     if !visitor.may_name(&user) {
         let text = "users are reached by the hashes that GET /api/v1/watches lists, not by their ids, where ids are not \
                     shown";

@@ -231,6 +231,13 @@ async fn paths_take_any_id() {
     assert_eq!((&stages[0]["outcome"], &stages[1]["outcome"]), (&json!("failure"), &json!("unreported")));
     let name = fake.names.lock().unwrap()[0].clone();
     assert_eq!(name.user, UserName::Id(USER.to_owned()));
+    for (spelled, task) in [("~.", "."), ("~..", ".."), ("~~.", "~."), ("~", "~")] {
+        ask(&running, &format!("GET /api/v1/watches/shop/{spelled}/u")).await;
+        assert_eq!(fake.names.lock().unwrap().last().unwrap().task, task);
+        ask(&running, &format!("GET /watches/shop/{spelled}/u")).await;
+        assert_eq!(fake.names.lock().unwrap().last().unwrap().task, task, "of the page");
+    }
+    assert_eq!(fake.names.lock().unwrap().len(), 9);
     let (status, kind, _) = error(&ask(&running, "GET /api/v1/watches/shop/other/u").await);
     assert_eq!((status, kind.as_str()), (404, "not_found"));
     assert_eq!(error(&ask(&running, "GET /api/v1/watches/shop/t/%FF").await).0, 400);
@@ -310,7 +317,10 @@ async fn pairs_and_tasks_are_removed() {
     assert_eq!(data(&pair), json!({"removed": 1, "still_listed": 2}));
     data(&ask(&running, "DELETE /api/v1/watches/shop/t%2F1").await);
     assert_eq!(error(&ask(&running, "DELETE /api/v1/watches/none/t").await).0, 404);
+    data(&ask(&running, "DELETE /api/v1/watches/shop/~.").await);
+    data(&ask(&running, "DELETE /api/v1/watches/shop/~../u").await);
     let targets = fake.targets.lock().unwrap().clone();
+    assert_eq!((targets[3].task.as_str(), targets[4].task.as_str()), (".", ".."));
     assert_eq!((targets[0].task.as_str(), &targets[1].user), ("t/1", &None));
     assert_eq!(targets[0].user, Some(UserName::Id(USER.to_owned())));
 }

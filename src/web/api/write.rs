@@ -14,7 +14,7 @@ use super::{bad_path, refuse, success};
 use crate::metrics::PushView;
 use crate::tree::{self, Notes, Place, Syntax};
 use crate::watch::read_posts;
-use crate::web::desk::{Post, RegisterError, Target, UserName};
+use crate::web::desk::{Post, RegisterError, Target, UserName, task_of_path};
 use crate::web::house::House;
 
 pub(super) async fn add(State(house): State<Arc<House>>, request: Request) -> Response {
@@ -46,7 +46,7 @@ pub(super) async fn remove_task(
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Response {
     match path {
-        Ok(Path((app, task))) => remove(&house, Target { app, task, user: None }).await,
+        Ok(Path((app, task))) => remove(&house, Target { app, task: task_of_path(task), user: None }).await,
         Err(rejection) => bad_path(&rejection),
     }
 }
@@ -57,7 +57,8 @@ pub(super) async fn remove_pair(
 ) -> Response {
     match path {
         Ok(Path((app, task, user))) => {
-            remove(&house, Target { app, task, user: Some(UserName::read(&user)) }).await
+            let user = Some(UserName::read(&user));
+            remove(&house, Target { app, task: task_of_path(task), user }).await
         }
         Err(rejection) => bad_path(&rejection),
     }

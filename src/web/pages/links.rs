@@ -2,7 +2,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::super::desk::{MAX_PAGE, Query, UserName, Watch};
+use super::super::desk::{MAX_PAGE, Query, UserName, Watch, task_in_path};
 use super::super::privacy::Eyes;
 
 /// All but what RFC 3986 calls unreserved: fits a part of a path as well as a value of a query.
@@ -28,7 +28,7 @@ fn path(eyes: Eyes<'_>, (app, task, user): (&str, &str, &str)) -> String {
     // A browser takes one or two dots for a step in the path, and what looks like a hash is read as one.
     let is_taken = matches!(name.as_str(), "." | "..") || matches!(UserName::read(&name), UserName::Hash(_));
     let name = if is_taken { eyes.veil.hash(app, task, user) } else { name };
-    format!("{}/{}/{}", part(app), part(task), part(&name))
+    format!("{}/{}/{}", part(app), part(&task_in_path(task)), part(&name))
 }
 
 /// The page of the watch lists that asks this; what is not asked for is left out.
@@ -54,6 +54,7 @@ pub(super) fn failed_of(app: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::desk::task_of_path;
     use super::super::super::privacy::{Veil, Visitor};
     use super::*;
 
@@ -70,6 +71,26 @@ mod tests {
             let path = pair(open, "shop", task, user);
             assert!(path.ends_with(&veil.hash("shop", task, user)), "{path}");
         }
+    }
+
+    #[test]
+    fn a_task_that_would_be_a_step_in_a_path_is_spelled_so_that_it_stays() {
+        let veil = Veil::new(&[1; 32]);
+        for (task, spelled) in [
+            (".", "~."),
+            ("..", "~.."),
+            ("~.", "~~."),
+            ("~~..", "~~~.."),
+            ("...", "..."),
+            ("~", "~"),
+            ("~a", "~a"),
+            ("a.", "a."),
+        ] {
+            assert_eq!(pair(eyes(&veil, true), "shop", task, "u"), format!("/watches/shop/{spelled}/u"));
+            assert_eq!(task_of_path(spelled.to_owned()), task);
+        }
+        // As a client sends it that takes the path as it is.
+        assert_eq!(task_of_path("..".to_owned()), "..");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use hyper::header::CONTENT_TYPE;
 use maud::Markup;
 
 use super::super::api::{read_query, status_of};
-use super::super::desk::{DEFAULT_PAGE, DeskError, PairName, Query, UserName};
+use super::super::desk::{DEFAULT_PAGE, DeskError, PairName, Query, UserName, task_of_path};
 use super::super::house::{House, unix_now};
 use super::super::privacy::{Eyes, Visitor};
 use super::watches::Listing;
@@ -78,7 +78,7 @@ pub(in super::super) async fn chain(
             return answer(StatusCode::BAD_REQUEST, layout::apology("No such page", &why.body_text()));
         }
     };
-    let user = UserName::read(&user);
+    let (task, user) = (task_of_path(task), UserName::read(&user));
     if !visitor.may_name(&user) {
         // Else the answer would tell who is watched.
         let why = "From here a pair is named by the hash in place of its user: user ids are personal. The watch lists \

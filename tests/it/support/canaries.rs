@@ -6,8 +6,8 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
+use super::KEY;
 use super::daemon::{Daemon, Reply};
-use super::rig::KEY;
 
 /// A device token as APNs makes them.
 pub const TOKEN: &str = "8f3ab1c07d5e42960b1c7a3f9e8d2c4b6a5f0e1d3c2b4a69788796a5b4c3d2e1";

@@ -1,18 +1,17 @@
 //! The daemon as a child process: started, asked, killed; all that it says is kept.
 
-use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, Once};
-use std::thread::JoinHandle;
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use reqwest::header::HeaderMap;
 use rustix::process::{Pid, Signal};
 
-use super::scrape::Scrape;
 use super::wait_for;
+use crate::support_b::Scrape;
+use crate::support_b::child::{Said, address_in, drain};
 
 /// No answer of the daemon takes longer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -22,16 +21,10 @@ const LOG_TAIL_BYTES: usize = 4_000;
 /// A running `timpush_exporter`; killed when dropped.
 pub struct Daemon {
     child: Child,
-    stdout: Kept,
-    stderr: Kept,
+    stdout: Said,
+    stderr: Said,
     client: reqwest::Client,
     address: Option<SocketAddr>,
-}
-
-/// What a pipe of the child has said so far.
-struct Kept {
-    bytes: Arc<Mutex<Vec<u8>>>,
-    reader: Option<JoinHandle<()>>,
 }
 
 /// An answer of the daemon.
@@ -78,8 +71,8 @@ impl Daemon {
     pub fn run(mut command: Command, flags: &[&str]) -> Daemon {
         command.arg("--web.listen-address=127.0.0.1:0").args(flags);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let stdout = Kept::of(child.stdout.take().unwrap());
-        let stderr = Kept::of(child.stderr.take().unwrap());
+        let stdout = drain(child.stdout.take().unwrap());
+        let stderr = drain(child.stderr.take().unwrap());
         Daemon { child, stdout, stderr, client: client(), address: None }
     }
 
@@ -131,7 +124,7 @@ impl Daemon {
     pub async fn scrape(&self) -> Scrape {
         let reply = self.get("/metrics").await.unwrap();
         assert_eq!(reply.status, 200, "{}", reply.body);
-        Scrape::parse(&reply.body)
+        Scrape::read(&reply.body)
     }
 
     /// Its process id.
@@ -199,37 +192,4 @@ impl Drop for Daemon {
             eprintln!("the end of the daemon's log:\n{tail}");
         }
     }
-}
-
-impl Kept {
-    fn of(mut pipe: impl Read + Send + 'static) -> Kept {
-        let bytes = Arc::new(Mutex::new(Vec::new()));
-        let kept = bytes.clone();
-        let reader = std::thread::spawn(move || {
-            let mut piece = [0; 8192];
-            while let Ok(length @ 1..) = pipe.read(&mut piece) {
-                kept.lock().unwrap().extend_from_slice(&piece[..length]);
-            }
-        });
-        Kept { bytes, reader: Some(reader) }
-    }
-
-    fn close(&mut self) {
-        if let Some(reader) = self.reader.take() {
-            let _ = reader.join(); // Drop comes here, too, and may not panic.
-        }
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
-    }
-}
-
-/// The address of the first whole line that says `listening`.
-fn address_in(log: &str) -> Option<SocketAddr> {
-    let whole = log.rsplit_once('\n')?.0;
-    let line = whole.lines().find(|line| line.contains("listening"))?;
-    let from = &line[line.find("127.0.0.1:")?..];
-    let end = from.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':');
-    from[..end.unwrap_or(from.len())].parse().ok()
 }

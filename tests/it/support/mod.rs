@@ -3,14 +3,17 @@
 pub mod canaries;
 pub mod daemon;
 pub mod rig;
-pub mod scrape;
 pub mod spy;
+pub mod sums;
 
 use std::time::{Duration, Instant};
 
 pub use daemon::Daemon;
-pub use rig::{APP, App, ID, KEY, Rig};
-pub use scrape::Scrape;
+pub use rig::{APP, App, ID, Rig};
+
+pub use crate::support_b::Scrape;
+pub use crate::support_b::answers::now as unix_now;
+pub use crate::support_b::child::KEY;
 
 /// How long any wait may take; a wait that takes longer is a failure.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -51,9 +54,4 @@ pub async fn stays<T: PartialEq + std::fmt::Debug>(
         assert_eq!(now, first, "{what} changed after {after:?}");
         tokio::time::sleep(LOOK_EVERY).await;
     }
-}
-
-/// Unix time in seconds.
-pub fn unix_now() -> i64 {
-    jiff::Timestamp::now().as_second()
 }

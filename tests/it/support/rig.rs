@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use timpush_exporter::sim::{self, Account, Options, Pair, Simulator, Sums};
 
 use super::daemon::Daemon;
-use super::scrape::{comparable, difference};
-use super::wait_for;
+use super::sums::{comparable, difference};
+use super::{KEY, wait_for};
 use crate::support_b::Turn;
 
 /// Name of the app that a rig has unless a test says otherwise.
@@ -19,8 +19,6 @@ pub const APP: &str = "shop";
 pub const ID: u64 = 1_400_000_001;
 /// Its administrator.
 pub const ADMIN: &str = "administrator";
-/// Its secret key, as the documents of the upstream print one.
-pub const KEY: &str = "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e";
 /// The key file in the folder of a rig.
 pub const KEY_FILE: &str = "shop.key";
 
@@ -152,7 +150,7 @@ impl Rig {
         daemon
     }
 
-    /// What the simulator has handed out, to be compared with [`super::Scrape::sums`].
+    /// What the simulator has handed out, to be compared with [`crate::support_b::Scrape::sums`].
     pub fn account(&self) -> Sums {
         comparable(self.simulator.account())
     }

@@ -1,6 +1,6 @@
 //! The program as a child process: its folder, its flags, its pages, its log, its end.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -96,7 +96,7 @@ pub struct Daemon {
 
 /// What a child writes to a pipe, read beside the test.
 pub struct Said {
-    text: Arc<Mutex<String>>,
+    bytes: Arc<Mutex<Vec<u8>>>,
     reader: Option<JoinHandle<()>>,
 }
 
@@ -109,12 +109,7 @@ impl Daemon {
             if let Some(status) = child.try_wait().unwrap() {
                 panic!("it ended with {status}: {log}");
             }
-            // Whole lines only: the last one may still be on its way.
-            let (whole, _) = log.rsplit_once('\n')?;
-            let line = whole.lines().find(|line| line.contains("listening"))?;
-            let port = line.split_once("127.0.0.1:")?.1;
-            let end = port.find(|c: char| !c.is_ascii_digit()).unwrap_or(port.len());
-            Some(SocketAddr::from(([127, 0, 0, 1], port[..end].parse().ok()?)))
+            address_in(&log)
         });
         Daemon { child, log, address }
     }
@@ -198,29 +193,38 @@ impl Drop for Daemon {
 impl Said {
     /// All so far.
     pub fn text(&self) -> String {
-        self.text.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// Waits for the end of the pipe, which comes when the child is gone.
-    fn close(&mut self) {
+    pub fn close(&mut self) {
         if let Some(reader) = self.reader.take() {
-            reader.join().unwrap();
+            let _ = reader.join(); // What is dropped comes here, too, and may not panic.
         }
     }
 }
 
 /// Reads a pipe to its end, beside the test.
-pub fn drain(pipe: impl Read + Send + 'static) -> Said {
-    let text = Arc::new(Mutex::new(String::new()));
-    let kept = Arc::clone(&text);
+pub fn drain(mut pipe: impl Read + Send + 'static) -> Said {
+    let bytes = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&bytes);
     let reader = std::thread::spawn(move || {
-        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-            let mut text = kept.lock().unwrap_or_else(PoisonError::into_inner);
-            text.push_str(&line);
-            text.push('\n');
+        let mut piece = [0; 8192];
+        while let Ok(length @ 1..) = pipe.read(&mut piece) {
+            kept.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&piece[..length]);
         }
     });
-    Said { text, reader: Some(reader) }
+    Said { bytes, reader: Some(reader) }
+}
+
+/// The address of the first line that says `listening`. Whole lines only: the last one may still be on its way.
+pub fn address_in(log: &str) -> Option<SocketAddr> {
+    let (whole, _) = log.rsplit_once('\n')?;
+    let line = whole.lines().find(|line| line.contains("listening"))?;
+    let port = line.split_once("127.0.0.1:")?.1;
+    let end = port.find(|c: char| !c.is_ascii_digit()).unwrap_or(port.len());
+    Some(SocketAddr::from(([127, 0, 0, 1], port[..end].parse().ok()?)))
 }
 
 /// An answer over HTTP.

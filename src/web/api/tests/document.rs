@@ -1,11 +1,13 @@
 //! The document describes every route and every field of real answers, and nothing else.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::super::{OPENAPI, routes};
 use super::{ask, error, post, start};
+use crate::web::{MIN_COST, PasswordHash, RateLimit, Security, Users};
 
 /// The document, and the parts of it that an answer has shown.
 struct Document {
@@ -112,6 +114,40 @@ async fn the_document_describes_every_route_and_every_field_and_nothing_else() {
             assert!(document.shown.contains(&place), "no answer shows {place}");
         }
     }
+}
+
+/// Passwords and a limit, which the web configuration may ask for.
+#[tokio::test]
+async fn what_is_refused_at_the_door_is_described_for_every_operation() {
+    let (running, _) = start(true).await;
+    let root: Value = serde_json::from_str(OPENAPI).unwrap();
+    let mut document = Document { root: root.clone(), shown: BTreeSet::new() };
+    let hash = PasswordHash::parse(&bcrypt::hash("wonder", MIN_COST).unwrap()).unwrap();
+    let users = Users::new([("alice".into(), hash)].into());
+    let rate = Some(RateLimit::new(Duration::from_secs(3600), 0));
+    for (status, security) in
+        [(401, Security { users, ..Security::default() }), (429, Security { rate, ..Security::default() })]
+    {
+        running.app.publish_security(security);
+        for (path, item) in root["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let answer = ask(&running, &format!("{} {path}", method.to_uppercase())).await;
+                assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
+                let (_, described) = document.schema(&operation["responses"][status.to_string()]);
+                let value: Value = serde_json::from_str(answer.text()).unwrap();
+                let content = &described["content"]["application/json"]["schema"];
+                document.check(&value, content, &format!("{method} {path} {status}"));
+                for header in described["headers"].as_object().into_iter().flatten().map(|(name, _)| name) {
+                    assert!(
+                        answer.header(&header.to_lowercase()).is_some(),
+                        "{method} {path} {status}: {header}"
+                    );
+                }
+            }
+        }
+    }
+    assert_eq!(root["security"], json!([{}, {"password": []}]), "none, or that one");
+    assert_eq!(root["components"]["securitySchemes"]["password"]["scheme"], "basic");
 }
 
 #[tokio::test]
