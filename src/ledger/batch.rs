@@ -25,7 +25,9 @@ impl Batch {
         match job {
             Job::Enrol { app, pairs, now, .. } => {
                 let row = store.app(app)?;
-                let known = pairs.iter().map(|pair| self.enrol(store, (app, row), pair, *now));
+                let found = store.find_pairs(row, pairs)?;
+                let pairs = pairs.iter().zip(found);
+                let known = pairs.map(|pair| self.enrol(store, (app, row), pair, *now));
                 Ok(Answer::Enrolled(known.collect::<Result<_, _>>()?))
             }
             Job::Record { app, sighting, .. } => self.record(store, app, sighting).map(Answer::Recorded),
@@ -67,26 +69,18 @@ impl Batch {
         &mut self,
         store: &mut Store,
         (app, app_row): (&Arc<str>, i64),
-        pair: &Enrol,
+        (pair, found): (&Enrol, Option<PairRow>),
         now: i64,
     ) -> Result<Option<Known>, StoreError> {
-        let Some(found) = store.find_pair(app_row, &pair.task, &pair.user)? else {
-            if !pair.add {
-                return Ok(None);
-            }
-            let row = store.add_pair(app_row, pair, now)?;
-            return Ok(Some(Known {
-                row,
-                added_at: now,
-                polled_at: None,
-                ended: None,
-                record: Record::default(),
-            }));
+        let found = match found {
+            Some(found) => found,
+            None if !pair.add => return Ok(None),
+            None => store.add_pair(app_row, pair, now)?,
         };
         if found.pushed_at != pair.pushed_at {
             store.set_pushed_at(found.id, pair.pushed_at)?;
         }
-        if found.ended != Some(Ended::Expired) {
+        if found.ended != Some(Ended::Expired) && !found.record.devices.is_empty() {
             self.app(app).0.enter(&pair.labels, &found.record);
         }
         Ok(Some(Known {

@@ -4,13 +4,17 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Statement, params};
 
 use super::fold::Record;
 use super::open::suffixed;
 
 /// Task ids kept in memory; above that they are looked up again.
 const TASKS_CACHED: usize = 10_000;
+/// What [`one_pair`] reads, by the two keys of a pair.
+const PAIR_OF_ROW: &str = "SELECT id, added_at, pushed_at, polled_at, ended, record FROM pair WHERE id = ?1";
+const PAIR_OF_USER: &str =
+    "SELECT id, added_at, pushed_at, polled_at, ended, record FROM pair WHERE task = ?1 AND user = ?2";
 /// Version of the encoding of a record, its first byte.
 const RECORD_VERSION: u8 = 1;
 
@@ -105,36 +109,28 @@ impl Store {
         Ok(id)
     }
 
-    fn task(&mut self, app: i64, name: &str, make: bool) -> Result<Option<i64>, StoreError> {
-        let key = (app, name.to_owned());
-        if let Some(id) = self.tasks.get(&key) {
-            return Ok(Some(*id));
+    /// The rows of pairs in their order, `None` for each that was never enrolled. A start asks for all pairs: the
+    /// statement is made ready once, and neighbours of one task look it up once.
+    pub fn find_pairs(
+        &mut self,
+        app: i64,
+        pairs: &[super::Enrol],
+    ) -> Result<Vec<Option<PairRow>>, StoreError> {
+        let mut statement = self.db.prepare_cached(PAIR_OF_USER)?;
+        let mut found = Vec::with_capacity(pairs.len());
+        let mut latest: Option<(&str, Option<i64>)> = None;
+        for pair in pairs {
+            let task = match latest {
+                Some((name, id)) if name == pair.task => id,
+                _ => task_row(&self.db, &mut self.tasks, (app, &pair.task), false)?,
+            };
+            latest = Some((&pair.task, task));
+            found.push(match task {
+                Some(task) => one_pair(&mut statement, params![task, pair.user])?,
+                None => None,
+            });
         }
-        if make {
-            self.db
-                .prepare_cached("INSERT INTO task (app, name) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-                .execute(params![app, name])?;
-        }
-        let id: Option<i64> = self
-            .db
-            .prepare_cached("SELECT id FROM task WHERE app = ?1 AND name = ?2")?
-            .query_row(params![app, name], |row| row.get(0))
-            .optional()?;
-        if let Some(id) = id {
-            if self.tasks.len() >= TASKS_CACHED {
-                self.tasks.clear();
-            }
-            self.tasks.insert(key, id);
-        }
-        Ok(id)
-    }
-
-    /// The row of a pair, or `None` if it was never enrolled.
-    pub fn find_pair(&mut self, app: i64, task: &str, user: &str) -> Result<Option<PairRow>, StoreError> {
-        let Some(task) = self.task(app, task, false)? else {
-            return Ok(None);
-        };
-        pair_where(&self.db, "task = ?1 AND user = ?2", params![task, user])
+        Ok(found)
     }
 
     /// The pair of that row.
@@ -142,13 +138,28 @@ impl Store {
         pair_of_row(&self.db, id)
     }
 
-    /// Adds a pair that [`Store::find_pair`] did not find.
-    pub fn add_pair(&mut self, app: i64, pair: &super::Enrol, now: i64) -> Result<i64, StoreError> {
-        let task = self.task(app, &pair.task, true)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-        self.db
-            .prepare_cached("INSERT INTO pair (task, user, added_at, pushed_at) VALUES (?1, ?2, ?3, ?4)")?
+    /// Adds a pair that [`Store::find_pairs`] did not find, unless it was added since.
+    pub fn add_pair(&mut self, app: i64, pair: &super::Enrol, now: i64) -> Result<PairRow, StoreError> {
+        let task = task_row(&self.db, &mut self.tasks, (app, &pair.task), true)?;
+        let task = task.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        let added = self
+            .db
+            .prepare_cached(
+                "INSERT INTO pair (task, user, added_at, pushed_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+            )?
             .execute(params![task, pair.user, now, pair.pushed_at])?;
-        Ok(self.db.last_insert_rowid())
+        if added == 0 {
+            let known = one_pair(&mut *self.db.prepare_cached(PAIR_OF_USER)?, params![task, pair.user])?;
+            return Ok(known.ok_or(rusqlite::Error::QueryReturnedNoRows)?);
+        }
+        Ok(PairRow {
+            id: self.db.last_insert_rowid(),
+            added_at: now,
+            pushed_at: pair.pushed_at,
+            polled_at: None,
+            ended: None,
+            record: Record::default(),
+        })
     }
 
     /// The watch list says another push time.
@@ -206,18 +217,44 @@ impl Store {
     }
 }
 
-/// The pair of that row, on any connection to the store.
-pub(super) fn pair_of_row(db: &Connection, id: i64) -> Result<Option<PairRow>, StoreError> {
-    pair_where(db, "id = ?1", params![id])
+/// The row of a task of an app; `make` makes it if it is new.
+fn task_row(
+    db: &Connection,
+    known: &mut HashMap<(i64, String), i64>,
+    (app, name): (i64, &str),
+    make: bool,
+) -> Result<Option<i64>, StoreError> {
+    let key = (app, name.to_owned());
+    if let Some(id) = known.get(&key) {
+        return Ok(Some(*id));
+    }
+    if make {
+        db.prepare_cached("INSERT INTO task (app, name) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+            .execute(params![app, name])?;
+    }
+    let id: Option<i64> = db
+        .prepare_cached("SELECT id FROM task WHERE app = ?1 AND name = ?2")?
+        .query_row(params![app, name], |row| row.get(0))
+        .optional()?;
+    if let Some(id) = id {
+        if known.len() >= TASKS_CACHED {
+            known.clear();
+        }
+        known.insert(key, id);
+    }
+    Ok(id)
 }
 
-fn pair_where(
-    db: &Connection,
-    condition: &'static str,
+/// The pair of that row, on any connection to the store.
+pub(super) fn pair_of_row(db: &Connection, id: i64) -> Result<Option<PairRow>, StoreError> {
+    one_pair(&mut *db.prepare_cached(PAIR_OF_ROW)?, params![id])
+}
+
+/// The pair that a statement of these columns finds.
+fn one_pair(
+    statement: &mut Statement<'_>,
     keys: impl rusqlite::Params,
 ) -> Result<Option<PairRow>, StoreError> {
-    let columns = "SELECT id, added_at, pushed_at, polled_at, ended, record FROM pair WHERE";
-    let mut statement = db.prepare_cached(&format!("{columns} {condition}"))?;
     let mut rows = statement.query(keys)?;
     let Some(row) = rows.next()? else {
         return Ok(None);

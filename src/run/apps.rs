@@ -15,11 +15,11 @@ use crate::budget::Budget;
 use crate::config::App;
 use crate::ledger::{Ledger, Records};
 use crate::metrics::{AppMetrics, PushView};
-use crate::watch::feed::Feed;
 use crate::web::{AppStatus, Veil};
 
 use super::desk::{Directory, Handle};
-use super::feeder::{Feeder, Posts, Shown};
+use super::feeder::{API, Feeder, Posts, Shown};
+use super::first_look::{FirstLooks, Sources};
 use super::poller::{COMMANDS_CAP, Command, Inbox, Poller, Tools};
 use super::question::QUESTIONS_CAP;
 
@@ -71,7 +71,7 @@ pub struct Apps {
 /// An app that was prepared: everything that can fail is done.
 pub struct Prepared {
     app: App,
-    feed: Feed,
+    sources: Sources,
     /// `None` for an app that runs already.
     budget: Option<Budget>,
 }
@@ -82,15 +82,15 @@ impl Apps {
         Apps { shared, cancel, members: BTreeMap::new(), feeds: JoinSet::new() }
     }
 
-    /// Does all that can fail of putting `apps` into force, and changes nothing.
+    /// Does all that can fail of putting `apps` into force, and changes nothing. `looks` are those that have begun.
     ///
     /// # Errors
     /// Every app that cannot be started.
-    pub fn prepare(&self, apps: &[App]) -> Result<Vec<Prepared>, Vec<StartError>> {
+    pub fn prepare(&self, apps: &[App], mut looks: FirstLooks) -> Result<Vec<Prepared>, Vec<StartError>> {
         let mut prepared = Vec::with_capacity(apps.len());
         let mut errors = Vec::new();
         for app in apps {
-            match self.prepare_one(app) {
+            match self.prepare_one(app, &mut looks) {
                 Ok(one) => prepared.push(one),
                 Err(why) => errors.push(StartError { app: app.name.clone(), why }),
             }
@@ -98,8 +98,8 @@ impl Apps {
         if errors.is_empty() { Ok(prepared) } else { Err(errors) }
     }
 
-    fn prepare_one(&self, app: &App) -> Result<Prepared, String> {
-        let feed = Feed::new(&app.watch, &app.watch_labels).map_err(|error| error.to_string())?;
+    fn prepare_one(&self, app: &App, looks: &mut FirstLooks) -> Result<Prepared, String> {
+        let sources = looks.take(app).map_err(|error| error.to_string())?;
         let budget = if self.members.contains_key(&app.name) {
             None
         } else {
@@ -109,7 +109,7 @@ impl Apps {
                     .map_err(|error| error.to_string())?,
             )
         };
-        Ok(Prepared { app: app.clone(), feed, budget })
+        Ok(Prepared { app: app.clone(), sources, budget })
     }
 
     /// Puts what was prepared into force: apps that stay go on, others end, new ones begin. Gives a receiver for each
@@ -140,8 +140,8 @@ impl Apps {
         for one in prepared {
             let name = one.app.name.clone();
             match one.budget {
-                None => lists.extend(self.change(one.app, one.feed).await),
-                Some(budget) => match self.begin(one.app, one.feed, budget) {
+                None => lists.extend(self.change(one.app, one.sources).await),
+                Some(budget) => match self.begin(one.app, one.sources, budget) {
                     Ok(list) => lists.push(list),
                     Err(why) => return Err(StartError { app: name, why }),
                 },
@@ -150,7 +150,7 @@ impl Apps {
         Ok(lists)
     }
 
-    fn begin(&mut self, app: App, feed: Feed, budget: Budget) -> Result<oneshot::Receiver<()>, String> {
+    fn begin(&mut self, app: App, sources: Sources, budget: Budget) -> Result<oneshot::Receiver<()>, String> {
         let metrics = AppMetrics::register(&self.shared.registry, &app.name, app.sdk_app_id, app.region);
         let metrics = Arc::new(metrics.map_err(|error| error.to_string())?);
         let status = Arc::new(ArcSwap::default());
@@ -172,13 +172,13 @@ impl Apps {
         let posts = self.posts(&app, &handle);
         let feeder = Feeder {
             app: app.name.clone(),
-            feed,
+            sources: names(&sources),
             commands: commands.clone(),
             metrics: metrics.clone(),
             shown: shown.clone(),
             posts,
         };
-        let (feed, first) = self.start_feeder(feeder);
+        let (feed, first) = self.start_feeder(feeder, sources);
         let name = app.name.clone();
         let member = Member { app, commands, metrics, status, poller, feed, handle, shown };
         self.members.insert(name, member);
@@ -195,14 +195,14 @@ impl Apps {
     }
 
     /// Starts the task that feeds the poller.
-    fn start_feeder(&mut self, feeder: Feeder) -> (AbortHandle, oneshot::Receiver<()>) {
+    fn start_feeder(&mut self, feeder: Feeder, sources: Sources) -> (AbortHandle, oneshot::Receiver<()>) {
         // Those that ended are kept until they are asked for.
         while self.feeds.try_join_next().is_some() {}
         let (in_force, first) = oneshot::channel();
-        (self.feeds.spawn(feeder.run(in_force)), first)
+        (self.feeds.spawn(feeder.run(sources, in_force)), first)
     }
 
-    async fn change(&mut self, app: App, feed: Feed) -> Option<oneshot::Receiver<()>> {
+    async fn change(&mut self, app: App, sources: Sources) -> Option<oneshot::Receiver<()>> {
         let member = self.members.get(&app.name)?;
         if member.app == app {
             return None;
@@ -210,17 +210,17 @@ impl Apps {
         member.feed.abort();
         let feeder = Feeder {
             app: app.name.clone(),
-            feed,
+            sources: names(&sources),
             commands: member.commands.clone(),
             metrics: member.metrics.clone(),
             shown: member.shown.clone(),
             posts: self.posts(&app, &member.handle),
         };
-        let sources = feeder.source_names();
-        member.metrics.retain_sources(&sources.iter().map(String::as_str).collect::<Vec<_>>());
+        let shown: Vec<&str> = feeder.sources.iter().map(String::as_str).collect();
+        member.metrics.retain_sources(&shown);
         // A poller that is gone is noticed by `failed`.
         let _ = member.commands.send(Command::Configure(Box::new(app.clone()))).await;
-        let (feed, first) = self.start_feeder(feeder);
+        let (feed, first) = self.start_feeder(feeder, sources);
         let member = self.members.get_mut(&app.name)?;
         member.feed = feed;
         member.app = app;
@@ -271,4 +271,9 @@ impl Apps {
             }
         }
     }
+}
+
+/// The names of all sources of an app, in their order: the watch API is the last.
+fn names(sources: &Sources) -> Vec<String> {
+    sources.names.iter().cloned().chain([API.to_owned()]).collect()
 }

@@ -22,6 +22,7 @@ use crate::web::{self, Fixtures, House, Limits, Status};
 use super::apps::{Apps, Shared};
 use super::clock::wall_seconds;
 use super::desk::{Directory, Pollers};
+use super::first_look::FirstLooks;
 use super::register::Book;
 use super::web_config::{self, WebFile};
 
@@ -139,6 +140,7 @@ impl Daemon {
         }
         let registry = Registry::new();
         let exporter = exporter_metrics(&registry).map_err(start)?;
+        let looks = FirstLooks::begin(&config.apps);
         let opened = open_ledger(&options.storage, &exporter).map_err(start)?;
         let (reload, reloads) = mpsc::channel(RELOADS_CAP);
         let over_http = options.lifecycle.then(|| Reloader(reload.clone()).over_http());
@@ -170,7 +172,7 @@ impl Daemon {
             first_lists: JoinSet::new(),
             observer: Box::new(|_| {}),
         };
-        daemon.put_in_force(&config).await.map_err(start)?;
+        daemon.put_in_force(&config, looks).await.map_err(start)?;
         Ok(daemon)
     }
 
@@ -230,7 +232,7 @@ impl Daemon {
     async fn reload(&mut self) -> Result<(), String> {
         (self.observer)(Moment::Reloading);
         let result = match config::load(&self.options.config_file) {
-            Ok(config) => self.put_in_force(&config).await,
+            Ok(config) => self.put_in_force(&config, FirstLooks::default()).await,
             Err(faults) => Err(faults.to_string()),
         };
         match &result {
@@ -246,11 +248,11 @@ impl Daemon {
         result
     }
 
-    async fn put_in_force(&mut self, config: &Config) -> Result<(), String> {
+    async fn put_in_force(&mut self, config: &Config, looks: FirstLooks) -> Result<(), String> {
         let lines = |errors: Vec<super::apps::StartError>| {
             errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         };
-        let prepared = self.apps.prepare(&config.apps).map_err(lines)?;
+        let prepared = self.apps.prepare(&config.apps, looks).map_err(lines)?;
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }

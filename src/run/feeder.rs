@@ -9,10 +9,11 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::ledger::{Posted, Records};
 use crate::metrics::{AppMetrics, Refused};
 use crate::watch::Entry;
-use crate::watch::feed::{Feed, Report};
+use crate::watch::feed::Report;
 use crate::web::SourceStatus;
 
 use super::clock::{StepWatch, wall_millis};
+use super::first_look::Sources;
 use super::poller::Command;
 
 /// Between two looks at the sources, whatever a clock that was set says.
@@ -37,7 +38,8 @@ pub(super) struct Shown {
 /// Feeds one poller.
 pub(super) struct Feeder {
     pub app: Arc<str>,
-    pub feed: Feed,
+    /// The names of all sources, in their order.
+    pub sources: Vec<String>,
     pub commands: mpsc::Sender<Command>,
     pub metrics: Arc<AppMetrics>,
     pub shown: Shown,
@@ -56,17 +58,16 @@ pub(super) struct Posts {
 }
 
 impl Feeder {
-    /// Feeds until the poller ends. `in_force` is told when the first list is.
-    pub async fn run(mut self, in_force: oneshot::Sender<()>) {
+    /// Feeds from `sources` until the poller ends. `in_force` is told when the first list is.
+    pub async fn run(self, sources: Sources, in_force: oneshot::Sender<()>) {
         let mut in_force = Some(in_force);
         let mut clock = StepWatch::default();
         self.show(self.shown.sources.load().to_vec()); // Without those that left the configuration.
         let mut posted = Arc::new(Vec::new());
         let mut posted_due = true;
         let mut posted_at: Option<Instant> = None;
+        let (mut feed, mut refreshed) = sources.looked_at().await;
         loop {
-            self.feed.shift(clock.step());
-            let refreshed = self.feed.refresh(wall_millis()).await;
             for report in &refreshed.reports {
                 self.tell_report(report);
             }
@@ -81,7 +82,7 @@ impl Feeder {
                 }
             }
             if changed || in_force.is_some() {
-                let lists = self.feed.lists();
+                let lists = feed.lists();
                 self.shown.lists.store(Arc::new(lists.clone()));
                 let entries = lists.into_iter().chain([posted.clone()]).collect();
                 let list = Command::List { entries, done: in_force.take() };
@@ -89,7 +90,7 @@ impl Feeder {
                     return; // The poller ended.
                 }
             }
-            let wait = self.feed.next_at().map(|at| {
+            let wait = feed.next_at().map(|at| {
                 let wait = u64::try_from(at.saturating_sub(wall_millis())).unwrap_or(0);
                 Duration::from_millis(wait.clamp(LEAST_WAIT_MS, MOST_WAIT_MS))
             });
@@ -101,6 +102,8 @@ impl Feeder {
                 () = self.posts.changed.notified(), if !posted_due => posted_due = true,
                 () = self.commands.closed() => return,
             }
+            feed.shift(clock.step());
+            refreshed = feed.refresh(wall_millis()).await;
         }
     }
 
@@ -160,17 +163,10 @@ impl Feeder {
     }
 
     fn show(&self, mut sources: Vec<SourceStatus>) {
-        let order = self.source_names();
+        let order = &self.sources;
         sources.retain(|source| order.contains(&source.name));
         sources.sort_by_key(|source| order.iter().position(|name| *name == source.name));
         self.shown.sources.store(Arc::new(sources.into()));
-    }
-
-    /// The names of all sources, in their order.
-    pub fn source_names(&self) -> Vec<String> {
-        let mut names = self.feed.source_names();
-        names.push(API.to_owned());
-        names
     }
 }
 

@@ -6,6 +6,7 @@ pub mod clock;
 mod daemon;
 mod desk;
 mod feeder;
+mod first_look;
 mod holdings;
 mod look;
 mod pairs;

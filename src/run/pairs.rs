@@ -19,6 +19,8 @@ use super::told;
 
 /// Pairs that one job tells the ledger.
 const PIECE: usize = 1000;
+/// Pieces of new pairs on their way at once: while the ledger looks one up, the schedule takes in the one before.
+const PIECES_AT_ONCE: usize = 2;
 /// How far before a pair was added the upstream may date its push and be believed: it remembers seven days.
 const PUSH_HORIZON_SECONDS: i64 = 7 * 86_400;
 
@@ -29,8 +31,8 @@ pub(super) struct Enrolment {
     proposed: Option<Vec<Arc<Vec<Entry>>>>,
     /// Pairs that the ledger is still to be told.
     queue: VecDeque<Slot>,
-    /// A piece is on its way.
-    running: bool,
+    /// Pieces on their way.
+    running: usize,
     /// Pairs of the list in force that were refused, and of the list before.
     refused: RefusedPairs,
     refused_before: RefusedPairs,
@@ -65,7 +67,12 @@ impl Enrolment {
 
     /// True if the next list may be proposed.
     pub fn takes_lists(&self) -> bool {
-        self.proposed.is_none() && self.queue.is_empty() && !self.running
+        self.proposed.is_none() && self.is_told()
+    }
+
+    /// True if the ledger has told of every pair of the list in force.
+    fn is_told(&self) -> bool {
+        self.queue.is_empty() && self.running == 0
     }
 
     /// Pairs that are listed but not in the schedule yet.
@@ -82,15 +89,14 @@ impl Poller {
         {
             self.replace(&entries).await?;
         }
-        if !self.enrolment.running {
-            if self.enrolment.queue.is_empty() {
-                self.tell_refused();
-                if let Some(done) = self.enrolment.done.take_if(|_| self.enrolment.proposed.is_none()) {
-                    self.publish(wall_millis());
-                    let _ = done.send(()); // Whoever waited may have gone.
-                }
-            } else {
-                self.enrol_piece();
+        while self.enrolment.running < PIECES_AT_ONCE && !self.enrolment.queue.is_empty() {
+            self.enrol_piece();
+        }
+        if self.enrolment.is_told() {
+            self.tell_refused();
+            if let Some(done) = self.enrolment.done.take_if(|_| self.enrolment.proposed.is_none()) {
+                self.publish(wall_millis());
+                let _ = done.send(()); // Whoever waited may have gone.
             }
         }
         self.end_pairs().await
@@ -156,7 +162,7 @@ impl Poller {
             });
             slots.push(slot);
         }
-        self.enrolment.running = true;
+        self.enrolment.running += 1;
         let (ledger, name) = (self.tools.ledger.clone(), self.name.clone());
         self.work.spawn(async move {
             let known = ledger.enrol(&name, pairs, now).await;
@@ -166,7 +172,8 @@ impl Poller {
 
     /// The ledger told what it knows of a piece.
     pub(super) async fn enrolled(&mut self, enrolled: Enrolled) -> Result<(), LedgerClosed> {
-        self.enrolment.running = false;
+        self.enrolment.running -= 1;
+        let now = wall_millis();
         let mut leaves = Vec::new();
         let mut too_old = 0;
         for (slot, known) in enrolled.slots.into_iter().zip(enrolled.known) {
@@ -192,7 +199,7 @@ impl Poller {
                 let devices = told::devices(&known.record, &[]);
                 let task = self.list.pair(slot).map_or(0, |pair| pair.task_number);
                 let seed = Seed { task, pushed_at, polled_at, ends_at, settled, devices: &devices };
-                self.schedule.insert(slot, seed, wall_millis());
+                self.schedule.insert(slot, seed, now);
             }
         }
         self.enrolment.refused.too_old += too_old;

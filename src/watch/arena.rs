@@ -30,6 +30,17 @@ impl Arena {
         Some(span)
     }
 
+    /// Makes room for texts of so many bytes together.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve_exact(bytes);
+    }
+
+    /// True if that text lies at a place that [`Arena::keep`] gave.
+    pub fn is(&self, span: Span, text: &str) -> bool {
+        let bytes = self.bytes.get(span.at as usize..span.at as usize + usize::from(span.len));
+        bytes == Some(text.as_bytes())
+    }
+
     /// The text at a place that [`Arena::keep`] gave.
     pub fn get(&self, span: Span) -> &str {
         let bytes = self.bytes.get(span.at as usize..span.at as usize + usize::from(span.len));

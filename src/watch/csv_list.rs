@@ -1,8 +1,6 @@
 //! A list as CSV: one line per pair, under a header that names the columns.
 
-use std::collections::BTreeMap;
-
-use csv::{ByteRecord, ReaderBuilder, StringRecord, Trim};
+use csv::{ByteRecord, ReaderBuilder, Trim};
 
 use super::entry::{id_fault, label_fault, parse_time};
 use super::{Entry, Parsed};
@@ -19,22 +17,24 @@ enum Column {
 
 /// Reads a list as CSV (RFC 4180, comma, UTF-8). Spaces around a field are dropped; an empty field sets nothing.
 pub(super) fn parse(bytes: &[u8], watch_labels: &[Box<str>]) -> Result<Parsed, Fault> {
-    let mut reader = ReaderBuilder::new().flexible(true).trim(Trim::All).from_reader(bytes);
-    let header = reader.byte_headers().map_err(|error| Fault::whole(format!("is no CSV: {error}")))?.clone();
-    let columns = read_header(&header, watch_labels)?;
+    // The other fields are trimmed where they are read: the reader would make a new record of each.
+    let mut reader = ReaderBuilder::new().flexible(true).trim(Trim::Headers).from_reader(bytes);
+    let no_csv = |error: csv::Error| Fault::whole(format!("is no CSV: {error}"));
+    let columns = read_header(reader.byte_headers().map_err(no_csv)?, watch_labels)?;
     let mut parsed = Parsed::default();
     let mut untold = 0;
-    for record in reader.byte_records() {
-        let record = record.map_err(|error| Fault::whole(format!("is no CSV: {error}")))?;
+    let mut record = ByteRecord::new();
+    let mut clock = Clock::default();
+    while reader.read_byte_record(&mut record).map_err(no_csv)? {
         let line = record.position().map_or(0, csv::Position::line);
-        if record.iter().any(|field| field.contains(&b'\n')) {
+        if record.iter().any(|field| field.trim_ascii().contains(&b'\n')) {
             // What follows an open quote is one long field: the lines it swallowed must not just be missed.
             let text =
                 "has a quote that is not closed on its line; no ids hold line breaks, close it or double it";
             return Err(Fault { place: format!("line {line}"), text: text.to_owned() });
         }
-        match read_line(record, &columns) {
-            Ok(entry) => add(&mut parsed.entries, entry),
+        match read_line(&record, &columns, parsed.entries.last(), &mut clock) {
+            Ok(line) => add(&mut parsed.entries, &line),
             Err(reason) => parsed.refuse(format!("line {line}: {reason}"), 1, &mut untold),
         }
     }
@@ -72,46 +72,96 @@ fn read_header(header: &ByteRecord, watch_labels: &[Box<str>]) -> Result<Vec<Col
     Ok(columns)
 }
 
-fn read_line(record: ByteRecord, columns: &[Column]) -> Result<Entry, String> {
-    let record = StringRecord::from_byte_record(record)
-        .map_err(|_| "is not UTF-8; text in UTF-8 would be right".to_owned())?;
+/// One line, as it stands in its record. A long list has hundreds of thousands, so nothing is copied before its place is
+/// known.
+#[derive(Default)]
+struct Line<'a> {
+    task: &'a str,
+    user: &'a str,
+    pushed_at: Option<i64>,
+    labels: Vec<(&'a str, &'a str)>,
+}
+
+/// The time read last: neighbours mostly have the same.
+#[derive(Default)]
+struct Clock {
+    text: String,
+    seconds: i64,
+}
+
+impl Clock {
+    fn read(&mut self, text: &str) -> Result<i64, String> {
+        if text != self.text {
+            self.seconds = parse_time(text)?;
+            text.clone_into(&mut self.text);
+        }
+        Ok(self.seconds)
+    }
+}
+
+/// `before` is the entry of the line before: an id that is the same again was checked there.
+fn read_line<'a>(
+    record: &'a ByteRecord,
+    columns: &'a [Column],
+    before: Option<&Entry>,
+    clock: &mut Clock,
+) -> Result<Line<'a>, String> {
+    if record.iter().any(|field| str::from_utf8(field).is_err()) {
+        return Err("is not UTF-8; text in UTF-8 would be right".to_owned());
+    }
     if record.len() != columns.len() {
         let (found, right) = (record.len(), columns.len());
         return Err(format!("has {found} fields; {right} as in the header would be right"));
     }
-    let mut entry = Entry { labels: BTreeMap::new(), ..Entry::default() };
+    let mut line = Line::default();
     for (field, column) in record.iter().zip(columns) {
+        let field = str::from_utf8(field.trim_ascii()).unwrap_or_default();
         match column {
             Column::Task => {
-                id_fault(field).map_or(Ok(()), |fault| Err(format!("task: {fault}")))?;
-                entry.task = field.to_owned();
+                if before.is_none_or(|before| before.task != field) {
+                    id_fault(field).map_or(Ok(()), |fault| Err(format!("task: {fault}")))?;
+                }
+                line.task = field;
             }
             Column::User => {
                 id_fault(field).map_or(Ok(()), |fault| Err(format!("user: {fault}")))?;
-                entry.users = vec![field.to_owned()];
+                line.user = field;
             }
             Column::PushedAt if field.is_empty() => {}
             Column::PushedAt => {
-                entry.pushed_at = Some(parse_time(field).map_err(|fault| format!("pushed_at: {fault}"))?);
+                line.pushed_at = Some(clock.read(field).map_err(|fault| format!("pushed_at: {fault}"))?);
             }
             Column::Label(_) if field.is_empty() => {}
             Column::Label(name) => {
                 label_fault(field).map_or(Ok(()), |fault| Err(format!("{name}: {fault}")))?;
-                entry.labels.insert(name.clone(), field.to_owned());
+                line.labels.push((name, field));
             }
         }
     }
-    Ok(entry)
+    Ok(line)
 }
 
 /// Adds a line: a user more for the entry before, where only the user differs.
-fn add(entries: &mut Vec<Entry>, mut line: Entry) {
+fn add(entries: &mut Vec<Entry>, line: &Line<'_>) {
+    let user = line.user.to_owned();
     match entries.last_mut() {
-        Some(last)
-            if last.task == line.task && last.pushed_at == line.pushed_at && last.labels == line.labels =>
-        {
-            last.users.append(&mut line.users);
+        Some(last) if is_of(line, last) => last.users.push(user),
+        _ => {
+            let labels = line.labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            entries.push(Entry {
+                task: line.task.to_owned(),
+                users: vec![user],
+                labels: labels.collect(),
+                pushed_at: line.pushed_at,
+            });
         }
-        _ => entries.push(line),
     }
+}
+
+fn is_of(line: &Line<'_>, entry: &Entry) -> bool {
+    let same = |(name, value): &(&str, &str)| entry.labels.get(*name).is_some_and(|known| known == value);
+    entry.task == line.task
+        && entry.pushed_at == line.pushed_at
+        && entry.labels.len() == line.labels.len()
+        && line.labels.iter().all(same)
 }

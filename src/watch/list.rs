@@ -126,8 +126,18 @@ impl List {
 
     /// Takes over a new list of at most `cap` pairs: pairs that stay keep their slots. Where a pair stands more than
     /// once, its first place says its labels and push time.
-    pub fn replace<'a>(&mut self, entries: impl IntoIterator<Item = &'a Entry>, cap: usize) -> Difference {
+    pub fn replace<'a>(
+        &mut self,
+        entries: impl IntoIterator<Item = &'a Entry, IntoIter: Clone>,
+        cap: usize,
+    ) -> Difference {
         let mut difference = Difference::default();
+        let entries = entries.into_iter();
+        self.make_room(entries.clone(), cap);
+        // Neighbours mostly share their labels, which stay held from one to the next.
+        let mut shared: Option<(&Entry, u32)> = None;
+        // A list that changed little names its pairs in the order of their slots.
+        let mut next = 0;
         for entry in entries {
             let task = match self.task_number(&entry.task) {
                 Some(known) => {
@@ -136,12 +146,24 @@ impl List {
                 }
                 None => self.tasks.hold(&Box::from(entry.task.as_str())),
             };
-            let labels = self.labels.hold(&entry.label_set());
+            let labels = match shared {
+                Some((before, labels)) if before.labels == entry.labels => labels,
+                _ => {
+                    let labels = self.labels.hold(&entry.label_set());
+                    let before = shared.replace((entry, labels));
+                    before.into_iter().for_each(|(_, before)| self.labels.release(before));
+                    labels
+                }
+            };
             let pushed_at = entry.pushed_at.map_or(UNKNOWN, |at| at.clamp(1, u32::MAX.into()) as u32);
             let new = Kept { user: Span::default(), listed: true, marked: true, task, labels, pushed_at };
             for user in &entry.users {
-                match self.find(task, user) {
-                    Some(slot) => self.confirm(slot, new, &mut difference),
+                let found = Some(next).filter(|slot| self.is_at(*slot, task, user));
+                match found.or_else(|| self.find(task, user)) {
+                    Some(slot) => {
+                        self.confirm(slot, new, &mut difference);
+                        next = slot + 1;
+                    }
                     None if self.index.len() >= cap => difference.over_limit += 1,
                     None => match self.insert(user, new) {
                         Some(slot) => difference.added.push(slot),
@@ -150,10 +172,25 @@ impl List {
                 }
             }
             self.tasks.release(task);
-            self.labels.release(labels);
         }
+        shared.into_iter().for_each(|(_, labels)| self.labels.release(labels));
         self.remove_unmarked(&mut difference);
         difference
+    }
+
+    /// Makes room at once for a list that is longer than the one in force, where growing step by step would move all
+    /// that is there again and again.
+    fn make_room<'a>(&mut self, entries: impl Iterator<Item = &'a Entry> + Clone, cap: usize) {
+        let listed = entries.clone().map(|entry| entry.users.len()).sum::<usize>().min(cap);
+        let more = listed.saturating_sub(self.pairs.len());
+        if more == 0 {
+            return;
+        }
+        self.pairs.reserve_exact(more);
+        let users = entries.flat_map(|entry| &entry.users);
+        self.users.reserve(users.take(listed).skip(listed - more).map(String::len).sum());
+        let List { index, pairs, users, hasher, .. } = self;
+        index.reserve(listed.saturating_sub(index.len()), hash_of(pairs, users, hasher));
     }
 
     /// A pair that is listed stands in the new list, too.
@@ -205,11 +242,13 @@ impl List {
 
     fn find(&self, task: u32, user: &str) -> Option<Slot> {
         let hash = self.hasher.hash_one((task, user));
-        let same = |slot: &Slot| {
-            let kept = &self.pairs[*slot as usize];
-            kept.task == task && self.users.get(kept.user) == user
-        };
-        self.index.find(hash, same).copied()
+        self.index.find(hash, |slot| self.is_at(*slot, task, user)).copied()
+    }
+
+    /// True if that pair is listed at that slot.
+    fn is_at(&self, slot: Slot, task: u32, user: &str) -> bool {
+        let kept = self.pairs.get(slot as usize);
+        kept.is_some_and(|kept| kept.listed && kept.task == task && self.users.is(kept.user, user))
     }
 
     /// `None` if there is no room for the name of the user.
@@ -231,90 +270,20 @@ impl List {
                 u32::try_from(self.pairs.len() - 1).expect("max_pairs is far below 2^32")
             }
         };
-        let (pairs, users, hasher) = (&self.pairs, &self.users, &self.hasher);
-        let hash = |slot: &Slot| {
-            let kept = &pairs[*slot as usize];
-            hasher.hash_one((kept.task, users.get(kept.user)))
-        };
-        self.index.insert_unique(hash(&slot), slot, hash);
+        let hash = self.hasher.hash_one((kept.task, user));
+        let List { index, pairs, users, hasher, .. } = self;
+        index.insert_unique(hash, slot, hash_of(pairs, users, hasher));
         Some(slot)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entry(task: &str, users: &[&str], campaign: &str) -> Entry {
-        Entry {
-            task: task.into(),
-            users: users.iter().map(ToString::to_string).collect(),
-            labels: [("campaign".to_owned(), campaign.to_owned())].into(),
-            pushed_at: None,
-        }
-    }
-
-    fn names(list: &List, slots: &[Slot]) -> Vec<String> {
-        let pair = |slot: &Slot| list.pair(*slot).map(|p| format!("{}/{}", p.task, p.user)).unwrap();
-        slots.iter().map(pair).collect()
-    }
-
-    #[test]
-    fn a_new_list_is_a_difference_and_pairs_that_stay_keep_their_slots() {
-        let mut list = List::default();
-        let first = list.replace(&[entry("t1", &["a", "b"], "x"), entry("t2", &["a"], "x")], 100);
-        assert_eq!(names(&list, &first.added), ["t1/a", "t1/b", "t2/a"]);
-        let kept = first.added[1];
-        let second = list.replace(&[entry("t1", &["b", "c"], "x")], 100);
-        assert_eq!(names(&list, &second.added), ["t1/c"]);
-        let gone: Vec<Slot> = second.gone.iter().map(|g| g.slot).collect();
-        assert_eq!(gone, [first.added[0], first.added[2]]);
-        assert_eq!(list.pair(kept).unwrap().user, "b");
-        assert_eq!((list.slot_of("t1", "b"), list.slot_of("t2", "a")), (Some(kept), None));
-        assert_eq!(list.len(), 2);
-    }
-
-    #[test]
-    fn the_first_place_of_a_pair_says_its_labels() {
-        let mut list = List::default();
-        let twice = [entry("t", &["a", "a"], "first"), entry("t", &["a"], "second")];
-        let difference = list.replace(&twice, 100);
-        assert_eq!(difference.added.len(), 1);
-        assert_eq!(&*list.pair(difference.added[0]).unwrap().labels[0].1, "first");
-
-        let other = list.replace(&twice[1..], 100);
-        assert_eq!((other.added.len(), other.gone.len()), (0, 0));
-        assert_eq!(&*other.relabelled[0].labels[0].1, "first");
-        assert_eq!(&*list.pair(difference.added[0]).unwrap().labels[0].1, "second");
-    }
-
-    #[test]
-    fn what_lies_beyond_the_cap_is_counted_and_pairs_that_stay_come_first() {
-        let mut list = List::default();
-        assert_eq!(list.replace(&[entry("t", &["a", "b", "c"], "")], 2).over_limit, 1);
-        let less = list.replace(&[entry("t", &["b", "c"], "")], 2);
-        assert_eq!((less.over_limit, less.gone.len()), (1, 1));
-        assert_eq!(list.replace(&[entry("t", &["b", "c"], "")], 2).added.len(), 1);
-    }
-
-    #[test]
-    fn lists_that_change_for_ever_leave_no_tasks_behind() {
-        let mut list = List::default();
-        for round in 0..2000 {
-            let task = format!("task-{round}");
-            let difference = list.replace(&[entry(&task, &["a", "b"], &task)], 1000);
-            assert_eq!(names(&list, &difference.added), [format!("{task}/a"), format!("{task}/b")]);
-        }
-        assert_eq!((list.tasks.len(), list.labels.len()), (1, 1));
-        assert!(list.pairs.len() <= 4 && !list.users.is_wasteful());
-    }
-
-    #[test]
-    fn a_pair_taken_off_is_added_again_by_the_next_list() {
-        let mut list = List::default();
-        let added = list.replace(&[entry("t", &["a"], "x")], 10).added;
-        assert!(list.remove(added[0]).is_some());
-        assert!(list.remove(added[0]).is_none());
-        assert_eq!(list.replace(&[entry("t", &["a"], "x")], 10).added.len(), 1);
+/// The hash under which the pair of a slot stands in the index.
+fn hash_of<'a>(pairs: &'a [Kept], users: &'a Arena, hasher: &'a RandomState) -> impl Fn(&Slot) -> u64 + 'a {
+    |slot| {
+        let kept = &pairs[*slot as usize];
+        hasher.hash_one((kept.task, users.get(kept.user)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -137,6 +137,43 @@ fn bad_csv_lines_are_refused_alone() {
     assert_eq!(parsed.refused_pairs, 7);
 }
 
+/// Neighbours are compared, and what they share is neither checked nor read again.
+#[test]
+fn csv_lines_of_one_push_are_one_entry_and_no_others() {
+    let at = |hour: i64| Some(1_795_392_000 + hour * 3600);
+    let lines = [
+        "t,a,2026-11-23T00:00:00Z,spring,",
+        " t , b ,\"2026-11-23T00:00:00Z\", spring ,  ",
+        "t,c,2026-11-23T01:00:00Z,spring,",
+        "t,d,2026-11-23T01:00:00Z,summer,",
+        "t,e,2026-11-23T01:00:00Z,summer,1",
+        "t,f,2026-11-23T01:00:00Z,,1",
+        "u,g,2026-11-23T01:00:00Z,,1",
+        "u,h,,,1",
+        "t,i,2026-11-23T00:00:00Z,spring,",
+    ];
+    let parsed =
+        list(ListFormat::Csv, &format!("task, user,pushed_at,campaign,tier \r\n{}", lines.join("\r\n")));
+    let entries = [
+        ("t", &["a", "b"][..], at(0), "spring", ""),
+        ("t", &["c"], at(1), "spring", ""),
+        ("t", &["d"], at(1), "summer", ""),
+        ("t", &["e"], at(1), "summer", "1"),
+        ("t", &["f"], at(1), "", "1"),
+        ("u", &["g"], at(1), "", "1"),
+        ("u", &["h"], None, "", "1"),
+        ("t", &["i"], at(0), "spring", ""),
+    ];
+    let entries = entries.map(|(task, users, pushed_at, campaign, tier)| {
+        let labels =
+            [("campaign", campaign), ("tier", tier)].into_iter().filter(|(_, value)| !value.is_empty());
+        let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Entry { pushed_at, labels, ..entry(task, users) }
+    });
+    assert_eq!(parsed.entries, entries);
+    assert_eq!(parsed.refused_pairs, 0, "{:?}", parsed.refused);
+}
+
 #[test]
 fn refused_entries_beyond_the_cap_are_counted() {
     let text = format!("task,user\n{}", "t,\n".repeat(MAX_REFUSED_TOLD + 5));

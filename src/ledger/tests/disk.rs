@@ -2,12 +2,16 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::super::open::{FILE, OpenError, QUARANTINE_PREFIX};
 use super::super::{Ended, Enrol, Known, Leave, Ledger, Opened, Sighting, Verdict};
 use super::{PUSHED, leaf, success_up_to};
 use crate::trace::{Outcome, Platform, Route, Stage, Trace};
 use crate::watch::LabelSet;
+
+/// No commit here takes so long.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn open(folder: &Path) -> Opened {
     Ledger::open(folder, PUSHED, |_| {}).expect("a temporary folder can be written")
@@ -110,6 +114,20 @@ async fn a_pair_that_is_too_old_is_not_added_but_found_if_it_was_known() {
     assert_eq!(opened.ledger.enrol(&app, vec![old.clone()], PUSHED).await.unwrap(), [None]);
     enrol(&opened.ledger, &app, "alice").await;
     assert!(opened.ledger.enrol(&app, vec![old], PUSHED).await.unwrap()[0].is_some());
+    close(opened);
+}
+
+#[tokio::test]
+async fn a_pair_that_is_told_twice_at_once_is_added_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let app: Arc<str> = "shop".into();
+    let opened = open(folder.path());
+    let pairs = vec![pair("alice"), pair("bob"), pair("alice")];
+    // A commit that fails is tried again without end.
+    let known = tokio::time::timeout(PATIENCE, opened.ledger.enrol(&app, pairs, PUSHED)).await;
+    let known = known.expect("the commit works").unwrap();
+    let rows: Vec<i64> = known.into_iter().map(|known| known.unwrap().row).collect();
+    assert!(rows[0] == rows[2] && rows[0] != rows[1], "{rows:?}");
     close(opened);
 }
 

@@ -1,0 +1,129 @@
+//! The first look at each app's sources, begun before the ledger is open: reading lists and checking a store take a core each.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::config::App;
+use crate::watch::feed::{Feed, FeedError, Refreshed};
+
+use super::clock::wall_millis;
+
+/// The sources of one app on their way to its feeder.
+pub(super) struct Sources {
+    /// Their names, in their order.
+    pub names: Vec<String>,
+    look: Look,
+}
+
+enum Look {
+    /// Not looked at yet.
+    Due(Feed),
+    /// Being looked at; given up if nobody waits for it any more.
+    Begun(AbortOnDropHandle<(Feed, Refreshed)>),
+}
+
+impl Sources {
+    /// # Errors
+    /// See [`Feed::new`].
+    pub fn new(app: &App) -> Result<Sources, FeedError> {
+        let feed = Feed::new(&app.watch, &app.watch_labels)?;
+        Ok(Sources { names: feed.source_names(), look: Look::Due(feed) })
+    }
+
+    fn begin(mut self) -> Sources {
+        if let Look::Due(feed) = self.look {
+            self.look = Look::Begun(AbortOnDropHandle::new(tokio::spawn(look(feed))));
+        }
+        self
+    }
+
+    /// The sources and what the first look at them came to.
+    pub async fn looked_at(self) -> (Feed, Refreshed) {
+        match self.look {
+            Look::Due(feed) => look(feed).await,
+            Look::Begun(begun) => match begun.await {
+                Ok(looked) => looked,
+                Err(error) => std::panic::resume_unwind(error.into_panic()), // Nobody cancels it who waits for it.
+            },
+        }
+    }
+}
+
+async fn look(mut feed: Feed) -> (Feed, Refreshed) {
+    let refreshed = feed.refresh(wall_millis()).await;
+    (feed, refreshed)
+}
+
+/// Sources whose first look has begun, by app.
+#[derive(Default)]
+pub(super) struct FirstLooks(BTreeMap<Arc<str>, Sources>);
+
+impl FirstLooks {
+    /// Begins to look at the sources of all apps. Those that cannot be used are left out: whoever puts the apps into force
+    /// finds and tells that.
+    pub fn begin(apps: &[App]) -> FirstLooks {
+        let sources = |app: &App| Some((app.name.clone(), Sources::new(app).ok()?.begin()));
+        FirstLooks(apps.iter().filter_map(sources).collect())
+    }
+
+    /// The sources of `app`, looked at or not.
+    ///
+    /// # Errors
+    /// See [`Feed::new`].
+    pub fn take(&mut self, app: &App) -> Result<Sources, FeedError> {
+        self.0.remove(&app.name).map_or_else(|| Sources::new(app), Ok)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn apps(folder: &Path, sources: &str) -> Vec<App> {
+        let text = format!(
+            "apps:\n- name: shop\n  sdk_app_id: 1400000001\n  region: singapore\n  secret_key_file: key\n  watch: {sources}\n"
+        );
+        std::fs::write(folder.join("key"), "a key of sixteen").unwrap();
+        crate::config::parse(&text, &folder.join("config.yaml")).unwrap().apps
+    }
+
+    /// What is read is what stood there when the look began: nobody had asked for it yet.
+    #[tokio::test]
+    async fn a_look_goes_on_while_nobody_waits_for_it_and_is_handed_over_with_what_it_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = folder.path().join("list.csv");
+        std::fs::write(&list, "task,user\nt,a\nt,b\n").unwrap();
+        let apps = apps(folder.path(), "{files: [list.csv]}");
+        let mut looks = FirstLooks::begin(&apps);
+        let Some(Sources { look: Look::Begun(begun), .. }) = looks.0.get("shop") else {
+            panic!("a look has begun");
+        };
+        while !begun.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        std::fs::remove_file(&list).unwrap();
+        let sources = looks.take(&apps[0]).unwrap();
+        assert_eq!(sources.names, ["files[0]"]);
+        let (feed, refreshed) = sources.looked_at().await;
+        assert!(refreshed.changed);
+        assert_eq!(feed.lists()[0][0].users, ["a", "b"]);
+        // Taken once; the next one who asks looks anew.
+        let (feed, _) = looks.take(&apps[0]).unwrap().looked_at().await;
+        assert!(feed.lists().is_empty());
+    }
+
+    #[tokio::test]
+    async fn sources_that_cannot_be_used_are_told_by_whoever_takes_them() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("none.pem"), "no certificate").unwrap();
+        let source = "{http: [{url: 'https://lists.invalid/', tls_config: {ca_file: none.pem}}]}";
+        let apps = apps(folder.path(), source);
+        let mut looks = FirstLooks::begin(&apps);
+        assert!(looks.0.is_empty());
+        assert!(looks.take(&apps[0]).is_err_and(|error| error.to_string().contains("none.pem")));
+    }
+}

@@ -1,0 +1,126 @@
+//! Differences of lists, slots that stay, and what is given back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+
+fn entry(task: &str, users: &[&str], campaign: &str) -> Entry {
+    Entry {
+        task: task.into(),
+        users: users.iter().map(ToString::to_string).collect(),
+        labels: [("campaign".to_owned(), campaign.to_owned())].into(),
+        pushed_at: None,
+    }
+}
+
+fn names(list: &List, slots: &[Slot]) -> Vec<String> {
+    let pair = |slot: &Slot| list.pair(*slot).map(|p| format!("{}/{}", p.task, p.user)).unwrap();
+    slots.iter().map(pair).collect()
+}
+
+#[test]
+fn a_new_list_is_a_difference_and_pairs_that_stay_keep_their_slots() {
+    let mut list = List::default();
+    let first = list.replace(&[entry("t1", &["a", "b"], "x"), entry("t2", &["a"], "x")], 100);
+    assert_eq!(names(&list, &first.added), ["t1/a", "t1/b", "t2/a"]);
+    let kept = first.added[1];
+    let second = list.replace(&[entry("t1", &["b", "c"], "x")], 100);
+    assert_eq!(names(&list, &second.added), ["t1/c"]);
+    let gone: Vec<Slot> = second.gone.iter().map(|g| g.slot).collect();
+    assert_eq!(gone, [first.added[0], first.added[2]]);
+    assert_eq!(list.pair(kept).unwrap().user, "b");
+    assert_eq!((list.slot_of("t1", "b"), list.slot_of("t2", "a")), (Some(kept), None));
+    assert_eq!(list.len(), 2);
+}
+
+#[test]
+fn the_first_place_of_a_pair_says_its_labels() {
+    let mut list = List::default();
+    let twice = [entry("t", &["a", "a"], "first"), entry("t", &["a"], "second")];
+    let difference = list.replace(&twice, 100);
+    assert_eq!(difference.added.len(), 1);
+    assert_eq!(&*list.pair(difference.added[0]).unwrap().labels[0].1, "first");
+
+    let other = list.replace(&twice[1..], 100);
+    assert_eq!((other.added.len(), other.gone.len()), (0, 0));
+    assert_eq!(&*other.relabelled[0].labels[0].1, "first");
+    assert_eq!(&*list.pair(difference.added[0]).unwrap().labels[0].1, "second");
+}
+
+#[test]
+fn what_lies_beyond_the_cap_is_counted_and_pairs_that_stay_come_first() {
+    let mut list = List::default();
+    assert_eq!(list.replace(&[entry("t", &["a", "b", "c"], "")], 2).over_limit, 1);
+    let less = list.replace(&[entry("t", &["b", "c"], "")], 2);
+    assert_eq!((less.over_limit, less.gone.len()), (1, 1));
+    assert_eq!(list.replace(&[entry("t", &["b", "c"], "")], 2).added.len(), 1);
+}
+
+/// The places of pairs are guessed, rooms made ahead, and labels of neighbours shared: none of it may show.
+#[test]
+fn a_list_says_what_its_entries_say_whatever_was_listed_before() {
+    let mut dice = fastrand::Rng::with_seed(5);
+    let mut list = List::default();
+    for _ in 0..500 {
+        let (cap, mut expected, mut left_out) = (dice.usize(1..40), BTreeMap::new(), 0);
+        let mut stays = BTreeSet::new();
+        let entries = Vec::from_iter((0..dice.usize(..12)).map(|_| {
+            let users = (0..dice.usize(1..5)).map(|_| format!("u{}", dice.u8(..8))).collect::<Vec<_>>();
+            let users = users.iter().map(String::as_str).collect::<Vec<_>>();
+            let entry = entry(&format!("t{}", dice.u8(..3)), &users, ["", "x", "y"][dice.usize(..3)]);
+            Entry { pushed_at: dice.bool().then(|| dice.i64(1..4)), ..entry }
+        }));
+        let mut listed = list.len();
+        for entry in &entries {
+            for user in &entry.users {
+                let pair = (entry.task.clone(), user.clone());
+                let slot = list.slot_of(&entry.task, user);
+                if expected.contains_key(&pair) {
+                    continue;
+                }
+                if slot.is_none() && listed >= cap {
+                    left_out += 1;
+                    continue;
+                }
+                listed += usize::from(slot.is_none());
+                stays.extend(slot);
+                expected.insert(pair, (slot, entry.label_set(), entry.pushed_at));
+            }
+        }
+        let before: BTreeSet<Slot> = (0..list.end()).filter(|slot| list.pair(*slot).is_some()).collect();
+        let difference = list.replace(&entries, cap);
+        assert_eq!((difference.over_limit, list.len()), (left_out, expected.len()));
+        let gone: BTreeSet<Slot> = difference.gone.iter().map(|gone| gone.slot).collect();
+        assert_eq!(gone, &before - &stays);
+        let mut labels = BTreeSet::new();
+        for ((task, user), (slot, label_set, pushed_at)) in expected {
+            let found = list.slot_of(&task, &user).unwrap();
+            assert!(slot.is_none_or(|slot| slot == found), "{task}/{user} keeps its slot");
+            let pair = list.pair(found).unwrap();
+            assert_eq!((pair.labels, pair.pushed_at), (&label_set, pushed_at));
+            labels.insert(label_set);
+        }
+        assert_eq!(list.labels.len(), labels.len(), "labels are given back after their last use");
+    }
+}
+
+#[test]
+fn lists_that_change_for_ever_leave_no_tasks_behind() {
+    let mut list = List::default();
+    for round in 0..2000 {
+        let task = format!("task-{round}");
+        let difference = list.replace(&[entry(&task, &["a", "b"], &task)], 1000);
+        assert_eq!(names(&list, &difference.added), [format!("{task}/a"), format!("{task}/b")]);
+    }
+    assert_eq!((list.tasks.len(), list.labels.len()), (1, 1));
+    assert!(list.pairs.len() <= 4 && !list.users.is_wasteful());
+}
+
+#[test]
+fn a_pair_taken_off_is_added_again_by_the_next_list() {
+    let mut list = List::default();
+    let added = list.replace(&[entry("t", &["a"], "x")], 10).added;
+    assert!(list.remove(added[0]).is_some());
+    assert!(list.remove(added[0]).is_none());
+    assert_eq!(list.replace(&[entry("t", &["a"], "x")], 10).added.len(), 1);
+}
