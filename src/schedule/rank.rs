@@ -230,19 +230,35 @@ impl Schedule {
                 break;
             }
         }
-        let (key, name) = self.rank.peek()?;
-        self.served += (index_of(key) - self.served) * SERVED_SHARE;
-        self.member(name, now)
+        for _ in 0..TRIES {
+            let (key, name) = self.rank.peek()?;
+            if let Some(slot) = self.member(name, now) {
+                self.served += (index_of(key) - self.served) * SERVED_SHARE;
+                return Some(slot);
+            }
+        }
+        None
     }
 
-    /// The pair of that name, or a random member of that cohort.
+    /// The pair of that name, or a random member of that cohort. Those found to be over end here: more may be over than
+    /// one call clears away.
     fn member(&mut self, name: u32, now: Tick) -> Option<Slot> {
-        if name & COHORT == 0 {
-            return (self.book.pair(name).ends > now).then_some(name);
+        for _ in 0..TRIES {
+            let (slot, others) = if name & COHORT == 0 {
+                (name, 0)
+            } else {
+                let members = &self.book.cohort(name).members;
+                (members[self.dice.usize(..members.len())], members.len() - 1)
+            };
+            if self.book.pair(slot).ends > now {
+                return Some(slot);
+            }
+            self.end(slot);
+            if others == 0 {
+                break; // The cohort is closed with its last member.
+            }
         }
-        let members = &self.book.cohort(name).members;
-        let slot = members[self.dice.usize(..members.len())];
-        (self.book.pair(slot).ends > now).then_some(slot)
+        None
     }
 
     /// Who is asked in a floor slot: one that wants its last look (if there is none, the slot goes to the best), or the

@@ -54,6 +54,20 @@ fn a_settled_pair_rests_until_it_ends() {
     assert_eq!((schedule.take_ended(NOW + 8 * DAY), schedule.count(State::Settled)), (None, 0));
 }
 
+/// More end at once than one decision clears away; those that are left must not hide the one that may be asked.
+#[test]
+fn a_pair_is_found_among_those_of_its_push_that_have_just_ended() {
+    let mut schedule = Schedule::default();
+    for slot in 0..=60 {
+        let days = if slot == 60 { 2 } else { 1 };
+        schedule.insert(slot, Seed { ends_at: NOW + days * DAY, ..seed(NOW) }, NOW);
+    }
+    let now = NOW + DAY + 1_000;
+    assert_eq!((schedule.next_look_at(now), schedule.take(now)), (Some(now), Some(60)));
+    let ended = std::iter::from_fn(|| schedule.take_ended(now));
+    assert_eq!(ended.count(), 60);
+}
+
 #[test]
 fn a_pair_does_not_end_while_its_look_is_on_its_way() {
     let mut schedule = Schedule::default();
