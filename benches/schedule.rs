@@ -1,5 +1,6 @@
-//! The schedule on eighteen workloads in virtual time, and its memory and speed at 600,000 pairs: `cargo bench --bench
-//! schedule`; `-- crowd` does the latter alone, `-- burst` the workloads whose names have that in them.
+//! The schedule on eighteen workloads in virtual time, and its memory and speed at 600,000 pairs: `cargo bench --bench schedule`.
+//!
+//! `-- crowd` does the latter alone, and `-- burst` the workloads whose names have that in them.
 
 #[path = "world/mod.rs"]
 mod world;

@@ -308,12 +308,17 @@ impl<'t> Table<'t> {
     }
 }
 
-/// `max_pairs`, `Cache-Control`: words of letters, of which the first alone may be a capital.
+/// `max_pairs`, `Cache-Control`, `maxPairs`, `pairs2`: words of letters, in which a capital begins a word, and perhaps one
+/// digit at the end.
 fn is_word(key: &str) -> bool {
+    let key = key.strip_suffix(|last: char| last.is_ascii_digit()).unwrap_or(key);
     key.split(['_', '-']).all(|word| {
-        let mut letters = word.bytes();
-        letters.next().is_some_and(|letter| letter.is_ascii_alphabetic())
-            && letters.all(|letter| letter.is_ascii_lowercase())
+        let begins = word.starts_with(|first: char| first.is_ascii_alphabetic());
+        let capitals = word
+            .as_bytes()
+            .windows(2)
+            .any(|pair| pair[1].is_ascii_uppercase() && !pair[0].is_ascii_lowercase());
+        begins && !capitals && word.bytes().all(|letter| letter.is_ascii_alphabetic())
     })
 }
 

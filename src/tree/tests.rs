@@ -66,7 +66,7 @@ fn duplicates_are_found_in_large_mappings_too() {
     let found = faults(&format!("names: []\n{keys}k7: 2\n"), Syntax::Yaml);
     assert_eq!(
         found.iter().filter(|line| line.contains("written twice")).collect::<Vec<_>>(),
-        ["f: [\"k\"...]: is written twice; once would be right (line 102)"]
+        ["f: k7: is written twice; once would be right"]
     );
 }
 
@@ -159,27 +159,27 @@ fn a_long_key_is_cut_and_escaped() {
 #[test]
 fn an_unknown_key_that_is_no_plain_word_is_told_by_its_line() {
     let told = |key: &str| faults(&format!("names: []\n\n{key}: {{x: 1}}\n"), Syntax::Yaml).swap_remove(0);
-    for word in ["labels", "Cache-Control", "colour", "a_b"] {
+    for word in ["labels", "Cache-Control", "colour", "a_b", "extraRate", "bogus1"] {
         assert_eq!(told(word), format!("f: {word}: is no known key; known here: count names"));
     }
     // A capital or a dash is a slip where a known key is near.
     assert_eq!(told("Name"), "f: Name: is no known key; did you mean names? known here: count names");
     for (secret, shown) in [
-        ("hunter2", "h"),
+        ("hunter42", "hu"),
         ("Tr0ub4dor", "Tr"),
         ("correcthorsebattery", "cor"),
         ("5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e", "5bd"),
         ("'p\u{e4}ssword'", "p\u{e4}"),
-        ("sEcret", "s"),
+        ("SECRETword", "SE"),
         ("x-", "x"),
     ] {
         let expected = format!("f: [\"{shown}\"...]: is no known key (line 3); known here: count names");
         assert_eq!(told(secret), expected);
     }
-    let below = faults("names: []\n? hunter2\n# and\n:\n  x: 1\n", Syntax::Yaml);
-    assert_eq!(below, ["f: [\"h\"...]: is no known key (line 2); known here: count names"]);
-    let json = faults(r#"{"names": [], "hunter2": 1}"#, Syntax::Json);
-    assert_eq!(json, ["f: [\"h\"...]: is no known key; known here: count names"]);
+    let below = faults("names: []\n? hunter42\n# and\n:\n  x: 1\n", Syntax::Yaml);
+    assert_eq!(below, ["f: [\"hu\"...]: is no known key (line 2); known here: count names"]);
+    let json = faults(r#"{"names": [], "hunter42": 1}"#, Syntax::Json);
+    assert_eq!(json, ["f: [\"hu\"...]: is no known key; known here: count names"]);
     assert_eq!(
         faults("names: []\n\"\": 1", Syntax::Yaml),
         ["f: [\"\"]: is no known key; known here: count names"]
