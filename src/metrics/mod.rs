@@ -30,11 +30,17 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// holds. `now` is in Unix seconds and decides what is overdue.
 ///
 /// An app that is not in `views` is not shown; each app may be there once. `timpush_series_overflow_total` comes
-/// from both sides and is written once.
-pub fn render(snapshot: &Snapshot, views: &[PushView], registry: &Registry, now: i64) -> Vec<u8> {
+/// from both sides and is written once. `room` is how many bytes it will likely have: it is not copied while it grows
+/// to that.
+pub fn render(
+    (snapshot, views): (&Snapshot, &[PushView]),
+    registry: &Registry,
+    now: i64,
+    room: usize,
+) -> Vec<u8> {
     let mut families = registry.gather();
     let own_overflow = families::take(&mut families, names::SERIES_OVERFLOW.name);
-    let mut out = String::new();
+    let mut out = String::with_capacity(room);
     push::Page::new(snapshot, views, now).write(&mut out, &own_overflow);
     TextEncoder::new()
         .encode_utf8(&families, &mut out)

@@ -52,7 +52,7 @@ fn busy_set() -> SetTally {
 }
 
 pub(super) fn text(snapshot: &Snapshot, views: &[PushView], registry: &Registry) -> String {
-    String::from_utf8(render(snapshot, views, registry, NOW)).unwrap()
+    String::from_utf8(render((snapshot, views), registry, NOW, 0)).unwrap()
 }
 
 fn push_text(snapshot: &Snapshot, views: &[PushView]) -> String {

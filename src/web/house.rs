@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
@@ -171,6 +171,8 @@ pub struct House {
     pub(super) crowd: Arc<Crowd>,
     /// One permit for each scrape that is being rendered.
     pub(super) renders: Arc<Semaphore>,
+    /// Bytes of the latest page of metrics, before they were packed: the next will have about as many.
+    pub(super) page_bytes: AtomicUsize,
     pub(super) started_at: i64,
     readiness: AtomicU8,
 }
@@ -184,6 +186,7 @@ impl House {
             security: ArcSwap::default(),
             checks: Checks::new(),
             renders: Arc::new(Semaphore::new(MAX_RENDERS)),
+            page_bytes: AtomicUsize::new(0),
             views: ArcSwap::default(),
             status: ArcSwap::default(),
             config_text: ArcSwap::default(),

@@ -1,6 +1,7 @@
 //! Who answers which path, and what all answers have in common.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -18,6 +19,8 @@ use super::house::{House, Readiness, unix_now};
 use super::{api, auth, gzip, pages};
 use crate::metrics;
 
+/// A page of metrics gets room for this part more than the one before had.
+const PAGE_GROWTH: usize = 16;
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
 /// All paths. GET never changes anything.
@@ -167,7 +170,10 @@ async fn scrape(State(app): State<Arc<House>>, headers: HeaderMap) -> Response {
         // Held here, not by the request: a client that goes away does not end the rendering.
         let _permit = permit;
         let snapshot = (app.fixtures.snapshot)();
-        let text = metrics::render(&snapshot, &app.views.load(), &app.fixtures.registry, unix_now());
+        let latest = app.page_bytes.load(Ordering::Relaxed);
+        let (page, registry) = ((&*snapshot, &app.views.load()[..]), &app.fixtures.registry);
+        let text = metrics::render(page, registry, unix_now(), latest + latest / PAGE_GROWTH);
+        app.page_bytes.store(text.len(), Ordering::Relaxed);
         if is_packed { gzip::pack(&text) } else { text }
     });
     let Ok(body) = rendered.await else {
