@@ -157,34 +157,33 @@ fn a_damaged_store_is_moved_aside_whole_and_named() {
     }
 }
 
-#[tokio::test]
-async fn a_flipped_byte_in_a_record_is_damage_and_not_another_count() {
+/// True if a store with one result is moved aside after somebody did that to it.
+async fn is_moved_aside_after(damage: impl FnOnce(&rusqlite::Connection)) -> bool {
     let folder = tempfile::tempdir().unwrap();
     let app: Arc<str> = "shop".into();
     let opened = open(folder.path());
     let row = enrol(&opened.ledger, &app, "alice").await.row;
     record(&opened.ledger, &app, row, success_up_to(&[Stage::Im])).await;
     close(opened);
-    let db = rusqlite::Connection::open(folder.path().join(FILE)).unwrap();
-    let mut blob: Vec<u8> = db.query_row("SELECT record FROM pair", [], |r| r.get(0)).unwrap();
-    blob[5] ^= 1;
-    db.execute("UPDATE pair SET record = ?1", [blob]).unwrap();
-    drop(db);
-    assert!(open(folder.path()).quarantined.is_some());
+    damage(&rusqlite::Connection::open(folder.path().join(FILE)).unwrap());
+    open(folder.path()).quarantined.is_some()
+}
+
+#[tokio::test]
+async fn a_flipped_byte_in_a_record_is_damage_and_not_another_count() {
+    let flip = |db: &rusqlite::Connection| {
+        let mut blob: Vec<u8> = db.query_row("SELECT record FROM pair", [], |r| r.get(0)).unwrap();
+        blob[5] ^= 1;
+        db.execute("UPDATE pair SET record = ?1", [blob]).unwrap();
+    };
+    assert!(is_moved_aside_after(flip).await);
+    assert!(!is_moved_aside_after(|_| {}).await);
 }
 
 #[tokio::test]
 async fn a_text_that_is_no_text_any_more_is_damage() {
-    let folder = tempfile::tempdir().unwrap();
-    let app: Arc<str> = "shop".into();
-    let opened = open(folder.path());
-    let row = enrol(&opened.ledger, &app, "alice").await.row;
-    record(&opened.ledger, &app, row, success_up_to(&[Stage::Im])).await;
-    close(opened);
-    let db = rusqlite::Connection::open(folder.path().join(FILE)).unwrap();
-    db.execute("UPDATE result SET platform = CAST(x'ff' || substr(platform, 2) AS TEXT)", []).unwrap();
-    drop(db);
-    assert!(open(folder.path()).quarantined.is_some());
+    let spoil = "UPDATE result SET platform = CAST(x'ff' || substr(platform, 2) AS TEXT)";
+    assert!(is_moved_aside_after(|db| assert!(db.execute(spoil, []).unwrap() > 0)).await);
 }
 
 #[test]
