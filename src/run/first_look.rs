@@ -45,7 +45,10 @@ impl Sources {
             Look::Due(feed) => look(feed).await,
             Look::Begun(begun) => match begun.await {
                 Ok(looked) => looked,
-                Err(error) => std::panic::resume_unwind(error.into_panic()), // Nobody cancels it who waits for it.
+                Err(error) => match error.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(_) => std::future::pending().await, // The runtime ends, and whoever waits ends with it.
+                },
             },
         }
     }
