@@ -117,14 +117,22 @@ impl Budget {
         if !self.slot.try_lock()? {
             return Ok(Turn::NotBefore(now.after(LOCK_RETRY)));
         }
+        let free_at = self.take_locked(now);
+        if !matches!(free_at, Ok(None)) {
+            self.slot.unlock()?; // Others may start where this process cannot.
+        }
+        Ok(free_at?.map_or(Turn::Taken(earliest), Turn::NotBefore))
+    }
+
+    /// Writes that a request starts, unless that may be only later: then it tells when.
+    fn take_locked(&mut self, now: Moment) -> Result<Option<Moment>, SlotError> {
         self.look_for_others(now)?;
         let free_at = self.after_foreign();
         if now < free_at {
-            self.slot.unlock()?;
-            return Ok(Turn::NotBefore(free_at));
+            return Ok(Some(free_at));
         }
         self.slot.write(slot::Phase::Taken, now)?;
-        Ok(Turn::Taken(earliest))
+        Ok(None)
     }
 
     /// Waits for the next start and takes it, as [`Budget::take`] does. Holds the slot while it waits, so that a daemon
@@ -176,8 +184,9 @@ impl Budget {
     /// The slot file cannot be written or unlocked.
     pub fn sent(&mut self, at: Moment) -> Result<(), SlotError> {
         self.pace.started(at);
-        self.slot.write(slot::Phase::Sent, at)?;
-        self.slot.unlock()
+        let written = self.slot.write(slot::Phase::Sent, at);
+        self.slot.unlock()?;
+        written
     }
 
     /// Carries a pause, or its end, over a restart.

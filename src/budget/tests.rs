@@ -206,3 +206,13 @@ fn a_pause_outlives_the_process() {
     first.keep_pause(None).unwrap();
     assert_eq!(slow(folder.path()).kept_pause().unwrap(), None);
 }
+
+#[test]
+fn a_process_that_cannot_write_its_starts_leaves_the_slot_to_others() {
+    let folder = tempfile::tempdir().unwrap();
+    // Reads as a slot of which nobody took a start yet, and can be locked, but not written.
+    std::os::unix::fs::symlink("/dev/full", folder.path().join("shop.slot")).unwrap();
+    let mut budget = slow(folder.path());
+    assert!(budget.take(Duration::ZERO).is_err());
+    assert!(slow(folder.path()).slot.try_lock().unwrap(), "the lock is free");
+}
