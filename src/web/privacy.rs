@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use axum::extract::FromRequestParts;
 use hmac::{Hmac, KeyInit, Mac};
 use hyper::HeaderMap;
-use hyper::header::{FORWARDED, HOST};
+use hyper::header::{FORWARDED, HOST, HeaderName, VIA};
 use hyper::http::request::Parts;
 use sha2::Sha256;
 
@@ -17,6 +17,10 @@ use super::desk::UserName;
 const MARK: char = '~';
 /// Bytes of the hash that are kept; 80 bits never meet by chance among the pairs of a list.
 const HASH_BYTES: usize = 10;
+
+/// What proxies say of themselves.
+const PROXY_HEADERS: [HeaderName; 4] =
+    [FORWARDED, VIA, HeaderName::from_static("x-forwarded-for"), HeaderName::from_static("x-real-ip")];
 
 /// The far end of a connection; an extension of each request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +69,7 @@ impl UserName {
 /// service of others can have pointed here.
 pub(super) fn is_local(peer: Option<Peer>, headers: &HeaderMap) -> bool {
     let is_loopback = peer.is_some_and(|Peer(address)| address.ip().to_canonical().is_loopback());
-    let is_forwarded = headers.contains_key(FORWARDED) || headers.contains_key("x-forwarded-for");
+    let is_forwarded = PROXY_HEADERS.iter().any(|name| headers.contains_key(name));
     is_loopback && !is_forwarded && headers.get(HOST).is_none_or(|host| names_loopback(host.as_bytes()))
 }
 
@@ -156,6 +160,10 @@ mod tests {
         assert!(!local("127.0.0.1:9", &[("host", "rebound.example:10047")]));
         assert!(!local("127.0.0.1:9", &[("host", "localhost"), ("x-forwarded-for", "192.0.2.1")]));
         assert!(!local("127.0.0.1:9", &[("forwarded", "for=192.0.2.1")]));
+        assert!(
+            !local("127.0.0.1:9", &[("x-real-ip", "192.0.2.1")])
+                && !local("127.0.0.1:9", &[("via", "1.1 p")])
+        );
         assert!(!is_local(None, &HeaderMap::new()));
     }
 }
