@@ -57,14 +57,16 @@ fn lists(criterion: &mut Criterion) {
         parsed.entries.iter().map(|e| serde_json::json!({"task": e.task, "users": e.users})).collect();
     let json = serde_json::to_vec(&json).expect("texts are JSON");
     let mut list = List::default();
-    list.replace(&parsed.entries, LISTED);
+    list.replace(&parsed.entries, LISTED, i64::MIN);
     let mut group = criterion.benchmark_group("list_of_10000");
     group.throughput(Throughput::Elements(LISTED as u64)).sample_size(20);
     group.bench_function("parse_csv", |b| {
         b.iter(|| parse_list(ListFormat::Csv, black_box(csv.as_bytes()), &[]))
     });
     group.bench_function("parse_json", |b| b.iter(|| parse_list(ListFormat::Json, black_box(&json), &[])));
-    group.bench_function("replace_same", |b| b.iter(|| list.replace(black_box(&parsed.entries), LISTED)));
+    group.bench_function("replace_same", |b| {
+        b.iter(|| list.replace(black_box(&parsed.entries), LISTED, i64::MIN))
+    });
     group.finish();
 }
 

@@ -91,7 +91,7 @@ fn list() -> List {
     };
     let entries: Vec<Entry> = (0..PAIRS / 500).map(entry).collect();
     let mut list = List::default();
-    list.replace(&entries, PAIRS as usize);
+    list.replace(&entries, PAIRS as usize, i64::MIN);
     list
 }
 

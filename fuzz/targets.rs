@@ -98,9 +98,9 @@ fn list(format: ListFormat, data: &[u8]) {
         assert!(entry.labels.iter().all(fits), "{entry:?}");
     }
     let mut list = List::default();
-    let difference = list.replace(parsed.entries.iter(), MOST_PAIRS);
+    let difference = list.replace(parsed.entries.iter(), MOST_PAIRS, i64::MIN);
     assert!(difference.added.len() <= MOST_PAIRS);
-    let again = list.replace(parsed.entries.iter(), MOST_PAIRS);
+    let again = list.replace(parsed.entries.iter(), MOST_PAIRS, i64::MIN);
     assert!(again.added.is_empty() && again.gone.is_empty() && again.relabelled.is_empty());
 }
 

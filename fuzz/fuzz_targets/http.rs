@@ -29,12 +29,13 @@ fn serve() -> SocketAddr {
         storage: folder.join("data"),
         listen: vec!["127.0.0.1:0".to_owned()],
         lifecycle: true,
+        watch_api: true,
     };
     let (tell, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime can be made");
         runtime.block_on(async move {
-            let daemon = Daemon::start(options, config).await.expect("it starts");
+            let daemon = Daemon::start(options, config, None).await.expect("it starts");
             let _ = tell.send(daemon.addresses()[0]);
             let _ = daemon.run(std::future::pending()).await;
         });

@@ -18,7 +18,6 @@ use secrecy::ExposeSecret;
 use timpush_exporter::config::{self, App, Config};
 use timpush_exporter::run::clock::wall_seconds;
 use timpush_exporter::tree::Faults;
-use timpush_exporter::usersig::{Identity, Signer};
 
 pub use flags::{Command, DemoFlags, Flags, SimulateFlags, TraceFlags};
 
@@ -121,17 +120,13 @@ pub fn usersig(name: &str, flags: &Flags) -> ExitCode {
         Ok(app) => app,
         Err(why) => return unusable(&why),
     };
-    match signer(app).current(wall_seconds()) {
+    match app.signer().current(wall_seconds()) {
         Ok(signed) => {
             println!("{}", signed.text.expose_secret());
             ExitCode::SUCCESS
         }
         Err(error) => failed(&format!("app {name}: {error}")),
     }
-}
-
-fn signer(app: &App) -> Signer {
-    Signer::new(Identity { sdk_app_id: app.sdk_app_id, admin: app.admin.clone() }, app.credential.clone())
 }
 
 fn app_named<'a>(config: &'a Config, name: &str) -> Result<&'a App, String> {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use timpush_exporter::run::{Daemon, Failure, Options, Reloader, WebFile};
 
@@ -21,6 +21,11 @@ pub async fn run(flags: Flags) -> ExitCode {
         lifecycle: flags.lifecycle,
         watch_api: flags.watch_api,
     };
+    // From now on, so that no SIGHUP ends a daemon that is still starting.
+    let hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => return failed(&format!("signals: {error}")),
+    };
     let daemon = match Daemon::start(options, config, web).await {
         Ok(daemon) => daemon,
         Err(Failure::Config(fault)) => return unusable(&fault),
@@ -29,10 +34,7 @@ pub async fn run(flags: Flags) -> ExitCode {
     for address in daemon.addresses() {
         tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
     }
-    let reloads = match reload_on_hangup(daemon.reloader()) {
-        Ok(reloads) => reloads,
-        Err(error) => return failed(&format!("signals: {error}")),
-    };
+    let reloads = tokio::spawn(reload_on_hangup(hangup, daemon.reloader()));
     let ended = daemon.observed_by(notify::observer()).run(stopped()).await;
     reloads.abort();
     end(ended)
@@ -59,12 +61,9 @@ pub fn end(ended: Result<(), Failure>) -> ExitCode {
     }
 }
 
-fn reload_on_hangup(reloader: Reloader) -> std::io::Result<tokio::task::JoinHandle<()>> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    Ok(tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
-            // How it went is in the log and the metrics.
-            let _ = reloader.reload().await;
-        }
-    }))
+async fn reload_on_hangup(mut hangup: Signal, reloader: Reloader) {
+    while hangup.recv().await.is_some() {
+        // How it went is in the log and the metrics.
+        let _ = reloader.reload().await;
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use timpush_exporter::api::client::{Client, Departure, Question, Upstream};
+use timpush_exporter::api::client::{Client, Departure, Question};
 use timpush_exporter::budget::{Budget, Moment};
 use timpush_exporter::config::App;
 use timpush_exporter::run::BUDGET_FOLDER;
@@ -15,7 +15,7 @@ use timpush_exporter::tree::format_duration;
 
 use super::progress::Progress;
 use super::trace_table::{in_json, in_table};
-use super::{Flags, TraceFlags, app_named, configuration, failed, signer, unusable};
+use super::{Flags, TraceFlags, app_named, configuration, failed, unusable};
 
 /// Asks and prints.
 pub async fn run(trace: &TraceFlags, flags: &Flags) -> ExitCode {
@@ -50,13 +50,8 @@ async fn ask(app: &App, trace: &TraceFlags, (flags, progress): (&Flags, &Progres
         ));
     }
     let client = Client::new().map_err(|error| text(&error))?;
-    let signed = signer(app).current(wall_seconds()).map_err(|error| text(&error))?;
-    let upstream = Upstream {
-        endpoint: app.endpoint.clone(),
-        sdk_app_id: app.sdk_app_id,
-        admin: app.admin.clone(),
-        timeout: app.request_timeout,
-    };
+    let signed = app.signer().current(wall_seconds()).map_err(|error| text(&error))?;
+    let upstream = app.upstream();
     let (sent, sending) = oneshot::channel();
     progress.now(waiting(app));
     budget.wait_and_take().await.map_err(|error| text(&error))?;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::usersig::Credential;
+use crate::api::client::Upstream;
+use crate::usersig::{Credential, Identity, Signer};
 use crate::watch::Sources;
 
 /// The whole configuration in force.
@@ -41,11 +42,39 @@ pub struct App {
     pub request_timeout: Duration,
     /// Key `time_zone`: offset from UTC of `PushTime` and `EventTime`, in seconds, at most 14 hours. Default UTC+8.
     pub zone_offset_seconds: i32,
-    /// How long a pair is watched, above 0 up to 7 days. Default 7 days, as long as the upstream keeps a trace.
+    /// How long a pair is watched, above 0 up to 7 days. Default 7 days, as long as the upstream keeps a trace. A longer
+    /// time does not bring back pairs whose watching is over.
     pub watch_for: Duration,
-    /// How many pairs of task and user are taken, 1 to 2,000,000. Default 600,000.
+    /// How many pairs of task and user are taken, 1 to 2,000,000. Default 600,000. Those that are watched stay, the others
+    /// come in the order of the list where there is room; a push older than `watch_for` takes none.
     pub max_pairs: usize,
     /// Names of the labels that entries may set, in the order in which they appear on metrics; at most 8.
     pub watch_labels: Arc<[Box<str>]>,
     pub watch: Sources,
+}
+
+impl App {
+    /// Whom to ask.
+    pub fn upstream(&self) -> Upstream {
+        Upstream {
+            endpoint: self.endpoint.clone(),
+            sdk_app_id: self.sdk_app_id,
+            admin: self.admin.clone(),
+            timeout: self.request_timeout,
+        }
+    }
+
+    /// Who signs for it.
+    pub fn signer(&self) -> Signer {
+        Signer::new(
+            Identity { sdk_app_id: self.sdk_app_id, admin: self.admin.clone() },
+            self.credential.clone(),
+        )
+    }
+
+    /// Host, and port where one is given, of the endpoint.
+    pub fn host(&self) -> &str {
+        let rest = self.endpoint.split_once("://").map_or(self.endpoint.as_str(), |(_, rest)| rest);
+        rest.split('/').next().unwrap_or(rest)
+    }
 }

@@ -4,8 +4,6 @@ use std::collections::HashSet;
 use std::fmt::Write;
 use std::time::Duration;
 
-use reqwest::Url;
-
 use super::app::MAX_REQUESTS_PER_SECOND;
 use super::{App, Config};
 use crate::tree::format_duration;
@@ -51,7 +49,7 @@ impl<'c> Load<'c> {
         let known = |text: String| if self.pairs > 0 { text } else { "-".to_owned() };
         [
             app.name.to_string(),
-            host(&app.endpoint),
+            app.host().to_owned(),
             app.sdk_app_id.to_string(),
             app.requests_per_second.to_string(),
             self.pairs.to_string(),
@@ -155,17 +153,6 @@ fn write_table(text: &mut String, rows: &[[String; 10]]) {
         }
         text.push_str(line.trim_end());
         text.push('\n');
-    }
-}
-
-/// Host and port of a base URL.
-fn host(endpoint: &str) -> String {
-    let url = Url::parse(endpoint).ok();
-    let host = url.as_ref().and_then(|url| url.host_str().map(|host| (host, url.port())));
-    match host {
-        Some((host, Some(port))) => format!("{host}:{port}"),
-        Some((host, None)) => host.to_owned(),
-        None => endpoint.to_owned(),
     }
 }
 

@@ -44,7 +44,10 @@ impl AppTally {
         if let Some(seconds) = news.detection_seconds {
             self.detection.observe(DETECTION_BOUNDS_SECONDS, seconds);
         }
-        let key = self.key(labels, news.route, news.platform, "timpush_stage_results_total");
+        let (key, overflowed) = self.key(labels, news.route, news.platform);
+        if overflowed {
+            *self.overflow.entry("timpush_stage_results_total").or_default() += 1;
+        }
         let stage = &mut self.set(&key).stages[news.stage as usize];
         stage.results[news.outcome as usize] += 1;
         let mut overflowed = false;
@@ -78,7 +81,8 @@ impl AppTally {
         for device in &record.devices {
             for route in device.routes() {
                 let platform = device.platform_on(route);
-                let key = self.key(labels, route, platform, "timpush_stage_devices");
+                // Its results are counted where they overflow; a device enters and leaves again and again.
+                let (key, _) = self.key(labels, route, platform);
                 let set = self.set(&key);
                 shift_route(set, device, route, way);
             }
@@ -102,11 +106,11 @@ impl AppTally {
         }
     }
 
-    /// The set for these values, born now if it is new; beyond a cap the one of `other`.
-    fn key(&mut self, labels: &LabelSet, route: Route, platform: Platform, metric: &'static str) -> SetKey {
+    /// The set for these values, born now if it is new; beyond a cap the one of `other`, and true.
+    fn key(&mut self, labels: &LabelSet, route: Route, platform: Platform) -> (SetKey, bool) {
         let mut key = SetKey { labels: labels.clone(), route, platform: PlatformLabel::Of(platform) };
         if self.sets.contains_key(&key) {
-            return key;
+            return (key, false);
         }
         let mut overflowed = false;
         if !labels.is_empty() && !self.has_labels(labels) && self.label_sets() >= LABEL_SETS_CAP {
@@ -118,11 +122,8 @@ impl AppTally {
             overflowed = true;
             key.platform = PlatformLabel::Other;
         }
-        if overflowed {
-            *self.overflow.entry(metric).or_default() += 1;
-        }
         self.sets.entry(key.clone()).or_default();
-        key
+        (key, overflowed)
     }
 
     fn set(&mut self, key: &SetKey) -> &mut SetTally {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use secrecy::SecretBox;
 use tokio::sync::{mpsc, oneshot};
 
@@ -13,7 +13,7 @@ use crate::trace::Trace;
 use crate::watch::LabelSet;
 
 use super::fold::{News, Record};
-use super::keeper::Keeper;
+use super::keeper::{Keeper, Shown};
 use super::open::{OpenError, open, veil_key};
 use super::posted::{OverCap, PostCounts, Posts};
 use super::records::Records;
@@ -86,6 +86,15 @@ pub struct Commit {
     pub size_bytes: u64,
 }
 
+/// Commits fail: nothing is lost, and nothing new is shown until one works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stall {
+    /// Of the first commit that failed, Unix seconds.
+    pub since: i64,
+    /// Why the latest one failed.
+    pub why: String,
+}
+
 /// The ledger is shut down and takes no more jobs.
 #[derive(Debug, thiserror::Error)]
 #[error("the ledger is closed")]
@@ -117,6 +126,7 @@ pub(super) enum Answer {
 pub struct Ledger {
     jobs: mpsc::Sender<Job>,
     snapshot: Arc<ArcSwap<Snapshot>>,
+    stall: Arc<ArcSwapOption<Stall>>,
 }
 
 /// An opened ledger.
@@ -147,15 +157,22 @@ impl Ledger {
         let records = Records::of(&store);
         let snapshot = Arc::new(ArcSwap::from_pointee(sums));
         let (jobs, queue) = mpsc::channel(JOBS_CAP);
-        let keeper = Keeper::new(store, snapshot.clone(), queue, Box::new(on_commit));
+        let stall = Arc::new(ArcSwapOption::empty());
+        let shown = Shown { snapshot: snapshot.clone(), stall: stall.clone() };
+        let keeper = Keeper::new(store, shown, queue, Box::new(on_commit));
         let spawned = std::thread::Builder::new().name("ledger".into()).spawn(move || keeper.run());
         let keeper = spawned.map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
-        Ok(Opened { ledger: Ledger { jobs, snapshot }, keeper, quarantined, records, veil_key })
+        Ok(Opened { ledger: Ledger { jobs, snapshot, stall }, keeper, quarantined, records, veil_key })
     }
 
     /// What is on disk, for readers.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// Whether it cannot be written just now.
+    pub fn stall(&self) -> Option<Arc<Stall>> {
+        self.stall.load_full()
     }
 
     /// A way to [`Ledger::snapshot`] that does not keep the keeper alive.

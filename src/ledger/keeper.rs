@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::mpsc;
 
 use super::Snapshot;
 use super::batch::Batch;
-use super::jobs::{Answer, Commit, Job};
+use super::jobs::{Answer, Commit, Job, Stall};
 use super::store::{Store, StoreError};
 
 /// Jobs that one commit takes.
@@ -25,23 +25,29 @@ const PURGE_CAP: usize = 2000;
 /// How often to look for pairs to forget.
 const PURGE_EVERY: Duration = Duration::from_secs(600);
 
+/// What a keeper shows to readers.
+pub(super) struct Shown {
+    pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(super) stall: Arc<ArcSwapOption<Stall>>,
+}
+
 pub(super) struct Keeper {
     store: Store,
-    snapshot: Arc<ArcSwap<Snapshot>>,
+    shown: Shown,
     queue: mpsc::Receiver<Job>,
     on_commit: Box<dyn Fn(Commit) + Send>,
     purged: Instant,
 }
 
 impl Keeper {
-    /// A keeper of `store` that publishes to `snapshot` and works on `queue`.
+    /// A keeper of `store` that works on `queue`.
     pub(super) fn new(
         store: Store,
-        snapshot: Arc<ArcSwap<Snapshot>>,
+        shown: Shown,
         queue: mpsc::Receiver<Job>,
         on_commit: Box<dyn Fn(Commit) + Send>,
     ) -> Keeper {
-        Keeper { store, snapshot, queue, on_commit, purged: Instant::now() }
+        Keeper { store, shown, queue, on_commit, purged: Instant::now() }
     }
 
     /// Works until the last way to it is dropped and the queue is empty.
@@ -68,13 +74,16 @@ impl Keeper {
             match self.commit(jobs) {
                 Ok((answers, sums)) => {
                     let (at, size_bytes) = (sums.committed_at, sums.size_bytes);
-                    self.snapshot.store(Arc::new(sums));
+                    self.shown.snapshot.store(Arc::new(sums));
+                    self.shown.stall.store(None);
                     (self.on_commit)(Commit { took: began.elapsed(), at, size_bytes });
                     return answers;
                 }
                 Err(error) => {
                     self.store.rollback();
                     tracing::error!(%error, jobs = jobs.len(), "ledger: cannot commit; trying again");
+                    let since = self.shown.stall.load().as_ref().map_or_else(now, |stall| stall.since);
+                    self.shown.stall.store(Some(Arc::new(Stall { since, why: error.to_string() })));
                     std::thread::sleep(RETRY_PAUSE);
                 }
             }
@@ -82,13 +91,13 @@ impl Keeper {
     }
 
     fn commit(&mut self, jobs: &[Job]) -> Result<(Vec<Answer>, Snapshot), StoreError> {
-        let mut batch = Batch::new(Snapshot::clone(&self.snapshot.load()));
+        let mut batch = Batch::new(Snapshot::clone(&self.shown.snapshot.load()));
         self.store.begin()?;
         let mut answers = Vec::with_capacity(jobs.len());
         for job in jobs {
             answers.push(batch.work(&mut self.store, job)?);
         }
-        let now = jiff::Timestamp::now().as_second();
+        let now = now();
         for (app, touched) in &batch.touched {
             let row = self.store.app(app)?;
             if let Some(tally) = batch.sums.apps.get(app) {
@@ -107,4 +116,9 @@ impl Keeper {
         batch.sums.size_bytes = self.store.size_bytes();
         Ok((answers, batch.sums))
     }
+}
+
+/// Unix seconds.
+fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
 }

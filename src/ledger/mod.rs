@@ -16,7 +16,7 @@ mod store;
 mod sums;
 mod tally;
 
-pub use jobs::{Commit, Enrol, Known, Leave, Ledger, LedgerClosed, Opened, Sighting, Verdict};
+pub use jobs::{Commit, Enrol, Known, Leave, Ledger, LedgerClosed, Opened, Sighting, Stall, Verdict};
 pub use open::{OpenError, QUARANTINE_PREFIX};
 pub use posted::{MAX_POSTED_PAIRS, OverCap, PostCounts, Posted, Posts};
 pub use records::{Records, Unreadable};

@@ -204,8 +204,9 @@ impl Store {
         Ok(split.filter(|(bytes, sum)| checksum(bytes) == **sum).map(|(bytes, _)| bytes.to_vec()))
     }
 
-    /// Deletes at most `most` pairs that nobody added, pushed or polled since `before`; gives how many.
-    pub fn purge(&self, before: i64, most: usize) -> Result<usize, StoreError> {
+    /// Deletes at most `most` pairs that nobody added, pushed or polled since `before`, and tasks that have no pair any
+    /// more; gives how many pairs.
+    pub fn purge(&mut self, before: i64, most: usize) -> Result<usize, StoreError> {
         let deleted = self
             .db
             .prepare_cached(
@@ -213,6 +214,14 @@ impl Store {
                  coalesce(polled_at, 0) < ?1 AND coalesce(pushed_at, 0) < ?1 LIMIT ?2)",
             )?
             .execute(params![before, i64::try_from(most).unwrap_or(i64::MAX)])?;
+        if deleted > 0 {
+            self.db
+                .prepare_cached(
+                    "DELETE FROM task WHERE NOT EXISTS (SELECT 1 FROM pair WHERE pair.task = task.id)",
+                )?
+                .execute([])?;
+            self.tasks.clear();
+        }
         Ok(deleted)
     }
 }

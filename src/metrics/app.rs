@@ -89,9 +89,6 @@ impl AppMetrics {
         Ok(AppMetrics { inner, registry: registry.clone() })
     }
 
-    /// Takes the metrics out of the registry, as a drop does.
-    pub fn unregister(self) {}
-
     /// After a reload that changed them: counters go on.
     pub fn set_info(&self, sdk_app_id: u64, region: Option<&str>) {
         *lock(&self.inner.info) = (sdk_app_id.to_string(), region.unwrap_or_default().to_owned());

@@ -21,8 +21,6 @@ pub struct BuildInfo<'a> {
     pub version: &'a str,
     /// Commit of the source, where the build knew it.
     pub revision: Option<&'a str>,
-    /// Version of the compiler, where the build knew it.
-    pub rustversion: Option<&'a str>,
 }
 
 /// Why a request was refused before anybody looked at it.
@@ -91,11 +89,6 @@ impl ExporterMetrics {
         self.inner.commit_duration.observe(duration.as_secs_f64());
     }
 
-    /// A commit of an earlier run, Unix seconds, as the ledger told it when it was opened.
-    pub fn set_ledger_last_commit(&self, at: i64) {
-        self.inner.last_commit.set(at as f64);
-    }
-
     /// Size of the ledger's files.
     pub fn set_ledger_size_bytes(&self, bytes: u64) {
         self.inner.size.set(bytes as f64);
@@ -154,11 +147,7 @@ impl ExporterMetrics {
 
 impl Inner {
     fn new(build: BuildInfo<'_>) -> Inner {
-        let labels = [
-            ("version", Some(build.version)),
-            ("revision", build.revision),
-            ("rustversion", build.rustversion),
-        ];
+        let labels = [("version", Some(build.version)), ("revision", build.revision)];
         let mut opts = prometheus::Opts::new(names::BUILD_INFO.name, names::BUILD_INFO.help);
         for (name, value) in labels {
             if let Some(value) = value {

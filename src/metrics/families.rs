@@ -14,7 +14,7 @@ use super::names::{Kind, Metric};
 /// Why metrics could not be registered.
 #[derive(Debug, thiserror::Error)]
 pub enum MetricsError {
-    #[error("metrics of app \"{app}\" not registered: an app of that name holds them; unregister it first")]
+    #[error("metrics of app \"{app}\" not registered: an app of that name holds them")]
     App { app: String, source: prometheus::Error },
     #[error("metrics of the process not registered: they are already in this registry; make them once")]
     Exporter { source: prometheus::Error },

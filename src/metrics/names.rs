@@ -195,7 +195,7 @@ pub const API_REQUEST_DURATION: Metric = histogram(
 pub const API_DRIFT: Metric = counter(
     "timpush_api_drift_total",
     &["app", "kind"],
-    "Places where an answer of the API left its documented contract.",
+    "Answers of the API that left its documented contract in some way, each once for a kind.",
 );
 
 pub const API_LAST_SUCCESS: Metric = gauge(
@@ -237,7 +237,7 @@ pub const SOURCE_LAST_SUCCESS: Metric = gauge(
 pub const SOURCE_ENTRIES: Metric = gauge(
     "timpush_source_entries",
     &["app", "source"],
-    "Entries of the watch source when it was last read whole.",
+    "Pairs that the watch source names, when it was last read whole.",
 );
 
 pub const LEDGER_LAST_COMMIT: Metric = gauge(
@@ -310,7 +310,7 @@ pub const RELOAD_SUCCESS_AT: Metric = gauge(
 
 pub const BUILD_INFO: Metric = gauge(
     "timpush_exporter_build_info",
-    &["version", "revision", "rustversion"],
+    &["version", "revision"],
     "Always 1; what this program was built from. A label is absent where the build did not tell.",
 );
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use futures_util::future::join_all;
 use prometheus::Registry;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
@@ -122,9 +123,7 @@ impl Apps {
             let stays = |name: &Arc<str>| prepared.iter().any(|p| p.app.name == *name);
             self.members.keys().filter(|name| !stays(name)).cloned().collect()
         };
-        for name in leaving {
-            self.dismiss(&name).await;
-        }
+        self.dismiss(&leaving).await;
         let begun = self.begin_all(prepared).await;
         self.publish_directory();
         begun
@@ -227,18 +226,20 @@ impl Apps {
         Some(first)
     }
 
-    async fn dismiss(&mut self, name: &Arc<str>) {
-        let Some(member) = self.members.remove(name) else {
-            return;
-        };
+    /// Ends apps, all at once.
+    async fn dismiss(&mut self, leaving: &[Arc<str>]) {
+        let members: Vec<_> = leaving.iter().filter_map(|name| self.members.remove_entry(name)).collect();
         // First of all, so that no page asks a poller that ends.
         self.publish_directory();
-        member.feed.abort();
-        let _ = member.commands.send(Command::Dismiss).await;
-        if let Err(error) = member.poller.await {
-            tracing::error!(app = %name, %error, "poller ended badly");
-        }
-        tracing::info!(app = %name, "app left the configuration");
+        join_all(members.into_iter().map(|(name, member)| async move {
+            member.feed.abort();
+            let _ = member.commands.send(Command::Dismiss).await;
+            if let Err(error) = member.poller.await {
+                tracing::error!(app = %name, %error, "poller ended badly");
+            }
+            tracing::info!(app = %name, "app left the configuration");
+        }))
+        .await;
     }
 
     /// The label views of all apps.

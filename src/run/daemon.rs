@@ -55,6 +55,8 @@ pub enum Failure {
     Start(String),
     #[error("app {0}: its poller died; see the log")]
     Poller(Arc<str>),
+    #[error("the ledger died; see the log")]
+    Ledger,
     #[error("the ledger could not be written within {} s; what was read last is asked again", END_DEADLINE.as_secs())]
     Unwritten,
 }
@@ -70,7 +72,7 @@ pub enum Moment {
     Alive,
 }
 
-type Observer = Box<dyn Fn(Moment) + Send + Sync>;
+type Observer = Arc<dyn Fn(Moment) + Send + Sync>;
 
 /// Asks for a reload and tells how it went: nothing, or the faults.
 type Reload = oneshot::Sender<Result<(), String>>;
@@ -170,7 +172,7 @@ impl Daemon {
             reloads,
             reload,
             first_lists: JoinSet::new(),
-            observer: Box::new(|_| {}),
+            observer: Arc::new(|_| {}),
         };
         daemon.put_in_force(&config, looks).await.map_err(start)?;
         Ok(daemon)
@@ -188,7 +190,7 @@ impl Daemon {
 
     /// Tells `observer` of each [`Moment`] from now on; it may not block.
     pub fn observed_by(mut self, observer: impl Fn(Moment) + Send + Sync + 'static) -> Daemon {
-        self.observer = Box::new(observer);
+        self.observer = Arc::new(observer);
         self
     }
 
@@ -205,7 +207,19 @@ impl Daemon {
             tokio::select! {
                 () = &mut stop => break None,
                 Some(done) = self.reloads.recv() => {
-                    let _ = done.send(self.reload().await); // Whoever asked may have gone.
+                    let observer = self.observer.clone();
+                    let alive = async {
+                        loop {
+                            tick.tick().await;
+                            observer(Moment::Alive);
+                        }
+                    };
+                    tokio::select! {
+                        // What a reload has not put into force by now is of no use any more.
+                        () = &mut stop => break None,
+                        result = self.reload() => drop(done.send(result)), // Whoever asked may have gone.
+                        () = alive => {}
+                    }
                 }
                 Some(_) = self.first_lists.join_next() => self.set_ready(),
                 _ = tick.tick() => {
@@ -279,7 +293,8 @@ impl Daemon {
                 quarantined.join(", ")
             )
         });
-        self.house.publish_status(Status { apps: self.apps.statuses(), ledger_note });
+        let ledger_stall = self.opened.ledger.stall();
+        self.house.publish_status(Status { apps: self.apps.statuses(), ledger_note, ledger_stall });
     }
 
     /// Stops asking, commits what was read, closes.
@@ -297,18 +312,15 @@ impl Daemon {
         drop((ledger, self.house));
         let closed = tokio::task::spawn_blocking(move || keeper.join());
         match (apps, tokio::time::timeout_at(deadline, closed).await) {
-            (Ok(()), Ok(_)) => Ok(()),
+            (Ok(()), Ok(Ok(Ok(())))) => Ok(()),
+            (Ok(()), Ok(_)) => Err(Failure::Ledger),
             _ => Err(Failure::Unwritten),
         }
     }
 }
 
 fn exporter_metrics(registry: &Registry) -> Result<ExporterMetrics, String> {
-    let build = BuildInfo {
-        version: env!("CARGO_PKG_VERSION"),
-        revision: option_env!("TIMPUSH_REVISION"),
-        rustversion: None,
-    };
+    let build = BuildInfo { version: env!("CARGO_PKG_VERSION"), revision: option_env!("TIMPUSH_REVISION") };
     ExporterMetrics::register(registry, build).map_err(|error| error.to_string())
 }
 

@@ -14,15 +14,13 @@ use crate::web::SourceStatus;
 
 use super::clock::{StepWatch, wall_millis};
 use super::first_look::Sources;
+use super::pairs::list_pause;
 use super::poller::Command;
 
 /// Between two looks at the sources, whatever a clock that was set says.
 const LEAST_WAIT_MS: u64 = 100;
 const MOST_WAIT_MS: u64 = 60_000;
 
-/// Between two looks at what the watch API keeps; a new list costs the poller time for each pair of all sources.
-const POSTED_LOOK: Duration = Duration::from_secs(1);
-const POSTED_LOOK_PER_PAIR: Duration = Duration::from_micros(10);
 /// The name of the watch API among the sources.
 pub(super) const API: &str = "api";
 
@@ -72,8 +70,8 @@ impl Feeder {
                 self.tell_report(report);
             }
             let mut changed = refreshed.changed;
-            let posted_look = self.posted_look();
-            if posted_due && posted_at.is_none_or(|at| at.elapsed() >= posted_look) {
+            let posted_pause = self.posted_pause();
+            if posted_due && posted_at.is_none_or(|at| at.elapsed() >= posted_pause) {
                 posted_at = Some(Instant::now());
                 if let Some(list) = self.posted().await {
                     posted_due = false;
@@ -95,7 +93,7 @@ impl Feeder {
                 Duration::from_millis(wait.clamp(LEAST_WAIT_MS, MOST_WAIT_MS))
             });
             let posted_wait =
-                posted_at.filter(|_| posted_due).map(|at| posted_look.saturating_sub(at.elapsed()));
+                posted_at.filter(|_| posted_due).map(|at| posted_pause.saturating_sub(at.elapsed()));
             tokio::select! {
                 () = sleep(wait) => {}
                 () = sleep(posted_wait) => {}
@@ -107,9 +105,9 @@ impl Feeder {
         }
     }
 
-    fn posted_look(&self) -> Duration {
-        let pairs: u64 = self.shown.sources.load().iter().map(|source| source.entries).sum();
-        POSTED_LOOK + POSTED_LOOK_PER_PAIR * u32::try_from(pairs).unwrap_or(u32::MAX)
+    /// Between two looks at what the watch API keeps.
+    fn posted_pause(&self) -> Duration {
+        list_pause(self.shown.sources.load().iter().map(|source| source.entries).sum())
     }
 
     /// What the API keeps; `None` if it cannot be read now.

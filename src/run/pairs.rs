@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::num::NonZero;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -21,6 +22,9 @@ use super::told;
 const PIECE: usize = 1000;
 /// Pieces of new pairs on their way at once: while the ledger looks one up, the schedule takes in the one before.
 const PIECES_AT_ONCE: usize = 2;
+/// Between two lists that nobody waits for; a list costs the poller time for each pair.
+const LIST_PAUSE: Duration = Duration::from_secs(1);
+const LIST_PAUSE_PER_PAIR: Duration = Duration::from_micros(10);
 /// How far before a pair was added the upstream may date its push and be believed: it remembers seven days.
 const PUSH_HORIZON_SECONDS: i64 = 7 * 86_400;
 
@@ -36,6 +40,10 @@ pub(super) struct Enrolment {
     /// Pairs of the list in force that were refused, and of the list before.
     refused: RefusedPairs,
     refused_before: RefusedPairs,
+    /// The list in force if it has pairs that were left out, and when it came into force.
+    overfull: Option<(Vec<Arc<Vec<Entry>>>, Instant)>,
+    /// Whether pairs have ended since, so that there is room for others.
+    has_room: bool,
     done: Option<oneshot::Sender<()>>,
 }
 
@@ -87,7 +95,7 @@ impl Poller {
         if self.in_flight == 0
             && let Some(entries) = self.enrolment.proposed.take()
         {
-            self.replace(&entries).await?;
+            self.replace(entries).await?;
         }
         while self.enrolment.running < PIECES_AT_ONCE && !self.enrolment.queue.is_empty() {
             self.enrol_piece();
@@ -102,11 +110,14 @@ impl Poller {
         self.end_pairs().await
     }
 
-    async fn replace(&mut self, entries: &[Arc<Vec<Entry>>]) -> Result<(), LedgerClosed> {
+    async fn replace(&mut self, entries: Vec<Arc<Vec<Entry>>>) -> Result<(), LedgerClosed> {
         let all = entries.iter().flat_map(|entries| entries.iter());
-        let difference = self.list.replace(all, self.app.max_pairs);
+        let over_at = wall_seconds().saturating_sub_unsigned(self.app.watch_for.as_secs());
+        let difference = self.list.replace(all, self.app.max_pairs, over_at);
         self.enrolment.refused_before = std::mem::take(&mut self.enrolment.refused);
         self.enrolment.refused.over_limit = difference.over_limit;
+        self.enrolment.overfull = (difference.over_limit > 0).then(|| (entries, Instant::now()));
+        self.enrolment.has_room = false;
         let mut leaves = Vec::new();
         for gone in difference.gone {
             // Those that are still queued never entered the gauges.
@@ -118,10 +129,7 @@ impl Poller {
             let labels = self.list.pair(slot)?.labels.clone();
             Some(Gone { slot, labels })
         });
-        let mut changed = difference.relabelled;
-        let retimed: Vec<Gone> = retimed.filter(|r| changed.iter().all(|c| c.slot != r.slot)).collect();
-        changed.extend(retimed);
-        for gone in changed {
+        for gone in difference.relabelled.into_iter().chain(retimed.collect::<Vec<_>>()) {
             self.schedule.remove(gone.slot);
             self.enrolment.queue.push_back(gone.slot);
             leaves.extend(self.leave(gone, None));
@@ -235,7 +243,19 @@ impl Poller {
             let reason = (state != State::Settled).then_some(Ended::Expired);
             leaves.extend(self.list.remove(slot).and_then(|gone| self.leave(gone, reason)));
         }
+        self.enrolment.has_room |= !leaves.is_empty();
         self.tell_leaves(leaves).await
+    }
+
+    /// Proposes the list in force again, where pairs that it left out may have room by now.
+    pub(super) fn fill_up(&mut self) {
+        let pause = list_pause(self.list.len() as u64);
+        if !self.enrolment.has_room || !self.enrolment.takes_lists() {
+            return;
+        }
+        if let Some((entries, _)) = self.enrolment.overfull.take_if(|(_, since)| since.elapsed() >= pause) {
+            self.enrolment.propose(entries, None);
+        }
     }
 
     /// When the push of a pair was and when its watching ends, Unix milliseconds.
@@ -246,6 +266,11 @@ impl Poller {
         let watch_for = i64::try_from(self.app.watch_for.as_millis()).unwrap_or(i64::MAX / 4);
         (pushed_at, pushed_at + watch_for)
     }
+}
+
+/// How long to wait between two lists that nobody waits for.
+pub(super) fn list_pause(pairs: u64) -> Duration {
+    LIST_PAUSE + LIST_PAUSE_PER_PAIR * u32::try_from(pairs).unwrap_or(u32::MAX)
 }
 
 /// From when on a pair is watched, Unix seconds: the push as the watch list says, else as the upstream has `told` if

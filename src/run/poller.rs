@@ -14,7 +14,7 @@ use crate::config::App;
 use crate::ledger::{Ledger, LedgerClosed};
 use crate::metrics::AppMetrics;
 use crate::schedule::{Schedule, State};
-use crate::usersig::{Identity, SignError, Signer};
+use crate::usersig::{SignError, Signer};
 use crate::watch::Entry;
 use crate::watch::list::List;
 use crate::web::{AppStatus, LatestFailure, Veil};
@@ -39,6 +39,8 @@ const LEAD: Duration = Duration::from_micros(350);
 const TICK: Duration = Duration::from_secs(1);
 /// How long the end of a poller waits for answers.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(3);
+/// How long it waits for the ledger after that, each time.
+const LEDGER_DEADLINE: Duration = Duration::from_secs(3);
 /// How long to wait after the slot file could not be used.
 const SLOT_RETRY: Duration = Duration::from_secs(1);
 
@@ -82,6 +84,8 @@ pub struct Poller {
     pub(super) held: Holdings,
     /// When what the schedule has learned was kept last.
     pub(super) learned_at: Instant,
+    /// Whether it is just being kept.
+    pub(super) is_learning: bool,
     /// When it was told last that more is due than the budget can follow.
     pub(super) too_much_told_at: Option<Instant>,
     pub(super) work: JoinSet<Done>,
@@ -122,20 +126,21 @@ impl Poller {
         let trouble = Trouble::resumed(tools.budget.kept_pause().unwrap_or_default(), wall_millis());
         let status = AppStatus {
             name: app.name.to_string(),
-            endpoint_host: host(&app.endpoint).to_owned(),
+            endpoint_host: app.host().to_owned(),
             rate_configured: app.requests_per_second,
             ..AppStatus::default()
         };
         tools.status.store(Arc::new(status.clone()));
         Poller {
             name: app.name.clone(),
-            upstream: Arc::new(upstream(&app)),
-            signer: signer(&app),
+            upstream: Arc::new(app.upstream()),
+            signer: app.signer(),
             trouble,
             list: List::default(),
             schedule: Schedule::default(),
             held: Holdings::default(),
             learned_at: Instant::now(),
+            is_learning: false,
             too_much_told_at: None,
             work: JoinSet::new(),
             in_flight: 0,
@@ -197,8 +202,10 @@ impl Poller {
         if dismissed {
             let live = State::ALL.map(|state| self.schedule.count(state));
             let removed = live.iter().sum::<usize>() - self.schedule.count(State::Settled);
-            // A closed ledger means that the process ends, and then nothing is shown any more.
-            let _ = self.tools.ledger.dismiss(&self.name, removed as u64).await;
+            // A closed ledger means that the process ends, and then nothing is shown any more. One that cannot be
+            // written has it among what it is to write.
+            let dismiss = self.tools.ledger.dismiss(&self.name, removed as u64);
+            let _ = tokio::time::timeout(LEDGER_DEADLINE, dismiss).await;
         }
     }
 
@@ -217,7 +224,8 @@ impl Poller {
         }
         self.work.shutdown().await;
         // A closed ledger means that the process ends badly; then the schedule learns anew.
-        let _ = self.tools.ledger.learn(&self.name, self.schedule.learned().to_bytes()).await;
+        let learn = self.tools.ledger.learn(&self.name, self.schedule.learned().to_bytes());
+        let _ = tokio::time::timeout(LEDGER_DEADLINE, learn).await;
     }
 
     /// When the next look may start: `None` while there is nothing to do that a wait could bring.
@@ -292,29 +300,13 @@ impl Poller {
         match done {
             Ok(Done::Looked(looked)) => self.looked(looked),
             Ok(Done::Enrolled(enrolled)) => self.enrolled(enrolled?).await,
-            Ok(Done::Learned(kept)) => kept,
+            Ok(Done::Learned(kept)) => {
+                self.is_learning = false;
+                kept
+            }
             Err(error) => std::panic::resume_unwind(error.into_panic()), // Nobody cancels these tasks.
         }
     }
-}
-
-pub(super) fn upstream(app: &App) -> Upstream {
-    Upstream {
-        endpoint: app.endpoint.clone(),
-        sdk_app_id: app.sdk_app_id,
-        admin: app.admin.clone(),
-        timeout: app.request_timeout,
-    }
-}
-
-pub(super) fn signer(app: &App) -> Signer {
-    Signer::new(Identity { sdk_app_id: app.sdk_app_id, admin: app.admin.clone() }, app.credential.clone())
-}
-
-/// The host and port of a base URL.
-pub(super) fn host(endpoint: &str) -> &str {
-    let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
-    rest.split('/').next().unwrap_or(rest)
 }
 
 async fn wait(moment: Option<Moment>, fine: bool) {

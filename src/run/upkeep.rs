@@ -9,7 +9,7 @@ use crate::metrics::PairStates;
 use crate::schedule::{Learned, Schedule, State};
 
 use super::clock::wall_millis;
-use super::poller::{Done, Poller, host, signer, upstream};
+use super::poller::{Done, Poller};
 
 /// How often what the schedule has learned is kept.
 const LEARN_EVERY: Duration = Duration::from_secs(60);
@@ -32,10 +32,12 @@ impl Poller {
 
     /// Keeps what the schedule has learned, now and then.
     fn remember(&mut self) {
-        if self.learned_at.elapsed() < LEARN_EVERY {
+        // A ledger that stands still gets no more to keep.
+        if self.learned_at.elapsed() < LEARN_EVERY || self.is_learning {
             return;
         }
         self.learned_at = Instant::now();
+        self.is_learning = true;
         let (ledger, name) = (self.tools.ledger.clone(), self.name.clone());
         let bytes = self.schedule.learned().to_bytes();
         self.work.spawn(async move { Done::Learned(ledger.learn(&name, bytes).await) });
@@ -68,6 +70,7 @@ impl Poller {
         }
         self.trouble.may_go_on(now);
         self.remember();
+        self.fill_up();
         self.publish(now);
     }
 
@@ -139,10 +142,10 @@ impl Poller {
             self.keep_pause();
         }
         if signs_anew {
-            self.signer = signer(&app);
+            self.signer = app.signer();
         }
-        self.upstream = Arc::new(upstream(&app));
-        self.status.endpoint_host = host(&app.endpoint).to_owned();
+        self.upstream = Arc::new(app.upstream());
+        self.status.endpoint_host = app.host().to_owned();
         self.status.rate_configured = app.requests_per_second;
         self.tools.metrics.set_info(app.sdk_app_id, app.region);
         self.app = app;

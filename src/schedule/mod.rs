@@ -254,6 +254,7 @@ impl Schedule {
     }
 
     /// All pairs that are in the schedule.
+    #[cfg(test)]
     pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
         let slot =
             |(at, pair): (usize, &Pair)| (pair.phase != Phase::Gone).then(|| u32::try_from(at).ok())?;

@@ -17,7 +17,7 @@ use super::desk::{Desk, Register};
 use super::limits::{Limits, MAX_RENDERS};
 use super::privacy::Veil;
 use super::security::Security;
-use crate::ledger::Snapshot;
+use crate::ledger::{Snapshot, Stall};
 use crate::metrics::{ExporterMetrics, PairStates, PushView};
 use crate::trace::{Platform, Reason, Route, Stage};
 
@@ -121,6 +121,8 @@ pub struct Status {
     pub apps: Vec<AppStatus>,
     /// What an operator must know of the ledger, such as the name of a damaged file that was moved aside.
     pub ledger_note: Option<String>,
+    /// Where the ledger cannot be written.
+    pub ledger_stall: Option<Arc<Stall>>,
 }
 
 /// What a house is built from and keeps for life.

@@ -44,7 +44,7 @@ impl Desk for NoDesk {
 
 pub(super) fn fixtures(limits: Limits, reload: Option<Reload>) -> Fixtures {
     let registry = Registry::new();
-    let build = BuildInfo { version: "0", revision: None, rustversion: None };
+    let build = BuildInfo { version: "0", revision: None };
     let exporter = ExporterMetrics::register(&registry, build).unwrap();
     let mut snapshot = Snapshot::default();
     snapshot.apps.insert("shop".into(), Arc::new(AppTally::default()));

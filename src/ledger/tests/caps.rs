@@ -94,4 +94,5 @@ fn what_was_folded_leaves_as_it_came() {
     }
     let left = tally.sets.values().flat_map(|set| set.devices).sum::<u64>();
     assert_eq!((left, tally.sets.len()), (0, LABEL_SETS_CAP + 1));
+    assert!(tally.overflow.is_empty(), "no result was folded: {:?}", tally.overflow);
 }

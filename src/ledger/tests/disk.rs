@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::open::{FILE, OpenError, QUARANTINE_PREFIX};
+use super::super::store::Store;
 use super::super::{Ended, Enrol, Known, Leave, Ledger, Opened, Sighting, Verdict};
 use super::{PUSHED, leaf, success_up_to};
 use crate::trace::{Outcome, Platform, Route, Stage, Trace};
@@ -223,4 +224,20 @@ async fn what_was_learned_is_kept_and_damage_to_it_is_forgotten() {
     let opened = open(folder.path());
     assert_eq!(opened.ledger.learned(&app).await.unwrap(), None);
     close(opened);
+}
+
+#[test]
+fn tasks_are_forgotten_with_their_last_pair() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, ..) = super::super::open::open(folder.path(), PUSHED).unwrap();
+    let tasks = |store: &Store| -> i64 {
+        store.db.query_row("SELECT count(*) FROM task", [], |row| row.get(0)).unwrap()
+    };
+    let app = store.app("shop").unwrap();
+    store.add_pair(app, &pair("alice"), PUSHED).unwrap();
+    store.add_pair(app, &Enrol { task: "task-2".into(), ..pair("bob") }, PUSHED + 100).unwrap();
+    assert_eq!((store.purge(PUSHED + 1, 10).unwrap(), tasks(&store)), (1, 1));
+    // A task that is named again is there again.
+    let again = store.add_pair(app, &pair("carol"), PUSHED + 100).unwrap();
+    assert_eq!((tasks(&store), store.pair(again.id).unwrap()), (2, Some(again)));
 }

@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 
+/// No pair is over.
+const NEVER: i64 = i64::MIN;
+
 fn entry(task: &str, users: &[&str], campaign: &str) -> Entry {
     Entry {
         task: task.into(),
@@ -21,10 +24,10 @@ fn names(list: &List, slots: &[Slot]) -> Vec<String> {
 #[test]
 fn a_new_list_is_a_difference_and_pairs_that_stay_keep_their_slots() {
     let mut list = List::default();
-    let first = list.replace(&[entry("t1", &["a", "b"], "x"), entry("t2", &["a"], "x")], 100);
+    let first = list.replace(&[entry("t1", &["a", "b"], "x"), entry("t2", &["a"], "x")], 100, NEVER);
     assert_eq!(names(&list, &first.added), ["t1/a", "t1/b", "t2/a"]);
     let kept = first.added[1];
-    let second = list.replace(&[entry("t1", &["b", "c"], "x")], 100);
+    let second = list.replace(&[entry("t1", &["b", "c"], "x")], 100, NEVER);
     assert_eq!(names(&list, &second.added), ["t1/c"]);
     let gone: Vec<Slot> = second.gone.iter().map(|g| g.slot).collect();
     assert_eq!(gone, [first.added[0], first.added[2]]);
@@ -37,11 +40,11 @@ fn a_new_list_is_a_difference_and_pairs_that_stay_keep_their_slots() {
 fn the_first_place_of_a_pair_says_its_labels() {
     let mut list = List::default();
     let twice = [entry("t", &["a", "a"], "first"), entry("t", &["a"], "second")];
-    let difference = list.replace(&twice, 100);
+    let difference = list.replace(&twice, 100, NEVER);
     assert_eq!(difference.added.len(), 1);
     assert_eq!(&*list.pair(difference.added[0]).unwrap().labels[0].1, "first");
 
-    let other = list.replace(&twice[1..], 100);
+    let other = list.replace(&twice[1..], 100, NEVER);
     assert_eq!((other.added.len(), other.gone.len()), (0, 0));
     assert_eq!(&*other.relabelled[0].labels[0].1, "first");
     assert_eq!(&*list.pair(difference.added[0]).unwrap().labels[0].1, "second");
@@ -50,10 +53,39 @@ fn the_first_place_of_a_pair_says_its_labels() {
 #[test]
 fn what_lies_beyond_the_cap_is_counted_and_pairs_that_stay_come_first() {
     let mut list = List::default();
-    assert_eq!(list.replace(&[entry("t", &["a", "b", "c"], "")], 2).over_limit, 1);
-    let less = list.replace(&[entry("t", &["b", "c"], "")], 2);
-    assert_eq!((less.over_limit, less.gone.len()), (1, 1));
-    assert_eq!(list.replace(&[entry("t", &["b", "c"], "")], 2).added.len(), 1);
+    assert_eq!(list.replace(&[entry("t", &["a", "b", "c"], "")], 2, NEVER).over_limit, 1);
+    let other = list.replace(&[entry("t", &["c", "d", "b"], "")], 2, NEVER);
+    assert_eq!((names(&list, &other.added), other.over_limit), (vec!["t/c".to_owned()], 1));
+    assert_eq!(other.gone.len(), 1);
+}
+
+#[test]
+fn a_list_of_other_pairs_finds_the_places_of_those_that_leave() {
+    let mut list = List::default();
+    list.replace(&[entry("t", &["a", "b"], "")], 2, NEVER);
+    let other = list.replace(&[entry("t", &["c", "d"], ""), entry("u", &["c"], "")], 2, NEVER);
+    assert_eq!((names(&list, &other.added), other.over_limit), (vec!["t/c".to_owned(), "t/d".to_owned()], 1));
+    assert_eq!((other.gone.len(), list.end()), (2, 2));
+}
+
+#[test]
+fn a_lower_cap_takes_pairs_off_the_end_of_the_list() {
+    let mut list = List::default();
+    let entries = [entry("t", &["a", "b", "b", "c"], "")];
+    list.replace(&entries, 3, NEVER);
+    let fewer = list.replace(&entries, 2, NEVER);
+    assert_eq!((fewer.gone.len(), fewer.over_limit, list.slot_of("t", "c")), (1, 1, None));
+}
+
+#[test]
+fn pairs_that_are_over_take_no_places() {
+    let pushed = |at, users: &[&str]| Entry { pushed_at: Some(at), ..entry("t", users, "") };
+    let mut list = List::default();
+    let entries = [pushed(10, &["a", "b", "c"]), pushed(11, &["a", "d", "e", "f"])];
+    let difference = list.replace(&entries, 2, 10);
+    assert_eq!(names(&list, &difference.added), ["t/a", "t/b", "t/d", "t/e"]);
+    assert_eq!(difference.over_limit, 2);
+    assert_eq!(list.pair(difference.added[0]).unwrap().pushed_at, Some(10), "its first place");
 }
 
 /// The places of pairs are guessed, rooms made ahead, and labels of neighbours shared: none of it may show.
@@ -70,25 +102,24 @@ fn a_list_says_what_its_entries_say_whatever_was_listed_before() {
             let entry = entry(&format!("t{}", dice.u8(..3)), &users, ["", "x", "y"][dice.usize(..3)]);
             Entry { pushed_at: dice.bool().then(|| dice.i64(1..4)), ..entry }
         }));
-        let mut listed = list.len();
-        for entry in &entries {
-            for user in &entry.users {
-                let pair = (entry.task.clone(), user.clone());
-                let slot = list.slot_of(&entry.task, user);
-                if expected.contains_key(&pair) {
-                    continue;
-                }
-                if slot.is_none() && listed >= cap {
-                    left_out += 1;
-                    continue;
-                }
-                listed += usize::from(slot.is_none());
-                stays.extend(slot);
-                expected.insert(pair, (slot, entry.label_set(), entry.pushed_at));
+        let pairs = entries.iter().flat_map(|entry| entry.users.iter().map(move |user| (entry, user)));
+        for (was_listed, (entry, user)) in
+            [true, false].into_iter().flat_map(|was| pairs.clone().map(move |p| (was, p)))
+        {
+            let pair = (entry.task.clone(), user.clone());
+            let slot = list.slot_of(&entry.task, user);
+            if expected.contains_key(&pair) || slot.is_none() && was_listed {
+                continue;
             }
+            if expected.len() >= cap {
+                left_out += u64::from(!was_listed);
+                continue;
+            }
+            stays.extend(slot);
+            expected.insert(pair, (slot, entry.label_set(), entry.pushed_at));
         }
         let before: BTreeSet<Slot> = (0..list.end()).filter(|slot| list.pair(*slot).is_some()).collect();
-        let difference = list.replace(&entries, cap);
+        let difference = list.replace(&entries, cap, NEVER);
         assert_eq!((difference.over_limit, list.len()), (left_out, expected.len()));
         let gone: BTreeSet<Slot> = difference.gone.iter().map(|gone| gone.slot).collect();
         assert_eq!(gone, &before - &stays);
@@ -109,7 +140,7 @@ fn lists_that_change_for_ever_leave_no_tasks_behind() {
     let mut list = List::default();
     for round in 0..2000 {
         let task = format!("task-{round}");
-        let difference = list.replace(&[entry(&task, &["a", "b"], &task)], 1000);
+        let difference = list.replace(&[entry(&task, &["a", "b"], &task)], 1000, NEVER);
         assert_eq!(names(&list, &difference.added), [format!("{task}/a"), format!("{task}/b")]);
     }
     assert_eq!((list.tasks.len(), list.labels.len()), (1, 1));
@@ -119,8 +150,8 @@ fn lists_that_change_for_ever_leave_no_tasks_behind() {
 #[test]
 fn a_pair_taken_off_is_added_again_by_the_next_list() {
     let mut list = List::default();
-    let added = list.replace(&[entry("t", &["a"], "x")], 10).added;
+    let added = list.replace(&[entry("t", &["a"], "x")], 10, NEVER).added;
     assert!(list.remove(added[0]).is_some());
     assert!(list.remove(added[0]).is_none());
-    assert_eq!(list.replace(&[entry("t", &["a"], "x")], 10).added.len(), 1);
+    assert_eq!(list.replace(&[entry("t", &["a"], "x")], 10, NEVER).added.len(), 1);
 }

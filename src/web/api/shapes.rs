@@ -160,6 +160,7 @@ struct LedgerShape {
     last_commit_at: Option<At>,
     size_bytes: u64,
     note: Option<String>,
+    failing_since: Option<At>,
 }
 
 #[derive(Serialize)]
@@ -255,6 +256,7 @@ pub(super) fn status(house: &House, eyes: Eyes<'_>) -> impl Serialize + use<> {
             last_commit_at: at(Some(snapshot.committed_at).filter(|at| *at > 0)),
             size_bytes: snapshot.size_bytes,
             note: status.ledger_note.clone(),
+            failing_since: at(status.ledger_stall.as_ref().map(|stall| stall.since)),
         },
         apps: status.apps.iter().map(|one| app(one, eyes)).collect(),
     }

@@ -140,7 +140,7 @@ fn status() -> Status {
         push_failures: [failure].into(),
         ..AppStatus::default()
     };
-    Status { apps: vec![app], ledger_note: None }
+    Status { apps: vec![app], ..Status::default() }
 }
 
 async fn start(writes: bool) -> (Running, Fake) {

@@ -6,8 +6,6 @@ use super::times::{count, counted, date_time, distance, span, whole_span};
 
 /// A signature of our own is renewed with a day to go; one with less than this left is not being renewed.
 const SIGNATURE_LOW_SECONDS: i64 = 12 * 3600;
-/// Answers come, but none is on disk for this long.
-const COMMIT_LATE_SECONDS: i64 = 60;
 /// A failed request is trouble once nothing worked for this long and three more could have been made.
 const FAILING_SECONDS: f64 = 60.0;
 /// Something is due, but no answer came for this long.
@@ -81,19 +79,13 @@ pub(super) fn of_process(facts: &Facts<'_>) -> Vec<Finding> {
     if let Some(note) = &facts.status.ledger_note {
         found.push(finding(Level::Look, note.clone()));
     }
-    let answered_at = facts.status.apps.iter().filter_map(|app| app.last_success_at).max();
-    if let Some(at) =
-        answered_at.filter(|at| at - facts.committed_at.max(facts.started_at) > COMMIT_LATE_SECONDS)
-    {
-        let since = match facts.committed_at {
-            0 => "no result has been made durable since the start".to_owned(),
-            committed_at => {
-                format!("the latest result was made durable {}", distance(committed_at, facts.now))
-            }
-        };
+    if let Some(stall) = &facts.status.ledger_stall {
         let text = format!(
-            "The ledger does not keep up: {since}, though the API answered {}. A full disk does this; see the log.",
-            distance(at, facts.now)
+            "The ledger cannot be written since {} ({} UTC): {}. Polling waits; nothing that was read is lost. A full \
+             disk does this.",
+            distance(stall.since, facts.now),
+            date_time(stall.since),
+            stall.why
         );
         found.push(finding(Level::Broken, text));
     }
@@ -189,6 +181,7 @@ mod tests {
 
     use super::super::super::house::{LatestFailure, SourceStatus, Status};
     use super::*;
+    use crate::ledger::Stall;
     use crate::metrics::PairStates;
 
     const NOW: i64 = 1_795_000_000;
@@ -285,22 +278,27 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_that_stands_still_is_found() {
-        let status = Status { apps: vec![well()], ledger_note: None };
-        let facts = |committed_at| Facts {
-            status: &status,
-            committed_at,
+    fn what_ails_the_process_is_found() {
+        let well = Status { apps: vec![well()], ..Status::default() };
+        let facts = |status, readiness| Facts {
+            status,
+            committed_at: NOW - 2,
             started_at: NOW - 1000,
             now: NOW,
-            readiness: Readiness::Ready,
+            readiness,
         };
-        assert_eq!(of_process(&facts(NOW - 2)), []);
-        assert_eq!(worst(&of_process(&facts(NOW - 100))), Level::Broken);
-        assert!(of_process(&facts(0))[0].text.contains("since the start"));
-        let starting = Facts { readiness: Readiness::Starting, ..facts(NOW) };
-        assert_eq!(worst(&of_process(&starting)), Level::Look);
-        let nobody = Status::default();
-        let facts = Facts { status: &nobody, ..facts(0) };
-        assert!(of_process(&facts)[0].text.starts_with("No app is watched"));
+        assert_eq!(of_process(&facts(&well, Readiness::Ready)), []);
+        assert_eq!(worst(&of_process(&facts(&well, Readiness::Starting))), Level::Look);
+        let stall = Stall { since: NOW - 70, why: "database or disk is full".to_owned() };
+        let full = Status { ledger_stall: Some(Arc::new(stall)), ..well.clone() };
+        let found = of_process(&facts(&full, Readiness::Ready));
+        assert_eq!(worst(&found), Level::Broken);
+        assert!(
+            found[0].text.contains("since 1m 10s ago") && found[0].text.contains("disk is full"),
+            "{found:?}"
+        );
+        assert!(
+            of_process(&facts(&Status::default(), Readiness::Ready))[0].text.starts_with("No app is watched")
+        );
     }
 }

@@ -41,7 +41,7 @@ async fn the_front_page_tells_what_an_operator_asks_first() {
 async fn what_is_not_known_is_said_so() {
     let empty = Visit::local(&house(Status::default())).get("/").await;
     assert!(empty.text.contains("No app is watched"), "{}", empty.text);
-    let young = Status { apps: vec![AppStatus::default()], ledger_note: None };
+    let young = Status { apps: vec![AppStatus::default()], ..Status::default() };
     let young = Visit::local(&house(young)).get("/").await.text;
     for text in [
         "not asked yet",
@@ -68,7 +68,7 @@ async fn a_healthy_house_needs_no_hand() {
         rate_configured: 1.0,
         ..AppStatus::default()
     };
-    let house = house(Status { apps: vec![app], ledger_note: None });
+    let house = house(Status { apps: vec![app], ..Status::default() });
     house.set_ready();
     let page = Visit::local(&house).get("/").await.text;
     assert!(page.contains("The exporter is well") && page.contains("The exporter needs no hand"), "{page}");
@@ -180,7 +180,7 @@ async fn of_many_apps_the_worst_come_first_and_the_rest_is_counted() {
         .map(|n| AppStatus { name: format!("well_{n:02}"), up: Some(true), ..AppStatus::default() })
         .collect();
     apps.push(troubled);
-    let page = Visit::local(&house(Status { apps, ledger_note: None })).get("/").await.text;
+    let page = Visit::local(&house(Status { apps, ..Status::default() })).get("/").await.text;
     assert!(page.contains("1 app of 61: <a href=\"#app-shop\">shop</a>."), "{page}");
     let (shop, well) = (page.find("id=\"app-shop\""), page.find("id=\"app-well_00\""));
     assert!(shop.is_some() && shop < well, "{page}");

@@ -211,13 +211,14 @@ pub(super) fn status() -> Status {
     Status {
         apps: vec![app],
         ledger_note: Some("A damaged file was moved to ledger.db.damaged-1.".to_owned()),
+        ledger_stall: None,
     }
 }
 
 /// A house with that status and the made-up desk.
 pub(super) fn house(status: Status) -> Arc<House> {
     let registry = Registry::new();
-    let build = BuildInfo { version: "0", revision: None, rustversion: None };
+    let build = BuildInfo { version: "0", revision: None };
     let exporter = ExporterMetrics::register(&registry, build).unwrap();
     let house = House::new(Fixtures {
         snapshot: Box::new(|| Arc::new(Snapshot::default())),
