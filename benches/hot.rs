@@ -84,6 +84,7 @@ fn ledger(criterion: &mut Criterion) {
         labels: labels(set),
         pushed_at: None,
         add: true,
+        watch_for: 0,
     });
     let known = runtime.block_on(ledger.enrol(&app, pairs.collect(), NOW)).expect("the ledger is open");
     let sighting =

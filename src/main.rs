@@ -12,11 +12,11 @@ fn main() -> ExitCode {
     command::forbid_core_dumps();
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
-        Err(error) => {
-            let help = !error.use_stderr();
+        Err(error) if error.use_stderr() => return command::unusable(&command::in_one_line(&error)),
+        Err(help) => {
             // Nothing is left to be done where not even this can be printed.
-            let _ = error.print();
-            return if help { ExitCode::SUCCESS } else { ExitCode::from(command::UNUSABLE) };
+            let _ = help.print();
+            return ExitCode::SUCCESS;
         }
     };
     command::log::start(flags.log_level, flags.log_format);

@@ -41,7 +41,17 @@ pub fn unusable(faults: &str) -> ExitCode {
 }
 
 /// Exit status for unusable flags or configuration.
-pub const UNUSABLE: u8 = 2;
+const UNUSABLE: u8 = 2;
+
+/// What is wrong with the flags, as one line like every other fault.
+pub fn in_one_line(error: &clap::Error) -> String {
+    let told = error.to_string();
+    let words = told.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let words = words.filter(|line| !line.is_empty() && !line.starts_with("For more information"));
+    let line = words.collect::<Vec<_>>().join(" ");
+    let line = line.trim_start_matches("error: ").replace(" tip: ", "; ");
+    format!("{line}; see --help")
+}
 
 /// Waits for SIGTERM or SIGINT.
 ///

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::count::Touched;
-use super::fold::{Record, fold};
+use super::fold::{Record, counts_from, fold};
 use super::jobs::{Answer, Enrol, Job, Known, Leave, Sighting, Verdict};
 use super::store::{PairRow, Store, StoreError};
 use super::{AppTally, Ended, Snapshot};
@@ -72,13 +72,18 @@ impl Batch {
         (pair, found): (&Enrol, Option<PairRow>),
         now: i64,
     ) -> Result<Option<Known>, StoreError> {
-        let found = match found {
+        let mut found = match found {
             Some(found) => found,
             None if !pair.add => return Ok(None),
             None => store.add_pair(app_row, pair, now)?,
         };
         if found.pushed_at != pair.pushed_at {
             store.set_pushed_at(found.id, pair.pushed_at)?;
+        }
+        let counts_from = counts_from(pair.pushed_at, found.record.pushed_at(), found.added_at);
+        if found.ended == Some(Ended::Expired) && counts_from.saturating_add(pair.watch_for) > now {
+            found.ended = None;
+            store.set_record(&found)?;
         }
         if found.ended != Some(Ended::Expired) && !found.record.devices.is_empty() {
             self.app(app).0.enter(&pair.labels, &found.record);

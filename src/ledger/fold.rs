@@ -6,6 +6,9 @@ use crate::trace::{Device, Event, Leaf, Notifications, Outcome, Platform, Reason
 
 use super::tally::NEVER_DUE;
 
+/// How far before a pair was added the upstream may date its push and be believed: it remembers seven days.
+const PUSH_HORIZON_SECONDS: i64 = 7 * 86_400;
+
 /// All that is known of one pair. The device token is never part of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -278,4 +281,11 @@ impl Record {
     pub fn pushed_at(&self) -> Option<i64> {
         self.devices.iter().filter_map(|d| d.pushed_at).min()
     }
+}
+
+/// From when on a pair is watched, Unix seconds: the push as the watch list says, else as the upstream has `told` if
+/// that can be true, else the time at which the pair was added.
+pub fn counts_from(listed: Option<i64>, told: Option<i64>, added_at: i64) -> i64 {
+    let believed = told.filter(|at| *at >= added_at - PUSH_HORIZON_SECONDS);
+    listed.or(believed).unwrap_or(added_at)
 }

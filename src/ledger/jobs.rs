@@ -32,6 +32,8 @@ pub struct Enrol {
     pub pushed_at: Option<i64>,
     /// Whether to add it if it is not known; a pair that is too old to ask for is not added.
     pub add: bool,
+    /// How long it is watched, seconds: one that had expired and has time again is watched again.
+    pub watch_for: i64,
 }
 
 /// What the ledger knows of an enrolled pair.

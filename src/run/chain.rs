@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use crate::ledger::NEVER_DUE;
 use crate::ledger::PairRow;
-use crate::ledger::fold::{KnownDevice, Standing, delay_seconds};
+use crate::ledger::fold::{KnownDevice, Standing, counts_from, delay_seconds};
 use crate::trace::{Outcome, Route, Stage};
 use crate::web::desk::{Chain, DeviceChain, StageView};
 
 use super::clock::wall_seconds;
 use super::desk::watch;
-use super::pairs::counts_from;
 use super::question::Row;
 
 /// The pair of `row` with what is `known` of its devices; `None` for one that the ledger has not met yet.

@@ -194,13 +194,14 @@ impl Poller {
                 step = Step::Refuse;
             }
         }
-        // A refusal of one pair is an exchange that worked.
-        if step == Step::Refuse {
+        // A refusal that is about one pair is an exchange that worked.
+        let is_about_pair = step == Step::Refuse && failure.action == Action::GiveUpPair;
+        if is_about_pair {
             self.tools.metrics.pair_refused(failure.kind.as_str(), failure.code);
         } else {
             self.tools.metrics.exchange_failed(failure.kind.as_str(), failure.code);
         }
-        self.status.up = Some(step == Step::Refuse);
+        self.status.up = Some(is_about_pair);
         let look = match step {
             Step::Again { at_least } => Look::Failed { at_least: millis(at_least) },
             Step::Refuse => Look::Refused,

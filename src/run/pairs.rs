@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use crate::ledger::fold::counts_from;
 use crate::ledger::{Ended, Enrol, Known, Leave, LedgerClosed};
 use crate::metrics::Refused;
 use crate::schedule::{Seed, Slot, State};
@@ -25,8 +26,6 @@ const PIECES_AT_ONCE: usize = 2;
 /// Between two lists that nobody waits for; a list costs the poller time for each pair.
 const LIST_PAUSE: Duration = Duration::from_secs(1);
 const LIST_PAUSE_PER_PAIR: Duration = Duration::from_micros(10);
-/// How far before a pair was added the upstream may date its push and be believed: it remembers seven days.
-const PUSH_HORIZON_SECONDS: i64 = 7 * 86_400;
 
 /// A list on its way into force.
 #[derive(Debug, Default)]
@@ -40,6 +39,8 @@ pub(super) struct Enrolment {
     /// Pairs of the list in force that were refused, and of the list before.
     refused: RefusedPairs,
     refused_before: RefusedPairs,
+    /// Pairs of the list in force that the ledger did not take, and that were not told yet: each is asked about once.
+    too_old: u64,
     /// The list in force if it has pairs that were left out, and when it came into force.
     overfull: Option<(Vec<Arc<Vec<Entry>>>, Instant)>,
     /// Whether pairs have ended since, so that there is room for others.
@@ -115,7 +116,8 @@ impl Poller {
         let over_at = wall_seconds().saturating_sub_unsigned(self.app.watch_for.as_secs());
         let difference = self.list.replace(all, self.app.max_pairs, over_at);
         self.enrolment.refused_before = std::mem::take(&mut self.enrolment.refused);
-        self.enrolment.refused.over_limit = difference.over_limit;
+        self.enrolment.refused =
+            RefusedPairs { over_limit: difference.over_limit, too_old: difference.too_old };
         self.enrolment.overfull = (difference.over_limit > 0).then(|| (entries, Instant::now()));
         self.enrolment.has_room = false;
         let mut leaves = Vec::new();
@@ -167,6 +169,7 @@ impl Poller {
                 labels: pair.labels.clone(),
                 pushed_at: pair.pushed_at,
                 add: !too_old,
+                watch_for: watch_for.cast_signed(),
             });
             slots.push(slot);
         }
@@ -187,7 +190,7 @@ impl Poller {
         for (slot, known) in enrolled.slots.into_iter().zip(enrolled.known) {
             let Some(known) = known else {
                 too_old += 1;
-                self.list.remove(slot);
+                self.list.finish(slot);
                 continue;
             };
             self.held.insert(slot, held(&known));
@@ -197,10 +200,10 @@ impl Poller {
             let (pushed_at, ends_at) = self.times(slot, known.record.pushed_at());
             if known.ended == Some(Ended::Expired) {
                 self.held.remove(slot);
-                self.list.remove(slot);
+                self.list.finish(slot);
             } else if ends_at <= enrolled.now * 1000 {
                 let reason = (known.ended != Some(Ended::Settled)).then_some(Ended::Expired);
-                leaves.extend(self.list.remove(slot).and_then(|gone| self.leave(gone, reason)));
+                leaves.extend(self.list.finish(slot).and_then(|gone| self.leave(gone, reason)));
             } else {
                 let polled_at = known.polled_at.map(|at| at * 1000);
                 let settled = known.ended == Some(Ended::Settled);
@@ -210,7 +213,7 @@ impl Poller {
                 self.schedule.insert(slot, seed, now);
             }
         }
-        self.enrolment.refused.too_old += too_old;
+        self.enrolment.too_old += too_old;
         self.tell_leaves(leaves).await
     }
 
@@ -226,7 +229,8 @@ impl Poller {
                 "pairs left out: max_pairs is reached"
             );
         }
-        let too_old = now.too_old.saturating_sub(before.too_old);
+        let too_old =
+            now.too_old.saturating_sub(before.too_old) + std::mem::take(&mut self.enrolment.too_old);
         if too_old > 0 {
             self.tools.metrics.pairs_refused(Refused::TooOld, too_old);
             tracing::warn!(app = %self.name, pairs = too_old, "pairs left out: pushed longer ago than watch_for");
@@ -241,7 +245,7 @@ impl Poller {
             && let Some((slot, state)) = self.schedule.take_ended(now)
         {
             let reason = (state != State::Settled).then_some(Ended::Expired);
-            leaves.extend(self.list.remove(slot).and_then(|gone| self.leave(gone, reason)));
+            leaves.extend(self.list.finish(slot).and_then(|gone| self.leave(gone, reason)));
         }
         self.enrolment.has_room |= !leaves.is_empty();
         self.tell_leaves(leaves).await
@@ -271,13 +275,6 @@ impl Poller {
 /// How long to wait between two lists that nobody waits for.
 pub(super) fn list_pause(pairs: u64) -> Duration {
     LIST_PAUSE + LIST_PAUSE_PER_PAIR * u32::try_from(pairs).unwrap_or(u32::MAX)
-}
-
-/// From when on a pair is watched, Unix seconds: the push as the watch list says, else as the upstream has `told` if
-/// that can be true, else the time at which the pair was added.
-pub(super) fn counts_from(listed: Option<i64>, told: Option<i64>, added_at: i64) -> i64 {
-    let believed = told.filter(|at| *at >= added_at - PUSH_HORIZON_SECONDS);
-    listed.or(believed).unwrap_or(added_at)
 }
 
 fn held(known: &Known) -> Held {

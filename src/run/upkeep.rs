@@ -144,6 +144,9 @@ impl Poller {
         if signs_anew {
             self.signer = app.signer();
         }
+        if app.watch_for != self.app.watch_for {
+            self.list.forget_over(); // Some may have time again.
+        }
         self.upstream = Arc::new(app.upstream());
         self.status.endpoint_host = app.host().to_owned();
         self.status.rate_configured = app.requests_per_second;

@@ -276,14 +276,42 @@ fn pairs_that_are_too_old_or_too_many_are_refused() {
         .users("new", 6);
     let place = Place::new(&app.config());
     let daemon = place.serve(&[]);
-    let scrape = daemon.scrape_until("three are active", |s| states(s) == [0.0, 3.0, 0.0, 0.0]);
+    let scrape = daemon.scrape_until("four are active", |s| states(s) == [0.0, 4.0, 0.0, 0.0]);
     assert_eq!(scrape.value(REFUSED, &[("reason", "too_old")]), Some(1.0));
-    assert_eq!(scrape.value(REFUSED, &[("reason", "over_limit")]), Some(3.0));
+    assert_eq!(scrape.value(REFUSED, &[("reason", "over_limit")]), Some(2.0));
     assert_eq!(scrape.value(REFUSED, &[("reason", "invalid")]), Some(0.0));
     assert_eq!(scrape.sum(ENDED, &[]), 0.0);
     let seen = upstream.seen();
     assert!(seen.iter().all(|request| request.body.contains("\"new\"")), "{seen:?}");
-    for user in ["u3", "u4", "u5"] {
+    for user in ["u4", "u5"] {
         assert_eq!(pairs_of(&seen, user), 0);
     }
+}
+
+#[test]
+fn pairs_that_were_left_out_get_in_as_others_end() {
+    let upstream = Listener::start(|_| Reply::ok(&nobody().to_string()));
+    let app = shop(&upstream).key("max_pairs: 2").key("watch_for: 3s").users("new", 3);
+    let place = Place::new(&app.config());
+    let daemon = place.serve(&[]);
+    let scrape = daemon
+        .scrape_until("the last pair was watched", |s| s.value(ENDED, &[("reason", "expired")]) >= Some(3.0));
+    assert!(pairs_of(&upstream.seen(), "u2") > 0);
+    assert_eq!(scrape.value(REFUSED, &[("reason", "over_limit")]), Some(1.0), "it is counted once");
+}
+
+/// A list that only grows names many pushes whose time is over.
+#[test]
+fn pairs_that_are_over_leave_their_places_to_others() {
+    let upstream = Listener::start(|_| Reply::ok(&nobody().to_string()));
+    let old = jiff::Timestamp::from_second(now() - 8 * 86_400).unwrap();
+    let app = shop(&upstream)
+        .key("max_pairs: 2")
+        .entry(&format!("{{task: old, users: [a, b, c], pushed_at: {old}}}"))
+        .users("new", 2);
+    let place = Place::new(&app.config());
+    let daemon = place.serve(&[]);
+    let scrape = daemon.scrape_until("both are active", |s| states(s) == [0.0, 2.0, 0.0, 0.0]);
+    assert_eq!(scrape.value(REFUSED, &[("reason", "too_old")]), Some(3.0));
+    assert_eq!(scrape.value(REFUSED, &[("reason", "over_limit")]), Some(0.0));
 }

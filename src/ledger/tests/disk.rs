@@ -24,7 +24,14 @@ fn close(opened: Opened) {
 }
 
 fn pair(user: &str) -> Enrol {
-    Enrol { task: "task-1".into(), user: user.into(), labels: LabelSet::from([]), pushed_at: None, add: true }
+    Enrol {
+        task: "task-1".into(),
+        user: user.into(),
+        labels: LabelSet::from([]),
+        pushed_at: None,
+        add: true,
+        watch_for: 0,
+    }
 }
 
 async fn enrol(ledger: &Ledger, app: &Arc<str>, user: &str) -> Known {
@@ -223,6 +230,30 @@ async fn what_was_learned_is_kept_and_damage_to_it_is_forgotten() {
     drop(db);
     let opened = open(folder.path());
     assert_eq!(opened.ledger.learned(&app).await.unwrap(), None);
+    close(opened);
+}
+
+#[tokio::test]
+async fn a_pair_that_expired_is_watched_again_once_it_has_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let app: Arc<str> = "shop".into();
+    let opened = open(folder.path());
+    let row = enrol(&opened.ledger, &app, "alice").await.row;
+    record(&opened.ledger, &app, row, success_up_to(&[Stage::Im])).await;
+    let leave = vec![Leave { row, labels: LabelSet::from([]), reason: Some(Ended::Expired) }];
+    opened.ledger.leave(&app, leave).await.unwrap();
+    let later = PUSHED + 3600;
+    for (pushed_at, watch_for, ended) in [
+        (None, 3600, Some(Ended::Expired)),
+        (Some(PUSHED + 60), 3540, Some(Ended::Expired)),
+        (Some(PUSHED + 60), 3541, None),
+        (Some(PUSHED), 60, None), // It runs; that its time is over is found by whoever watches it.
+    ] {
+        let again = Enrol { pushed_at, watch_for, add: false, ..pair("alice") };
+        let known = opened.ledger.enrol(&app, vec![again], later).await.unwrap()[0].clone().unwrap();
+        assert_eq!((known.row, known.ended), (row, ended), "{pushed_at:?} {watch_for}");
+        assert_eq!(sums(&opened.ledger, "shop").0, 1, "nothing counts twice");
+    }
     close(opened);
 }
 

@@ -205,6 +205,7 @@ impl Play {
             labels: labels.clone(),
             pushed_at: None,
             add: true,
+            watch_for: 0,
         };
         let known = self.ledger().enrol(&app(key.0), vec![enrol], self.now).await.unwrap();
         let known = known[0].clone().unwrap();

@@ -57,6 +57,7 @@ async fn a_store_of_any_earlier_schema_is_brought_up_and_loses_nothing() {
                 labels: LabelSet::from([]),
                 pushed_at: None,
                 add: false,
+                watch_for: 0,
             };
             let rows: Vec<i64> = (1..=12).collect();
             let known = opened.records.pairs(&rows).unwrap();

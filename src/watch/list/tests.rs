@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::Entry;
 use super::*;
 
 /// No pair is over.
@@ -84,7 +85,7 @@ fn pairs_that_are_over_take_no_places() {
     let entries = [pushed(10, &["a", "b", "c"]), pushed(11, &["a", "d", "e", "f"])];
     let difference = list.replace(&entries, 2, 10);
     assert_eq!(names(&list, &difference.added), ["t/a", "t/b", "t/d", "t/e"]);
-    assert_eq!(difference.over_limit, 2);
+    assert_eq!((difference.over_limit, difference.too_old), (1, 1));
     assert_eq!(list.pair(difference.added[0]).unwrap().pushed_at, Some(10), "its first place");
 }
 
@@ -93,6 +94,7 @@ fn pairs_that_are_over_take_no_places() {
 fn a_list_says_what_its_entries_say_whatever_was_listed_before() {
     let mut dice = fastrand::Rng::with_seed(5);
     let mut list = List::default();
+    let mut over = BTreeMap::new();
     for _ in 0..500 {
         let (cap, mut expected, mut left_out) = (dice.usize(1..40), BTreeMap::new(), 0);
         let mut stays = BTreeSet::new();
@@ -103,12 +105,19 @@ fn a_list_says_what_its_entries_say_whatever_was_listed_before() {
             Entry { pushed_at: dice.bool().then(|| dice.i64(1..4)), ..entry }
         }));
         let pairs = entries.iter().flat_map(|entry| entry.users.iter().map(move |user| (entry, user)));
+        // Those that are over stay so as long as their first place says the same push time.
+        let mut first = BTreeMap::new();
+        for (entry, user) in pairs.clone() {
+            first.entry((entry.task.clone(), user.clone())).or_insert(entry.pushed_at);
+        }
+        over.retain(|pair, pushed_at| first.get(pair) == Some(pushed_at));
         for (was_listed, (entry, user)) in
             [true, false].into_iter().flat_map(|was| pairs.clone().map(move |p| (was, p)))
         {
             let pair = (entry.task.clone(), user.clone());
             let slot = list.slot_of(&entry.task, user);
-            if expected.contains_key(&pair) || slot.is_none() && was_listed {
+            let is_known = expected.contains_key(&pair) || over.contains_key(&pair);
+            if is_known || slot.is_none() && was_listed {
                 continue;
             }
             if expected.len() >= cap {
@@ -121,6 +130,7 @@ fn a_list_says_what_its_entries_say_whatever_was_listed_before() {
         let before: BTreeSet<Slot> = (0..list.end()).filter(|slot| list.pair(*slot).is_some()).collect();
         let difference = list.replace(&entries, cap, NEVER);
         assert_eq!((difference.over_limit, list.len()), (left_out, expected.len()));
+        assert!(over.keys().all(|(task, user)| list.slot_of(task, user).is_none()));
         let gone: BTreeSet<Slot> = difference.gone.iter().map(|gone| gone.slot).collect();
         assert_eq!(gone, &before - &stays);
         let mut labels = BTreeSet::new();
@@ -130,8 +140,15 @@ fn a_list_says_what_its_entries_say_whatever_was_listed_before() {
             let pair = list.pair(found).unwrap();
             assert_eq!((pair.labels, pair.pushed_at), (&label_set, pushed_at));
             labels.insert(label_set);
+            if dice.u8(..8) == 0 && over.len() < cap {
+                assert!(list.finish(found).is_some());
+                over.insert((task, user), pushed_at);
+            }
         }
-        assert_eq!(list.labels.len(), labels.len(), "labels are given back after their last use");
+        assert_eq!(list.over, over.len());
+        if over.is_empty() {
+            assert_eq!(list.labels.len(), labels.len(), "labels are given back after their last use");
+        }
     }
 }
 
@@ -154,4 +171,24 @@ fn a_pair_taken_off_is_added_again_by_the_next_list() {
     assert!(list.remove(added[0]).is_some());
     assert!(list.remove(added[0]).is_none());
     assert_eq!(list.replace(&[entry("t", &["a"], "x")], 10, NEVER).added.len(), 1);
+}
+
+#[test]
+fn a_pair_that_is_over_comes_back_with_another_push_time_alone() {
+    let mut list = List::default();
+    let entries = [entry("t", &["a", "b"], "x")];
+    let over = list.replace(&entries, 2, NEVER).added[0];
+    assert!(list.finish(over).is_some() && list.finish(over).is_none());
+    assert_eq!((list.len(), list.pair(over).is_none(), list.slot_of("t", "a")), (1, true, None));
+    let again = list.replace(&[entry("t", &["a", "b", "c"], "y")], 2, NEVER);
+    assert_eq!((names(&list, &again.added), again.gone), (vec!["t/c".to_owned()], vec![]));
+    let retimed = Entry { pushed_at: Some(7), ..entry("t", &["a"], "x") };
+    let back = list.replace(&[retimed], 2, NEVER);
+    assert_eq!((names(&list, &back.added), back.gone.len()), (vec!["t/a".to_owned()], 2));
+    list.finish(back.added[0]);
+    list.forget_over();
+    assert_eq!(list.replace(&entries, 2, NEVER).added.len(), 2);
+    // Nothing is known any more of those that no list names.
+    list.replace(&[], 2, NEVER);
+    assert_eq!((list.over, list.index.len(), list.labels.len()), (0, 0, 0));
 }
