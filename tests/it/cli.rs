@@ -12,13 +12,14 @@ use crate::support_b::town::FIRST_APP;
 use crate::support_b::{AppText, Daemon, Place, get, until};
 
 /// Every flag that there is.
-const FLAGS: [&str; 8] = [
+const FLAGS: [&str; 9] = [
     "--config.file",
     "--config.check",
     "--storage.path",
     "--web.listen-address",
     "--web.config.file",
     "--web.enable-lifecycle",
+    "--web.enable-watch-api",
     "--log.level",
     "--log.format",
 ];
@@ -58,6 +59,11 @@ fn help_names_every_flag_and_subcommand() {
     for word in FLAGS.into_iter().chain(SUBCOMMANDS) {
         assert!(text.contains(word), "--help does not name {word}");
     }
+    let words = text.split_whitespace().map(|word| word.trim_end_matches(['.', ',', ';', ')']));
+    let own = ["--help", "--version"];
+    let unlisted: Vec<&str> =
+        words.filter(|word| word.starts_with("--") && !own.contains(word) && !FLAGS.contains(word)).collect();
+    assert!(unlisted.is_empty(), "flags that this test does not know: {unlisted:?}");
     for default in ["config.yaml", "data", ":10047", "info", "logfmt", "json"] {
         assert!(text.contains(default), "--help does not name the default {default}");
     }
