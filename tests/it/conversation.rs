@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Read;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,8 +12,9 @@ use serde_json::Value;
 use crate::support_b::answers::{SAMPLE, SUCCESS, nobody, now, offline};
 use crate::support_b::child::KEY;
 use crate::support_b::listener::{Listener, Reply, Seen};
+use crate::support_b::noise::{Breach, fairly};
 use crate::support_b::town::{FIRST_APP, config};
-use crate::support_b::{AppText, Place, Scrape};
+use crate::support_b::{AppText, Place, Scrape, Turn, eventually};
 
 const PAIRS: &str = "timpush_watched_pairs";
 const ENDED: &str = "timpush_pairs_ended_total";
@@ -95,13 +96,24 @@ fn verify(usersig: &str, admin: &str) {
 
 #[test]
 fn connections_are_kept() {
+    let _turn = Turn::alone();
+    fairly(connections_are_kept_between_questions);
+}
+
+fn connections_are_kept_between_questions() -> Result<(), Breach> {
+    const QUESTIONS: usize = 30;
     let upstream = Listener::start(|_| Reply::ok(&nobody().to_string()));
-    let place = Place::new(&shop(&upstream).users("t", 50).config());
+    let place = Place::new(&shop(&upstream).rate(10.0).users("t", 50).config());
     let _daemon = place.serve(&[]);
-    let seen = upstream.await_seen(30);
+    let seen = upstream.await_seen(QUESTIONS);
     let connections: BTreeSet<usize> = seen.iter().map(|request| request.connection).collect();
-    // A second one may be opened where an answer and the next question cross.
-    assert!(connections.len() <= 2, "{connections:?} for {} requests", seen.len());
+    let words = format!("{connections:?} for {} requests", seen.len());
+    assert!(
+        connections.len() <= QUESTIONS / 3,
+        "not even a machine that stalls all the time explains {words}"
+    );
+    // A second one may be opened where an answer and the next question cross; more only where the machine stalls.
+    if connections.len() <= 2 { Ok(()) } else { breach(words) }
 }
 
 #[test]
@@ -224,7 +236,8 @@ fn a_pair_whose_chain_broke_is_settled_and_asked_no_more() {
 #[test]
 fn a_pair_expires_once() {
     let upstream = Listener::start(|_| Reply::ok(&nobody().to_string()));
-    let app = shop(&upstream).key("watch_for: 3s").entry("{task: t, users: [alice, bob]}");
+    // Long enough that a slow machine has shown the pairs and asked for both before they expire.
+    let app = shop(&upstream).key("watch_for: 8s").entry("{task: t, users: [alice, bob]}");
     let place = Place::new(&app.config());
     let daemon = place.serve(&["--web.enable-lifecycle"]);
     assert_eq!(daemon.scrape().sum(PAIRS, &[]), 2.0);
@@ -247,23 +260,54 @@ fn a_pair_expires_once() {
 
 #[test]
 fn a_push_that_lies_ahead_is_not_asked_for_before() {
+    let _turn = Turn::alone();
+    fairly(a_push_that_lies_ahead);
+}
+
+fn a_push_that_lies_ahead() -> Result<(), Breach> {
+    /// Long enough for a reload and a look at what it brought.
+    const AHEAD_SECONDS: i64 = 6;
     let upstream = Listener::start(|_| Reply::ok(&nobody().to_string()));
-    let pushed_at = now() + 4;
-    let time = jiff::Timestamp::from_second(pushed_at).unwrap();
-    let app = shop(&upstream)
-        .entry(&format!("{{task: t, users: [later], pushed_at: {time}}}"))
-        .entry("{task: t, users: [now]}");
+    let app = shop(&upstream).entry("{task: t, users: [now]}");
     let place = Place::new(&app.config());
-    let daemon = place.serve(&[]);
-    daemon.scrape_until("the other pair is active", |s| states(s) == [1.0, 1.0, 0.0, 0.0]);
+    let daemon = place.serve(&["--web.enable-lifecycle"]);
+    daemon.scrape_until("the other pair is active", |s| states(s) == [0.0, 1.0, 0.0, 0.0]);
+    let pushed_at = now() + AHEAD_SECONDS;
+    let time = jiff::Timestamp::from_second(pushed_at).unwrap();
+    place.configure(&app.entry(&format!("{{task: t, users: [later], pushed_at: {time}}}")).config());
+    assert_eq!(daemon.reload().status, 200);
+    let asked_before = pairs_of(&upstream.seen(), "now");
+    let listed = eventually("the pair is listed", || {
+        let scrape = daemon.scrape();
+        (scrape.sum(PAIRS, &[]) == 2.0).then(|| states(&scrape))
+    });
+    if now() < pushed_at {
+        assert_eq!(listed, [1.0, 1.0, 0.0, 0.0], "it is new until it is asked for");
+    } else {
+        return breach(format!("a reload took longer than {AHEAD_SECONDS} s"));
+    }
     daemon.scrape_until("the push is asked for", |s| states(s) == [0.0, 2.0, 0.0, 0.0]);
     let seen = upstream.seen();
     let first = seen.iter().find(|request| request.body.contains("later")).unwrap();
-    let at = jiff::Timestamp::now().as_millisecond() - i64::try_from(first.at.elapsed().as_millis()).unwrap();
-    // The clocks are read one after the other: a millisecond is theirs.
-    assert!(at >= pushed_at * 1000 - 1, "asked {} ms early", pushed_at * 1000 - at);
-    assert!(at < pushed_at * 1000 + 1500, "asked {} ms late", at - pushed_at * 1000);
-    assert!(pairs_of(&seen, "now") >= 3, "the other pair was asked for meanwhile");
+    let [earliest, latest] = in_unix_millis(first.at);
+    // The two sides round the time to milliseconds.
+    assert!(latest >= pushed_at * 1000 - 1, "asked {} ms early", pushed_at * 1000 - latest);
+    assert!(pairs_of(&seen, "now") >= asked_before + 2, "the other pair was asked for meanwhile");
+    let late = earliest - pushed_at * 1000;
+    assert!(late < 15_000, "asked {late} ms late");
+    if late < 1500 { Ok(()) } else { breach(format!("asked {late} ms late")) }
+}
+
+fn breach(words: String) -> Result<(), Breach> {
+    Err(Breach { early: 0, words })
+}
+
+/// Between which two milliseconds of Unix time that was: the machine may stall between the readings of two clocks.
+fn in_unix_millis(at: Instant) -> [i64; 2] {
+    let millis = |ago: Duration| i64::try_from(ago.as_millis()).unwrap();
+    let least = millis(at.elapsed());
+    let wall = jiff::Timestamp::now().as_millisecond();
+    [wall - millis(at.elapsed()), wall - least]
 }
 
 #[test]
