@@ -189,7 +189,8 @@ fn refusals_for_too_many_requests_slow_the_app_down_and_good_answers_bring_it_ba
     // Three times half as wide again.
     let slowest = 10.0 / 1.5_f64.powi(3);
     let is_slowest = |rate: f64| (rate - slowest).abs() < slowest * 0.01;
-    let scrape = daemon.scrape_until("the rate is lower", |s| s.value(RATE, &[]).is_some_and(is_slowest));
+    daemon.scrape_until("the rate is lower", |s| s.value(RATE, &[]).is_some_and(is_slowest));
+    let scrape = daemon.scrape();
     let failures = [("kind", "rate_limit"), ("code", "60007")];
     assert_eq!(scrape.value("timpush_api_failures_total", &failures), Some(3.0));
     town.sim.clear_faults();

@@ -149,7 +149,8 @@ fn pairs_leave_and_come_back_and_nothing_counts_twice() {
     // Only u0 stays: of the others one had settled before, which is no removal.
     place.configure(&app.clone().users("t", 1).config());
     assert_eq!(daemon.reload().status, 200);
-    let scrape = daemon.scrape_until("three are gone", |s| s.sum(PAIRS, &[]) == 1.0);
+    daemon.scrape_until("three are gone", |s| s.sum(PAIRS, &[]) == 1.0);
+    let scrape = daemon.scrape();
     assert_eq!((removed(&scrape), scrape.value(ENDED, &[("reason", "settled")])), (Some(2.0), Some(1.0)));
     assert_eq!(scrape.sum("timpush_devices", &[]), 1.0);
     assert_eq!(scrape.sum("timpush_stage_devices", &[("stage", "im")]), 1.0);
@@ -158,9 +159,10 @@ fn pairs_leave_and_come_back_and_nothing_counts_twice() {
     town.answer("t", "u2", chain(&[SUCCESS, SUCCESS, SUCCESS, SUCCESS]));
     place.configure(&app.users("t", 4).config());
     assert_eq!(daemon.reload().status, 200);
-    let scrape = daemon.scrape_until("they are back and asked for", |s| {
+    daemon.scrape_until("they are back and asked for", |s| {
         states(s) == [2.0, 1.0, 1.0] && s.sum(RESULTS, &[]) > 7.0
     });
+    let scrape = daemon.scrape();
     assert_eq!(sums(&scrape), (8.0, 1.0, 7.0));
     assert_eq!(scrape.sum("timpush_devices", &[]), 3.0);
     town.await_requests(FIRST_APP, 6);
