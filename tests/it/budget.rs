@@ -17,6 +17,9 @@ const PROMISED_USE: f64 = 0.97;
 /// What is left of it at a hundred a second where the program is not optimised: each request takes it half a
 /// millisecond of the ten.
 const UNOPTIMISED_USE: f64 = 0.9;
+/// One request in this many may be early by the machine's noise at the very most: beside two busy loops and more it was one
+/// in sixteen.
+const MOST_BY_NOISE: u64 = 5;
 const RATE: &str = "timpush_budget_requests_per_second";
 
 /// An app that always has work due: each of its pairs wants a look every second.
@@ -40,6 +43,11 @@ fn none_early(arrivals: &AppArrivals) -> Result<(), Breach> {
         return Ok(());
     }
     let gap = arrivals.smallest_gap_seconds;
+    let (early, all) = (arrivals.early_requests, arrivals.requests);
+    assert!(
+        early * MOST_BY_NOISE < all,
+        "no noise makes {early} of {all} come early, the smallest gap {gap:?} s"
+    );
     Err(Breach {
         early: arrivals.early_requests,
         words: format!("of {} requests some came early, the smallest gap {gap:?} s", arrivals.requests),
@@ -115,14 +123,22 @@ fn traces_beside_the_daemon() -> Result<(), Breach> {
     town.await_requests(FIRST_APP, 3);
     let arrivals = town.arrivals(FIRST_APP);
     println!("{TRACES} traces beside the daemon: the longest took {longest:?}");
-    assert!(longest < LONGEST, "a trace waited {longest:?}");
     let sent = daemon.scrape().value("timpush_api_requests_total", &[]).unwrap();
     assert!(sent + TRACES as f64 >= arrivals.requests as f64, "every request is somebody's");
-    none_early(&arrivals)
+    none_early(&arrivals)?;
+    if longest >= LONGEST {
+        return breach(format!("a trace waited {longest:?}"));
+    }
+    Ok(())
 }
 
 #[test]
 fn a_crash_loop_brings_no_request_early() {
+    let _turn = Turn::alone();
+    fairly(crashes_again_and_again);
+}
+
+fn crashes_again_and_again() -> Result<(), Breach> {
     const RATE: f64 = 2.0;
     let town = Town::empty(1, RATE);
     let place = Place::new(&busy(&town, RATE).config());
@@ -138,7 +154,7 @@ fn a_crash_loop_brings_no_request_early() {
     }
     let arrivals = town.arrivals(FIRST_APP);
     assert!(arrivals.requests >= 15, "{}", arrivals.requests);
-    assert_eq!(none_early(&arrivals), Ok(()));
+    none_early(&arrivals)
 }
 
 #[test]
@@ -176,12 +192,16 @@ fn refusals_for_too_many_requests_slow_the_app_down_and_good_answers_bring_it_ba
     let daemon = place.serve(&[]);
     daemon.scrape_until("the full rate is in force", |s| s.value(RATE, &[]) == Some(10.0));
     town.fault(Fault::Error { code: 60007 }, 3);
+    // Neither a good answer nor one refusal more until it has been looked at.
+    town.fault(Fault::Http { status: 500 }, u64::MAX);
     // Three times half as wide again.
     let slowest = 10.0 / 1.5_f64.powi(3);
-    let scrape = daemon
-        .scrape_until("the rate is lower", |s| s.value(RATE, &[]).is_some_and(|rate| rate < slowest * 1.1));
+    let is_slowest = |rate: f64| (rate - slowest).abs() < slowest * 0.01;
+    daemon.scrape_until("the rate is lower", |s| s.value(RATE, &[]).is_some_and(is_slowest));
+    let scrape = daemon.scrape();
     let failures = [("kind", "rate_limit"), ("code", "60007")];
     assert_eq!(scrape.value("timpush_api_failures_total", &failures), Some(3.0));
+    town.sim.clear_faults();
     let slow_from = usize::try_from(town.requests(FIRST_APP)).unwrap();
     let mut rates = vec![scrape.value(RATE, &[]).unwrap()];
     daemon.scrape_until("the rate has recovered", |scrape| {
@@ -189,7 +209,7 @@ fn refusals_for_too_many_requests_slow_the_app_down_and_good_answers_bring_it_ba
         rates.last() == Some(&10.0)
     });
     assert!(rates.is_sorted(), "it recovers step by step: {rates:?}");
-    assert!(rates.iter().any(|rate| *rate > 6.0 && *rate < 9.0), "{rates:?}");
+    assert!(rates.iter().any(|rate| *rate > slowest * 1.2 && *rate < 9.5), "{rates:?}");
     let slow = &town.arrivals(FIRST_APP).arrivals_micros[slow_from..slow_from + 5];
     assert!(used(slow, 10.0) < 0.6, "the wider pace is kept: {slow:?}");
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::io::Read;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,8 +14,9 @@ use serde_json::Value;
 use crate::support_b::answers::{SAMPLE, SUCCESS, nobody, now, offline};
 use crate::support_b::child::KEY;
 use crate::support_b::listener::{Listener, Reply, Seen};
+use crate::support_b::noise::{Breach, fairly};
 use crate::support_b::town::{FIRST_APP, config};
-use crate::support_b::{AppText, Place, Scrape};
+use crate::support_b::{AppText, Place, Scrape, Turn, eventually};
 
 const PAIRS: &str = "timpush_watched_pairs";
 const ENDED: &str = "timpush_pairs_ended_total";
@@ -95,13 +98,24 @@ fn verify(usersig: &str, admin: &str) {
 
 #[test]
 fn connections_are_kept() {
+    let _turn = Turn::alone();
+    fairly(connections_are_kept_between_questions);
+}
+
+fn connections_are_kept_between_questions() -> Result<(), Breach> {
+    const QUESTIONS: usize = 30;
     let upstream = Listener::start(|_| Reply::ok(&nobody().to_string()));
-    let place = Place::new(&shop(&upstream).users("t", 50).config());
+    let place = Place::new(&shop(&upstream).rate(10.0).users("t", 50).config());
     let _daemon = place.serve(&[]);
-    let seen = upstream.await_seen(30);
+    let seen = upstream.await_seen(QUESTIONS);
     let connections: BTreeSet<usize> = seen.iter().map(|request| request.connection).collect();
-    // A second one may be opened where an answer and the next question cross.
-    assert!(connections.len() <= 2, "{connections:?} for {} requests", seen.len());
+    let words = format!("{connections:?} for {} requests", seen.len());
+    assert!(
+        connections.len() <= QUESTIONS / 3,
+        "not even a machine that stalls all the time explains {words}"
+    );
+    // A second one may be opened where an answer and the next question cross; more only where the machine stalls.
+    if connections.len() <= 2 { Ok(()) } else { breach(words) }
 }
 
 #[test]
@@ -126,8 +140,8 @@ fn no_redirect_is_followed() {
         let (app, code) = (format!("app{status}"), status.to_string());
         scrape.sum(FAILURES, &[("app", &app), ("kind", "http"), ("code", &code)])
     };
-    let scrape =
-        daemon.scrape_until("each was refused", |s| STATUSES.iter().all(|status| failures(s, *status) > 0.0));
+    daemon.scrape_until("each was refused", |s| STATUSES.iter().all(|status| failures(s, *status) > 0.0));
+    let scrape = daemon.scrape();
     assert_eq!(scrape.samples("timpush_up", &[]).count(), STATUSES.len());
     assert_eq!(scrape.sum("timpush_up", &[]), 0.0);
     assert!(elsewhere.seen().is_empty(), "{:?}", elsewhere.seen());
@@ -181,8 +195,11 @@ fn an_answer_may_come_in_pieces() {
 
 #[test]
 fn a_pair_is_new_then_active_then_settled() {
-    let upstream = Listener::start(|seen| {
-        let stages = if seen.number < 2 { 3 } else { 5 };
+    let (is_over, told_all) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (over, all) = (is_over.clone(), told_all.clone());
+    let upstream = Listener::start(move |_| {
+        let stages = if over.load(Ordering::SeqCst) { 5 } else { 3 };
+        all.fetch_add(stages / 5, Ordering::SeqCst);
         Reply::ok(&offline(&[SUCCESS; 5][..stages]).to_string())
     });
     upstream.hold(true);
@@ -192,14 +209,19 @@ fn a_pair_is_new_then_active_then_settled() {
     assert_eq!(states(&daemon.scrape()), [1.0, 0.0, 0.0, 0.0]);
     assert_eq!(daemon.scrape().value("timpush_up", &[]), None, "nothing was answered yet");
     upstream.hold(false);
-    let scrape = daemon.scrape_until("it is active", |s| states(s) == [0.0, 1.0, 0.0, 0.0]);
+    daemon.scrape_until("it is active", |s| states(s) == [0.0, 1.0, 0.0, 0.0]);
+    // One scrape may hold states that are younger than its counters; the next one cannot.
+    let scrape = daemon.scrape();
     assert_eq!(scrape.sum(RESULTS, &[("outcome", "success")]), 3.0);
     assert_eq!(scrape.sum(ENDED, &[]), 0.0);
-    let scrape = daemon.scrape_until("it is settled", |s| states(s) == [0.0, 0.0, 1.0, 0.0]);
+    upstream.await_seen(2);
+    is_over.store(true, Ordering::SeqCst);
+    daemon.scrape_until("it is settled", |s| states(s) == [0.0, 0.0, 1.0, 0.0]);
+    let scrape = daemon.scrape();
     assert_eq!(scrape.sum(RESULTS, &[("outcome", "success")]), 5.0);
     assert_eq!(scrape.sum(ENDED, &[("reason", "settled")]), 1.0);
     assert_eq!(scrape.sum(ENDED, &[]), 1.0);
-    assert_eq!(upstream.seen().len(), 3, "a settled pair is not asked for");
+    assert_eq!(told_all.load(Ordering::SeqCst), 1, "a settled pair is not asked for");
 }
 
 #[test]
@@ -211,7 +233,8 @@ fn a_pair_whose_chain_broke_is_settled_and_asked_no_more() {
     let app = shop(&upstream).entry("{task: t, users: [broken, waiting]}");
     let place = Place::new(&app.config());
     let daemon = place.serve(&[]);
-    let scrape = daemon.scrape_until("one is settled", |s| states(s) == [0.0, 1.0, 1.0, 0.0]);
+    daemon.scrape_until("one is settled", |s| states(s) == [0.0, 1.0, 1.0, 0.0]);
+    let scrape = daemon.scrape();
     let failure = [("stage", "channel"), ("platform", "apns"), ("code", "410"), ("reason", "invalid_token")];
     assert_eq!(scrape.value("timpush_stage_failures_total", &failure), Some(1.0));
     let (waiting, broken) = (pairs_of(&upstream.seen(), "waiting"), pairs_of(&upstream.seen(), "broken"));
@@ -224,13 +247,14 @@ fn a_pair_whose_chain_broke_is_settled_and_asked_no_more() {
 #[test]
 fn a_pair_expires_once() {
     let upstream = Listener::start(|_| Reply::ok(&nobody().to_string()));
-    let app = shop(&upstream).key("watch_for: 3s").entry("{task: t, users: [alice, bob]}");
+    // Long enough that a slow machine has shown the pairs and asked for both before they expire.
+    let app = shop(&upstream).key("watch_for: 8s").entry("{task: t, users: [alice, bob]}");
     let place = Place::new(&app.config());
     let daemon = place.serve(&["--web.enable-lifecycle"]);
     assert_eq!(daemon.scrape().sum(PAIRS, &[]), 2.0);
     let expired = |scrape: &Scrape| scrape.sum(ENDED, &[("reason", "expired")]);
-    let scrape = daemon.scrape_until("both expired", |s| s.sum(PAIRS, &[]) == 0.0);
-    assert_eq!(expired(&scrape), 2.0);
+    daemon.scrape_until("both expired", |s| s.sum(PAIRS, &[]) == 0.0);
+    assert_eq!(expired(&daemon.scrape()), 2.0);
     let asked = upstream.seen().len();
     assert!(asked >= 2, "they were asked for while they lived");
     // Neither a list that still names them nor a restart begins anew.
@@ -247,23 +271,54 @@ fn a_pair_expires_once() {
 
 #[test]
 fn a_push_that_lies_ahead_is_not_asked_for_before() {
+    let _turn = Turn::alone();
+    fairly(a_push_that_lies_ahead);
+}
+
+fn a_push_that_lies_ahead() -> Result<(), Breach> {
+    /// Long enough for a reload and a look at what it brought.
+    const AHEAD_SECONDS: i64 = 6;
     let upstream = Listener::start(|_| Reply::ok(&nobody().to_string()));
-    let pushed_at = now() + 4;
-    let time = jiff::Timestamp::from_second(pushed_at).unwrap();
-    let app = shop(&upstream)
-        .entry(&format!("{{task: t, users: [later], pushed_at: {time}}}"))
-        .entry("{task: t, users: [now]}");
+    let app = shop(&upstream).entry("{task: t, users: [now]}");
     let place = Place::new(&app.config());
-    let daemon = place.serve(&[]);
-    daemon.scrape_until("the other pair is active", |s| states(s) == [1.0, 1.0, 0.0, 0.0]);
+    let daemon = place.serve(&["--web.enable-lifecycle"]);
+    daemon.scrape_until("the other pair is active", |s| states(s) == [0.0, 1.0, 0.0, 0.0]);
+    let pushed_at = now() + AHEAD_SECONDS;
+    let time = jiff::Timestamp::from_second(pushed_at).unwrap();
+    place.configure(&app.entry(&format!("{{task: t, users: [later], pushed_at: {time}}}")).config());
+    assert_eq!(daemon.reload().status, 200);
+    let asked_before = pairs_of(&upstream.seen(), "now");
+    let listed = eventually("the pair is listed", || {
+        let scrape = daemon.scrape();
+        (scrape.sum(PAIRS, &[]) == 2.0).then(|| states(&scrape))
+    });
+    if now() < pushed_at {
+        assert_eq!(listed, [1.0, 1.0, 0.0, 0.0], "it is new until it is asked for");
+    } else {
+        return breach(format!("a reload took longer than {AHEAD_SECONDS} s"));
+    }
     daemon.scrape_until("the push is asked for", |s| states(s) == [0.0, 2.0, 0.0, 0.0]);
     let seen = upstream.seen();
     let first = seen.iter().find(|request| request.body.contains("later")).unwrap();
-    let at = jiff::Timestamp::now().as_millisecond() - i64::try_from(first.at.elapsed().as_millis()).unwrap();
-    // The clocks are read one after the other: a millisecond is theirs.
-    assert!(at >= pushed_at * 1000 - 1, "asked {} ms early", pushed_at * 1000 - at);
-    assert!(at < pushed_at * 1000 + 1500, "asked {} ms late", at - pushed_at * 1000);
-    assert!(pairs_of(&seen, "now") >= 3, "the other pair was asked for meanwhile");
+    let [earliest, latest] = in_unix_millis(first.at);
+    // The two sides round the time to milliseconds.
+    assert!(latest >= pushed_at * 1000 - 1, "asked {} ms early", pushed_at * 1000 - latest);
+    assert!(pairs_of(&seen, "now") >= asked_before + 2, "the other pair was asked for meanwhile");
+    let late = earliest - pushed_at * 1000;
+    assert!(late < 15_000, "asked {late} ms late");
+    if late < 1500 { Ok(()) } else { breach(format!("asked {late} ms late")) }
+}
+
+fn breach(words: String) -> Result<(), Breach> {
+    Err(Breach { early: 0, words })
+}
+
+/// Between which two milliseconds of Unix time that was: the machine may stall between the readings of two clocks.
+fn in_unix_millis(at: Instant) -> [i64; 2] {
+    let millis = |ago: Duration| i64::try_from(ago.as_millis()).unwrap();
+    let least = millis(at.elapsed());
+    let wall = jiff::Timestamp::now().as_millisecond();
+    [wall - millis(at.elapsed()), wall - least]
 }
 
 #[test]

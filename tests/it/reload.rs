@@ -9,7 +9,7 @@ use crate::support_b::answers::{FAILURE, SUCCESS, offline};
 use crate::support_b::child::entries;
 use crate::support_b::noise::{Breach, fairly};
 use crate::support_b::town::{FIRST_APP, config};
-use crate::support_b::{AppText, Daemon, Place, Scrape, Town, request, until};
+use crate::support_b::{AppText, Daemon, Place, Scrape, Town, Turn, request, until};
 
 const LIFECYCLE: &str = "--web.enable-lifecycle";
 const WORKED: &str = "timpush_exporter_config_last_reload_successful";
@@ -89,6 +89,7 @@ fn a_bad_file_changes_nothing() {
 
 #[test]
 fn apps_come_go_and_change_while_another_goes_on() {
+    let _turn = Turn::alone();
     fairly(apps_come_go_and_change);
 }
 
@@ -114,7 +115,10 @@ fn apps_come_go_and_change() -> Result<(), Breach> {
         s.sum(PAIRS, &[("app", "changes")]) == 17.0 && s.sum(PAIRS, &[("app", "comes")]) == 5.0
     });
     assert!(!scrape.names_app("goes"), "an app that left is shown");
-    assert_eq!(scrape.value("timpush_budget_requests_per_second", &[("app", "changes")]), Some(5.0));
+    // It is lower for a while after a refusal, which the upstream of a busy machine may have sent.
+    daemon.scrape_until("the new rate is in force", |s| {
+        s.value("timpush_budget_requests_per_second", &[("app", "changes")]) == Some(5.0)
+    });
     let left_at = town.requests(goes);
     for id in [stays, comes, changes] {
         town.await_requests(id, 5);
@@ -122,10 +126,9 @@ fn apps_come_go_and_change() -> Result<(), Breach> {
     assert_eq!(town.requests(goes), left_at, "an app that left is asked for");
     let arrivals = &town.arrivals(stays).arrivals_micros[from - 1..];
     let longest = arrivals.windows(2).map(|two| two[1] - two[0]).max().unwrap();
-    assert!(longest < LONGEST_GAP_MICROS, "a gap of {longest} µs");
     let early = town.sim.arrivals().apps.iter().map(|app| app.early_requests).sum();
-    let words = format!("{early} early requests around a reload");
-    if early == 0 { Ok(()) } else { Err(Breach { early, words }) }
+    let words = format!("{early} early requests around a reload, and a gap of {longest} µs");
+    if early == 0 && longest < LONGEST_GAP_MICROS { Ok(()) } else { Err(Breach { early, words }) }
 }
 
 #[test]
@@ -149,7 +152,8 @@ fn pairs_leave_and_come_back_and_nothing_counts_twice() {
     // Only u0 stays: of the others one had settled before, which is no removal.
     place.configure(&app.clone().users("t", 1).config());
     assert_eq!(daemon.reload().status, 200);
-    let scrape = daemon.scrape_until("three are gone", |s| s.sum(PAIRS, &[]) == 1.0);
+    daemon.scrape_until("three are gone", |s| s.sum(PAIRS, &[]) == 1.0);
+    let scrape = daemon.scrape();
     assert_eq!((removed(&scrape), scrape.value(ENDED, &[("reason", "settled")])), (Some(2.0), Some(1.0)));
     assert_eq!(scrape.sum("timpush_devices", &[]), 1.0);
     assert_eq!(scrape.sum("timpush_stage_devices", &[("stage", "im")]), 1.0);
@@ -158,9 +162,10 @@ fn pairs_leave_and_come_back_and_nothing_counts_twice() {
     town.answer("t", "u2", chain(&[SUCCESS, SUCCESS, SUCCESS, SUCCESS]));
     place.configure(&app.users("t", 4).config());
     assert_eq!(daemon.reload().status, 200);
-    let scrape = daemon.scrape_until("they are back and asked for", |s| {
+    daemon.scrape_until("they are back and asked for", |s| {
         states(s) == [2.0, 1.0, 1.0] && s.sum(RESULTS, &[]) > 7.0
     });
+    let scrape = daemon.scrape();
     assert_eq!(sums(&scrape), (8.0, 1.0, 7.0));
     assert_eq!(scrape.sum("timpush_devices", &[]), 3.0);
     town.await_requests(FIRST_APP, 6);

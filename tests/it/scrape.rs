@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
+use std::time::Instant;
 
 use rusqlite::{Connection, OpenFlags};
 use timpush_exporter::metrics::{Kind, catalogue};
@@ -10,9 +11,11 @@ use timpush_exporter::sim::OutageOrder;
 use crate::support_b::answers::{SAMPLE, nobody};
 use crate::support_b::scrape::Labels;
 use crate::support_b::town::FIRST_APP;
-use crate::support_b::{AppText, Daemon, Page, Place, Scrape, Town, request};
+use crate::support_b::{AppText, Daemon, Page, Place, Scrape, Town, request, until};
 
 const RESULTS: &str = "timpush_stage_results_total";
+const COMMITS: &str = "timpush_ledger_commit_duration_seconds";
+const SIZE: &str = "timpush_ledger_size_bytes";
 const ACCEPT_GZIP: &str = "accept-encoding: gzip\r\n";
 
 /// Metrics that the contract does not promise from the start: they speak of trouble that a good run has not, or of
@@ -42,14 +45,13 @@ fn lively() -> (Town, Place, Daemon) {
 fn every_scrape_during_polling_is_well_formed_and_no_counter_falls() {
     let (_town, _place, daemon) = lively();
     let mut before = Scrape::default();
-    let mut scrapes = 0;
-    let whole = daemon.scrape_until("many results are counted", |scrape| {
-        scrapes += 1;
+    let mut grew = 0;
+    let whole = daemon.scrape_until("many results are counted, and several scrapes saw it", |scrape| {
         no_counter_falls(&before, scrape);
+        grew += usize::from(scrape.sum(RESULTS, &[]) > before.sum(RESULTS, &[]));
         before = scrape.clone();
-        scrape.sum(RESULTS, &[]) > 500.0 && scrape.sum("timpush_stage_failures_total", &[]) > 0.0
+        grew > 5 && scrape.sum(RESULTS, &[]) > 500.0 && scrape.sum("timpush_stage_failures_total", &[]) > 0.0
     });
-    assert!(scrapes > 5, "{scrapes} scrapes saw it grow");
     for metric in catalogue() {
         let Some(family) = whole.families.get(metric.name) else {
             assert!(CONDITIONAL.contains(&metric.name), "{} is not there", metric.name);
@@ -117,25 +119,43 @@ fn sets_are_born_whole() {
     assert_eq!(online.len(), 1, "on the online route the platform is always im: {platforms:?}");
 }
 
+/// How many apps the daemon of [`at_rest`] has.
+const APPS_AT_REST: u64 = 2;
+
 /// A daemon that has nothing more to ask: its one pair is settled.
 fn at_rest() -> (Town, Place, Daemon) {
-    let town = Town::empty(2, 20.0);
+    let town = Town::empty(APPS_AT_REST, 20.0);
     town.answer("t", "u0", serde_json::from_str(SAMPLE).unwrap());
     town.answer("t", "u1", nobody());
     let app = AppText::new("shop", FIRST_APP, &town.sim.url(), 20.0).users("t", 1);
     let idle = AppText::new("idle", FIRST_APP + 1, &town.sim.url(), 20.0);
     let place = Place::new(&crate::support_b::town::config(&[app, idle]));
     let daemon = place.serve(&[]);
-    daemon.scrape_until("the pair is settled", |scrape| {
-        scrape.value("timpush_watched_pairs", &[("app", "shop"), ("state", "settled")]) == Some(1.0)
+    // A poller shows its status after all its metrics.
+    until("the pair is settled and both pollers have shown their figures", || {
+        let apps = daemon.get("/api/v1/status").data()["apps"].take();
+        let shown = |name: &str, settled: u64| {
+            let mut apps = apps.as_array().unwrap().iter();
+            apps.any(|app| app["name"] == name && app["pairs"]["settled"] == settled)
+        };
+        shown("shop", 1) && shown("idle", 0) && daemon.scrape().value(SIZE, &[]).is_some()
     });
     (town, place, daemon)
 }
 
-/// The page without what the process tells of this very moment.
+/// The page without what the process tells of this very moment, and without the commits: once a minute a poller keeps
+/// what it has learned.
 fn lasting(page: &str) -> String {
-    let fleeting = |line: &&str| line.starts_with("process_");
+    let fleeting = |line: &&str| {
+        ["process_", COMMITS, "timpush_ledger_last_commit_timestamp_seconds", SIZE]
+            .iter()
+            .any(|name| line.starts_with(name))
+    };
     page.lines().filter(|line| !fleeting(line)).map(|line| format!("{line}\n")).collect()
+}
+
+fn commits_of(daemon: &Daemon) -> f64 {
+    daemon.scrape().sum(&format!("{COMMITS}_count"), &[])
 }
 
 fn unpacked(page: &Page) -> String {
@@ -165,6 +185,7 @@ fn looking_causes_no_request() {
     let (town, _place, daemon) = at_rest();
     assert_eq!((town.requests(FIRST_APP), town.requests(FIRST_APP + 1)), (1, 0));
     let first = daemon.get("/metrics").text();
+    let (commits, began) = (commits_of(&daemon), Instant::now());
     for _ in 0..50 {
         for path in ["/", "/config", "/-/healthy", "/-/ready"] {
             assert_eq!(daemon.get(path).status, 200, "{path}");
@@ -172,6 +193,9 @@ fn looking_causes_no_request() {
         let scrape = daemon.get("/metrics").text();
         assert_eq!(lasting(&scrape), lasting(&first), "nothing happens, so nothing changes");
     }
+    let learned = APPS_AT_REST * (began.elapsed().as_secs() / 60 + 1);
+    let commits = commits_of(&daemon) - commits;
+    assert!(commits <= learned as f64, "{commits} commits of those who only look");
     assert_eq!((town.requests(FIRST_APP), town.requests(FIRST_APP + 1)), (1, 0));
     assert_eq!(town.sim.arrivals().stranger_requests, 0);
 }

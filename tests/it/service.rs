@@ -3,14 +3,11 @@
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support_b::{Place, Town};
-
-/// How long a word may take to come.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::support_b::{PATIENCE, Place, Town};
 
 /// A daemon under a service manager with a watchdog; killed when dropped.
 struct Service {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -69,7 +70,7 @@ fn two_hundred_swaps_under_load_lose_nothing_and_count_nothing_twice() {
     until("all that stay are known", || results(&daemon) == all);
     let before = knowledge(&daemon);
     assert_eq!(before.len(), STAY);
-    let asked_before = town.requests(FIRST_APP);
+    let (asked_before, began) = (town.requests(FIRST_APP), Instant::now());
     let taken = |wanted: usize| {
         let found = daemon.get(&format!("/api/v1/watches?search=v{wanted}&limit=0")).data();
         found["total"].as_u64().unwrap() > 0
@@ -88,8 +89,10 @@ fn two_hundred_swaps_under_load_lose_nothing_and_count_nothing_twice() {
     assert_eq!(results(&daemon), all, "a result counted twice, or one was lost");
     let scrape = daemon.scrape();
     assert_eq!(scrape.sum("timpush_devices", &[]), STAY as f64, "devices of those that stay, each once");
-    let requests = town.requests(FIRST_APP) - asked_before;
-    assert!(requests > 200, "polling went on: {requests}");
+    let (requests, took) = (town.requests(FIRST_APP) - asked_before, began.elapsed());
+    // A tenth of the rate: a busy machine does not use all of it.
+    let least = took.as_secs_f64() * 10.0;
+    assert!(requests as f64 > least, "polling went on: {requests} requests in {took:?}");
     println!("{SWAPS} swaps, {requests} requests meanwhile");
     let (ended, log) = daemon.stop();
     assert!(ended.success() && !log.contains("level=error"), "{log}");

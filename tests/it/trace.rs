@@ -1,19 +1,24 @@
 //! The subcommand `trace`: what a person reads, what a program reads, and what a terminal shows meanwhile.
 
-use std::process::{Command, Output};
+use std::fs::File;
+use std::process::{Command, Output, Stdio};
 
+use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
 
 use crate::support_b::answers::{FAILURE, SAMPLE, SUCCESS, offline};
+use crate::support_b::child::{Said, drain};
+use crate::support_b::noise::{Breach, fairly};
 use crate::support_b::town::FIRST_APP;
-use crate::support_b::{AppText, Place, Town};
+use crate::support_b::{AppText, Place, Town, Turn, until};
 
-/// One question every two seconds.
-const SLOW: f64 = 0.5;
+/// One question every four seconds.
+const SLOW: f64 = 0.25;
 const FAST: f64 = 50.0;
 
+/// An app of that rate, whose upstream would allow far more: no stall of the machine makes it refuse.
 fn town(requests_per_second: f64) -> (Town, Place) {
-    let town = Town::empty(1, requests_per_second);
+    let town = Town::empty(1, requests_per_second * 100.0);
     let place = Place::new(&AppText::new("shop", FIRST_APP, &town.sim.url(), requests_per_second).config());
     (town, place)
 }
@@ -28,15 +33,28 @@ fn stdout(output: &Output) -> String {
 
 /// The same on a terminal of its own: all that it shows, stdout and stderr together.
 fn on_a_terminal(place: &Place, environment: &[(&str, &str)]) -> String {
+    watched_on_a_terminal(place, environment, |_| {})
+}
+
+/// As [`on_a_terminal`]; `meanwhile` is given what is shown so far.
+fn watched_on_a_terminal(
+    place: &Place,
+    environment: &[(&str, &str)],
+    meanwhile: impl FnOnce(&Said),
+) -> String {
     let trace = place.command(&["trace", "t", "alice", "--app", "shop"]);
     let words = std::iter::once(trace.get_program()).chain(trace.get_args());
     let line: Vec<String> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
     let mut script = Command::new("script");
     script.args(["--quiet", "--return", "--command", &line.join(" "), "/dev/null"]);
     script.env("TERM", "xterm").env_remove("NO_COLOR").env_remove("CI").envs(environment.iter().copied());
-    let output = script.output().unwrap();
-    assert!(output.status.success(), "{}", stdout(&output));
-    stdout(&output)
+    let mut script = script.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut shown = drain(script.stdout.take().unwrap());
+    meanwhile(&shown);
+    let status = script.wait().unwrap();
+    shown.close();
+    assert!(status.success(), "{}", shown.text());
+    shown.text()
 }
 
 #[test]
@@ -78,7 +96,30 @@ fn a_chain_is_a_table_or_json() {
     for output in [&table, &json] {
         assert!(!stdout(output).contains("aabbc"), "the device's token is shown");
     }
-    assert_eq!(town.arrivals(FIRST_APP).early_requests, 0, "a trace keeps the budget of the one before");
+}
+
+#[test]
+fn a_trace_keeps_the_budget_of_the_one_before() {
+    let _turn = Turn::alone();
+    fairly(traces_one_after_the_other);
+}
+
+fn traces_one_after_the_other() -> Result<(), Breach> {
+    const RATE: f64 = 4.0;
+    const TRACES: u64 = 5;
+    let town = Town::empty(1, RATE);
+    let place = Place::new(&AppText::new("shop", FIRST_APP, &town.sim.url(), RATE).config());
+    let outputs: Vec<Output> = (0..TRACES).map(|_| trace(&place, &[])).collect();
+    let arrivals = town.arrivals(FIRST_APP);
+    assert_eq!(arrivals.requests, TRACES);
+    let early = arrivals.early_requests;
+    assert!(early < TRACES / 2, "no noise explains {early} of {TRACES}");
+    if early == 0 {
+        assert!(outputs.iter().all(|output| output.status.success()), "{outputs:?}");
+        return Ok(());
+    }
+    let words = format!("of {TRACES} traces some came early: {:?}", arrivals.smallest_gap_seconds);
+    Err(Breach { early, words })
 }
 
 #[test]
@@ -135,11 +176,24 @@ fn a_terminal_is_told_what_is_waited_for_and_a_pipe_is_not() {
     let (_town, place) = town(SLOW);
     let first = trace(&place, &[]);
     assert!(first.status.success() && first.stderr.is_empty(), "{first:?}");
-    let told = on_a_terminal(&place, &[]);
-    let waits = "waiting for the budget of shop, which lets a question through every 2s … 1 s";
-    assert!(told.contains(waits), "{told:?}");
+    // As if another process held the slot until the wait is spoken of, however late this one comes to begin.
+    let slot = File::open(place.storage().join("budget/shop.slot")).unwrap();
+    flock(&slot, FlockOperation::LockExclusive).unwrap();
+    let told = watched_on_a_terminal(&place, &[], |shown| {
+        until("the wait is told with its seconds", || seconds_told(&shown.text()).last() >= Some(&1));
+        flock(&slot, FlockOperation::Unlock).unwrap();
+    });
+    let seconds = seconds_told(&told);
+    assert!(seconds.is_sorted(), "{seconds:?} of {told:?}");
     let (_, behind) = told.rsplit_once("\r\x1b[2K").unwrap();
     assert!(behind.starts_with("The upstream knows no device"), "nothing of it is left: {told:?}");
     let third = trace(&place, &[]);
     assert!(third.status.success() && third.stderr.is_empty(), "{third:?}");
+}
+
+/// The seconds of each line that tells of the wait.
+fn seconds_told(shown: &str) -> Vec<u64> {
+    const WAITS: &str = "waiting for the budget of shop, which lets a question through every 4s … ";
+    let lines = shown.split("\r\x1b[2K").filter_map(|line| line.strip_prefix(WAITS)?.strip_suffix(" s"));
+    lines.map(|seconds| seconds.parse().unwrap()).collect()
 }

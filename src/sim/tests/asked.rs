@@ -128,24 +128,26 @@ async fn what_comes_too_early_is_refused_and_counted() {
 
 #[tokio::test]
 async fn bad_signatures_lock_the_app_out_until_the_window_has_passed() {
-    let window = Duration::from_millis(300);
+    // Long enough that the second failure lies within it, however busy the machine is.
+    let window = Duration::from_secs(2);
     let simulator = start(Options { lockout_failures: 2, lockout_window: window, ..settled(1, 1) }).unwrap();
     let mut client = Client::new(&simulator).await;
     let Pair { task, user, .. } = simulator.pairs(APP)[0].clone();
     let bad = trace_path_of(&[("usersig", "nonsense")]);
-    let codes = [client.call("POST", &bad, "{}").await.code(), client.call("POST", &bad, "{}").await.code()];
-    let locked = Instant::now();
-    assert_eq!(codes, [70003, 70003]);
+    assert_eq!(client.call("POST", &bad, "{}").await.code(), 70003);
+    let not_locked = Instant::now();
+    assert_eq!(client.call("POST", &bad, "{}").await.code(), 70003);
     loop {
         let code = client.ask(&task, &user).await.code();
-        assert!(locked.elapsed() < Duration::from_secs(20), "still {code}");
+        assert!(not_locked.elapsed() < Duration::from_secs(20), "still {code}");
         if code == 0 {
             break;
         }
         assert_eq!(code, 70050);
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    // The clock of this test starts after that of the lock-out, by less than a round trip on loopback.
-    assert!(locked.elapsed() > window / 2, "only {:?}", locked.elapsed());
+    // The clock of this test starts before that of the lock-out.
+    assert!(not_locked.elapsed() >= window, "only {:?}", not_locked.elapsed());
     assert!(simulator.arrivals().apps[0].answers["70050"] > 0);
     simulator.stop().await;
 }

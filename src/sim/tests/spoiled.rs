@@ -80,6 +80,12 @@ async fn a_hanging_answer_never_comes_and_stopping_ends_it() {
     let (simulator, mut client, Pair { task, user, .. }) = stage().await;
     simulator.set_fault(Fault::Hang).unwrap();
     client.send("POST", &trace_path(), &question(&task, &user)).await;
+    let arrived = async {
+        while simulator.arrivals().apps[0].requests == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), arrived).await.expect("the question arrives");
     let silence = tokio::time::timeout(Duration::from_millis(300), client.receive()).await;
     assert!(silence.is_err(), "{silence:?}");
     assert_eq!(simulator.arrivals().apps[0].requests, 1);
@@ -120,9 +126,10 @@ async fn canned_answers_are_served_to_the_byte_and_enter_no_account() {
 
 #[tokio::test]
 async fn an_outage_shows_in_what_happens_after_it() {
-    // Everything of a task happens within a moment of its push; the pushes lie within the next four seconds.
+    // Everything of a task happens within a moment of its push; the pushes lie within the next twelve seconds, of which
+    // the outage needs three and what follows it two.
     let town =
-        TownOptions { tasks: 200, users_per_task: 20, push_span: Duration::from_secs(4), past_share: 0.0 };
+        TownOptions { tasks: 200, users_per_task: 20, push_span: Duration::from_secs(12), past_share: 0.0 };
     let simulator = start(Options { town, speed: 1e9, ..options() }).unwrap();
     for platform in 1..=8 {
         simulator.outage(OutageOrder { platform, kind: OutageKind::Fail, sdk_app_id: None }).unwrap();

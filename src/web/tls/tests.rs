@@ -259,6 +259,23 @@ async fn clients_that_stall_in_the_handshake_are_cut_and_make_room() {
         assert_eq!(read_all(&mut stalled).await, b"");
     }
     assert!(began.elapsed() >= SHORT * 3);
+    // Not asked for over this server, which leaves nobody more time.
+    let counted = || {
+        let families = running.app.fixtures.registry.gather();
+        let failed = families.iter().find(|f| f.name() == "timpush_web_tls_handshakes_failed_total");
+        failed.unwrap().get_metric()[0].get_counter().get_value()
+    };
+    let all_counted = async {
+        while counted() < 3.0 {
+            tokio::time::sleep(SHORT / 10).await;
+        }
+    };
+    patiently(all_counted).await;
+    // Honest clients get the usual deadline: they are slow, too, where the machine is busy.
+    let limits = Limits { connections: 2, ..Limits::default() };
+    let running = start_with(limits, None).await;
+    publish(&running, &authority, |_| {});
+    let began = Instant::now();
     let mut held = Vec::new();
     for _ in 0..6 {
         let mut stalled = TcpStream::connect(running.address).await.unwrap();
@@ -266,7 +283,7 @@ async fn clients_that_stall_in_the_handshake_are_cut_and_make_room() {
         held.push(stalled);
         assert_eq!(healthy(&running, client(&authority, None, BOTH)).await, Ok(200));
     }
-    assert!(failed_handshakes(&running).await >= 3.0);
+    assert!(began.elapsed() < limits.head_timeout, "they make room before their deadline");
 }
 
 #[tokio::test]

@@ -192,7 +192,7 @@ pub fn of_transport() -> Vec<Row> {
         row("no HTTP", "connect", Box::new(|| closing("SSH-2.0-OpenSSH_9.2\r\n\r\n".to_owned()))),
         row("two lengths", "connect", Box::new(|| closing("HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}".to_owned()))),
         row("a head without end", "connect", Box::new(|| closing(format!("HTTP/1.1 200 OK\r\n{}", "x-odd: 1\r\n".repeat(100_000))))),
-        row("no answer", "timeout", Box::new(|| silent(4))),
+        row("no answer", "timeout", Box::new(|| silent(60))),
         row("drop by drop", "timeout", Box::new(|| Reply::ok(&good()).in_pieces(1, Duration::from_millis(40)))),
         row("a page of a proxy", "malformed", Box::new(|| Reply::ok("<html>Please log in</html>"))),
         row("half of an answer", "malformed", Box::new(move || Reply::ok(&half))),
