@@ -8,10 +8,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use crate::support_b::answers::now;
-use crate::support_b::listener::{Listener, Reply, Seen};
-use crate::support_b::town::{FIRST_APP, config};
-use crate::support_b::{AppText, PATIENCE, Place, Scrape, eventually};
+use crate::support::answers::now;
+use crate::support::listener::{Listener, Reply, Seen};
+use crate::support::{AppText, FIRST_APP, Place, Scrape, config, until};
 use rows::{Outcome, Row, good, of_codes, of_statuses, of_transport};
 
 /// Slow enough that an answer is there before the next question leaves.
@@ -22,6 +21,8 @@ const SMALLEST_GAP: Duration = Duration::from_millis(300);
 const BACK_OFF: Duration = Duration::from_millis(700);
 /// How long paused apps are watched.
 const WATCHED: Duration = Duration::from_secs(12);
+/// How long the outcomes may take to show.
+const PATIENCE: Duration = Duration::from_secs(40);
 const MOST_RESIDENT_KILOBYTES: u64 = 200_000;
 
 /// How many of an app's questions came about whom, and when.
@@ -196,14 +197,12 @@ fn every_fault_has_the_outcome_that_its_row_says() {
     }
     assert!(last.is_empty(), "not as the rows say:\n{last}");
     // What is paused stays so, and nothing comes later that was not to come.
-    eventually("the apps were watched long enough", || (began.elapsed() >= WATCHED).then_some(()));
+    until("the apps were watched long enough", || began.elapsed() >= WATCHED);
     let later = [judge(&|judged| judged.wrong()), judge(&|judged| judged.hurried())].concat();
     let mut told = String::new();
     later.iter().for_each(|line| writeln!(told, "{line}").unwrap());
     assert!(told.is_empty(), "{told}");
-    let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.id())).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    let kilobytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    let kilobytes = daemon.kilobytes("VmHWM");
     println!("{} rows; the daemon took {kilobytes} kB at most", rows.len());
     assert!(kilobytes < MOST_RESIDENT_KILOBYTES, "{kilobytes} kB");
 }

@@ -7,10 +7,9 @@ use rusqlite::{Connection, OpenFlags};
 use timpush_exporter::metrics::{Kind, catalogue};
 use timpush_exporter::sim::OutageOrder;
 
-use crate::support_b::answers::{SAMPLE, nobody};
-use crate::support_b::scrape::Labels;
-use crate::support_b::town::FIRST_APP;
-use crate::support_b::{AppText, Daemon, Page, Place, Scrape, Town, request};
+use crate::support::answers::{SAMPLE, nobody};
+use crate::support::scrape::Labels;
+use crate::support::{AppText, Daemon, FIRST_APP, Page, Place, Scrape, Town, config, request};
 
 const RESULTS: &str = "timpush_stage_results_total";
 const ACCEPT_GZIP: &str = "accept-encoding: gzip\r\n";
@@ -124,7 +123,7 @@ fn at_rest() -> (Town, Place, Daemon) {
     town.answer("t", "u1", nobody());
     let app = AppText::new("shop", FIRST_APP, &town.sim.url(), 20.0).users("t", 1);
     let idle = AppText::new("idle", FIRST_APP + 1, &town.sim.url(), 20.0);
-    let place = Place::new(&crate::support_b::town::config(&[app, idle]));
+    let place = Place::new(&config(&[app, idle]));
     let daemon = place.serve(&[]);
     daemon.scrape_until("the pair is settled", |scrape| {
         scrape.value("timpush_watched_pairs", &[("app", "shop"), ("state", "settled")]) == Some(1.0)

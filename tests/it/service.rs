@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support_b::{Place, Town};
+use crate::support::{Place, Town};
 
 /// How long a word may take to come.
 const PATIENCE: Duration = Duration::from_secs(20);

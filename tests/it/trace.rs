@@ -4,9 +4,8 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::support_b::answers::{FAILURE, SAMPLE, SUCCESS, offline};
-use crate::support_b::town::FIRST_APP;
-use crate::support_b::{AppText, Place, Town};
+use crate::support::answers::{FAILURE, SAMPLE, SUCCESS, offline};
+use crate::support::{AppText, FIRST_APP, Place, Town};
 
 /// One question every two seconds.
 const SLOW: f64 = 0.5;
