@@ -11,8 +11,8 @@ mod process;
 #[path = "scale/scrapes.rs"]
 mod scrapes;
 #[allow(dead_code, unused_imports, reason = "made for the tests; the bench takes what it needs")]
-#[path = "../tests/it/support_b/mod.rs"]
-mod support_b;
+#[path = "../tests/it/support/mod.rs"]
+mod support;
 
 /// Runs the parts that the arguments name, or all.
 fn main() {

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use crate::process::{cpu, memory_mb, quantile};
-use crate::support_b::town::{FIRST_APP, Town, config};
-use crate::support_b::{AppText, Place};
+use crate::support::{AppText, FIRST_APP, Place, Town, config};
 
 const APPS: u64 = 1_000;
 /// How long they are watched.

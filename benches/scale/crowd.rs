@@ -4,9 +4,8 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use crate::process::memory_mb;
-use crate::support_b::answers::now;
-use crate::support_b::town::{FIRST_APP, Town};
-use crate::support_b::{AppText, Place, eventually};
+use crate::support::answers::now;
+use crate::support::{AppText, FIRST_APP, Place, Town};
 
 const PAIRS: usize = 600_000;
 const USERS_PER_TASK: usize = 500;
@@ -33,8 +32,7 @@ pub fn run() {
 
 fn start(place: &Place, what: &str) {
     let began = Instant::now();
-    let daemon = place.begin(&[]);
-    eventually("the daemon is ready", || (daemon.get("/-/ready").status == 200).then_some(()));
+    let daemon = place.serve(&[]);
     let took = began.elapsed().as_secs_f64();
     let (resident, highest) = memory_mb(daemon.id());
     println!("| {what} | {took:.2} | {resident:.0} | {highest:.0} |");

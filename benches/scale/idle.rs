@@ -1,8 +1,8 @@
 //! One app with one pair that has settled: what the daemon takes when there is little to do.
 
 use crate::process::{cpu, memory_mb};
-use crate::support_b::town::{FIRST_APP, Town};
-use crate::support_b::{AppText, Place, answers, until};
+use crate::support::child::program;
+use crate::support::{AppText, FIRST_APP, Place, Town, answers, until};
 
 /// How long it is watched.
 const WATCHED: std::time::Duration = std::time::Duration::from_secs(20);
@@ -18,7 +18,7 @@ pub fn run() {
     let before = cpu(daemon.id());
     std::thread::sleep(WATCHED);
     let used = (cpu(daemon.id()) - before).as_secs_f64() / WATCHED.as_secs_f64();
-    let binary = std::fs::metadata(env!("CARGO_BIN_EXE_timpush_exporter")).expect("the binary is there");
+    let binary = std::fs::metadata(program().get_program()).expect("the binary is there");
     println!("\n| idle: one app, one settled pair | |\n|---|---|");
     println!("| binary, stripped | {:.1} MB |", binary.len() as f64 / 1e6);
     println!("| resident memory | {:.1} MB |", memory_mb(daemon.id()).0);

@@ -6,8 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use crate::process::{cpu, quantile};
-use crate::support_b::town::{FIRST_APP, Town};
-use crate::support_b::{AppText, Daemon, Place, get, request, until};
+use crate::support::{AppText, Daemon, FIRST_APP, Place, Town, get, request, until};
 
 /// Scrapes that are timed.
 const SCRAPES: usize = 200;

@@ -4,9 +4,8 @@ use std::time::{Duration, Instant};
 
 use timpush_exporter::sim::{AppArrivals, Fault};
 
-use crate::support_b::noise::{Breach, fairly};
-use crate::support_b::town::FIRST_APP;
-use crate::support_b::{AppText, Place, Town, Turn};
+use crate::support::noise::{Breach, fairly};
+use crate::support::{AppText, FIRST_APP, Place, Town, Turn};
 
 /// How long a rate is measured.
 const MEASURED: Duration = Duration::from_secs(8);

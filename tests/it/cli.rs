@@ -1,16 +1,16 @@
 //! The command line: flags, exit codes, and what is said to the operator.
 
 use std::net::TcpListener;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use serde_json::Value;
 use timpush_exporter::usersig;
 
-use crate::support_b::answers::now;
-use crate::support_b::town::FIRST_APP;
-use crate::support_b::{AppText, Daemon, Place, get, until};
+use crate::support::answers::now;
+use crate::support::child::{drain, program};
+use crate::support::{AppText, Daemon, FIRST_APP, NOWHERE, Place, Turn, eventually, get, until};
 
 /// Every flag that there is.
 const FLAGS: [&str; 9] = [
@@ -25,8 +25,6 @@ const FLAGS: [&str; 9] = [
     "--log.format",
 ];
 const SUBCOMMANDS: [&str; 4] = ["demo", "simulate", "trace", "usersig"];
-/// Listens nowhere: for configurations that nobody polls with.
-const NOWHERE: &str = "http://127.0.0.1:9";
 
 fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
@@ -105,10 +103,7 @@ fn flags_that_cannot_be_used_end_with_2() {
 fn a_flag_takes_its_value_behind_a_blank_or_an_equals_sign() {
     let place = Place::new("");
     place.write("other.yaml", &shop().config());
-    let run = |args: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_timpush_exporter"));
-        command.args(args).current_dir(place.path("")).output().unwrap()
-    };
+    let run = |args: &[&str]| program().args(args).current_dir(place.path("")).output().unwrap();
     for args in [
         &["--config.check", "--config.file", "other.yaml", "--log.level", "error"][..],
         &["--config.check", "--config.file=other.yaml", "--log.level=error"],
@@ -205,8 +200,7 @@ fn a_storage_serves_one_daemon() {
     assert!(line.contains(&place.storage().display().to_string()), "{line}");
     assert!(line.contains("another timpush_exporter"), "{line}");
     assert_eq!(daemon.get("/-/healthy").status, 200);
-    let (status, log) = daemon.stop();
-    assert_eq!(status.code(), Some(0), "{log}");
+    daemon.stop();
     place.serve(&[]);
 }
 
@@ -218,9 +212,7 @@ fn a_stop_by_either_signal_is_clean() {
         daemon.signal(signal);
         // A second SIGTERM would abort, so the first is waited for.
         until("it says so", || daemon.log().contains("stopping"));
-        let log = daemon.end();
-        assert_eq!(log.0.code(), Some(0), "{}", log.1);
-        for line in log.1.lines() {
+        for line in stderr(&daemon.end()).lines() {
             assert!(serde_json::from_str::<Value>(line).is_ok(), "no JSON: {line}");
         }
     }
@@ -280,19 +272,18 @@ fn usersig_prints_a_signature_for_curl() {
 
 #[test]
 fn the_demo_shows_a_failure_within_a_minute() {
-    let _turn = crate::support_b::Turn::shared();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_timpush_exporter"))
-        .args(["demo", "--port", "0"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let said = crate::support_b::child::drain(child.stdout.take().unwrap());
-    let address = crate::support_b::eventually("the demo says where it listens", || {
-        let text = said.text();
+    let _turn = Turn::shared();
+    let mut child =
+        program().args(["demo", "--port", "0"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let said = drain(child.stdout.take().unwrap());
+    let address_in = |text: &str| {
         let (_, rest) = text.split_once("metrics      http://")?;
         let (address, _) = rest.split_once("/metrics\n")?;
         text.contains("upstream     http://127.0.0.1:").then(|| address.parse().unwrap())
+    };
+    let address = eventually("the demo says where it listens", || {
+        let text = said.text();
+        address_in(&text).ok_or(text)
     });
     let began = Instant::now();
     while !get(address, "/metrics").text().contains("\ntimpush_stage_failures_total{app=\"demo\"") {
@@ -302,6 +293,6 @@ fn the_demo_shows_a_failure_within_a_minute() {
     assert!(get(address, "/").text().contains("demo"));
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
         .unwrap();
-    let status = crate::support_b::eventually("the demo has stopped", || child.try_wait().unwrap());
+    let status = eventually("the demo has stopped", || child.try_wait().unwrap().ok_or("it runs"));
     assert_eq!(status.code(), Some(0));
 }

@@ -11,12 +11,10 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 
-use crate::support_b::answers::{SAMPLE, SUCCESS, nobody, now, offline};
-use crate::support_b::child::KEY;
-use crate::support_b::listener::{Listener, Reply, Seen};
-use crate::support_b::noise::{Breach, fairly};
-use crate::support_b::town::{FIRST_APP, config};
-use crate::support_b::{AppText, Place, Scrape, Turn, eventually};
+use crate::support::answers::{SAMPLE, SUCCESS, nobody, now, offline};
+use crate::support::listener::{Listener, Reply, Seen};
+use crate::support::noise::{Breach, fairly};
+use crate::support::{AppText, FIRST_APP, KEY, Place, Scrape, Turn, config, eventually, until};
 
 const PAIRS: &str = "timpush_watched_pairs";
 const ENDED: &str = "timpush_pairs_ended_total";
@@ -238,9 +236,7 @@ fn a_pair_whose_chain_broke_is_settled_and_asked_no_more() {
     let failure = [("stage", "channel"), ("platform", "apns"), ("code", "410"), ("reason", "invalid_token")];
     assert_eq!(scrape.value("timpush_stage_failures_total", &failure), Some(1.0));
     let (waiting, broken) = (pairs_of(&upstream.seen(), "waiting"), pairs_of(&upstream.seen(), "broken"));
-    crate::support_b::until("the other is asked for twice more", || {
-        pairs_of(&upstream.seen(), "waiting") >= waiting + 2
-    });
+    until("the other is asked for twice more", || pairs_of(&upstream.seen(), "waiting") >= waiting + 2);
     assert_eq!(pairs_of(&upstream.seen(), "broken"), broken);
 }
 
@@ -290,7 +286,7 @@ fn a_push_that_lies_ahead() -> Result<(), Breach> {
     let asked_before = pairs_of(&upstream.seen(), "now");
     let listed = eventually("the pair is listed", || {
         let scrape = daemon.scrape();
-        (scrape.sum(PAIRS, &[]) == 2.0).then(|| states(&scrape))
+        if scrape.sum(PAIRS, &[]) == 2.0 { Ok(states(&scrape)) } else { Err("one is missing") }
     });
     if now() < pushed_at {
         assert_eq!(listed, [1.0, 1.0, 0.0, 0.0], "it is new until it is asked for");

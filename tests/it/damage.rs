@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use timpush_exporter::sim::{Options, TownOptions};
 
-use crate::support::daemon::binary;
-use crate::support::{APP, Daemon, ID, Rig, wait_for, wait_until};
+use crate::support::child::program;
+use crate::support::{APP, Daemon, Place, Town, eventually, until};
 
 const RATE: f64 = 20.0;
 const QUARANTINED: &str = "timpush_ledger_quarantined_files";
@@ -21,8 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const NOBODY: u32 = 65_534;
 
 /// A town in which much happens within seconds.
-fn rig() -> Rig {
-    let rig = Rig::start(Options {
+fn watched() -> (Town, Place) {
+    let town = Town::start(Options {
         seed: 31,
         speed: 5_000.0,
         requests_per_second: 1e6,
@@ -34,15 +34,12 @@ fn rig() -> Rig {
         },
         ..Options::default()
     });
-    rig.configure(&[rig.app(RATE)]);
-    rig
+    let place = Place::new(&town.watched(APP, RATE).config());
+    (town, place)
 }
 
-async fn something_is_counted(daemon: &Daemon) {
-    wait_until("something is counted", async || {
-        daemon.scrape().await.sum("timpush_stage_results_total", &[]) > 0.0
-    })
-    .await;
+fn something_is_counted(daemon: &Daemon) {
+    until("something is counted", || daemon.scrape().sum("timpush_stage_results_total", &[]) > 0.0);
 }
 
 /// Files of that process may be so long, or as long as they like.
@@ -52,97 +49,92 @@ fn limit_files(daemon: &Daemon, bytes: Option<u64>) {
 }
 
 /// A daemon that has counted something and cannot write any more.
-async fn on_a_full_disk(rig: &Rig) -> Daemon {
+fn on_a_full_disk(place: &Place) -> Daemon {
     // A file that may not grow: the write fails, and the signal that would end the process is ignored.
     let mut shell = Command::new("sh");
-    let exporter = binary(rig.folder());
-    shell.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]).arg(exporter.get_program());
-    shell.current_dir(rig.folder()).stdin(Stdio::null());
-    let mut daemon = Daemon::run(shell, &[]);
-    daemon.ready().await;
-    something_is_counted(&daemon).await;
-    limit_files(&daemon, Some(fs::metadata(rig.path("data/ledger.db-wal")).unwrap().len()));
-    wait_until("it says that it cannot commit", async || daemon.stderr().contains("cannot commit")).await;
+    let exporter = place.command(&[]);
+    shell
+        .args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"])
+        .arg(exporter.get_program())
+        .args(exporter.get_args());
+    shell.stdin(Stdio::null());
+    let daemon = Daemon::spawn(shell).ready();
+    something_is_counted(&daemon);
+    limit_files(&daemon, Some(fs::metadata(place.path("data/ledger.db-wal")).unwrap().len()));
+    until("it says that it cannot commit", || daemon.log().contains("cannot commit"));
     daemon
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_nothing_can_be_written_nothing_is_shown_and_afterwards_nothing_is_missing() {
-    let rig = rig();
-    let mut daemon = on_a_full_disk(&rig).await;
+#[test]
+fn while_nothing_can_be_written_nothing_is_shown_and_afterwards_nothing_is_missing() {
+    let (town, place) = watched();
+    let daemon = on_a_full_disk(&place);
     let (shown, committed_at) = {
-        let scrape = daemon.scrape().await;
-        (scrape.sums(APP, ID), scrape.value("timpush_ledger_last_commit_timestamp_seconds", &[]))
+        let scrape = daemon.scrape();
+        (scrape.sums(), scrape.value("timpush_ledger_last_commit_timestamp_seconds", &[]))
     };
-    wait_until("much more is handed out", async || {
-        rig.account().total("success") > shown.total("success") + 5
-    })
-    .await;
-    let scrape = daemon.scrape().await;
-    assert_eq!(scrape.sums(APP, ID), shown, "what is not on disk is not shown");
+    until("much more is handed out", || town.account().total("success") > shown.total("success") + 5);
+    let scrape = daemon.scrape();
+    assert_eq!(scrape.sums(), shown, "what is not on disk is not shown");
     assert_eq!(scrape.value("timpush_ledger_last_commit_timestamp_seconds", &[]), committed_at);
-    assert_eq!(daemon.get("/-/healthy").await.unwrap().status, 200);
-    assert_eq!(daemon.get("/").await.unwrap().status, 200);
+    assert_eq!(daemon.get("/-/healthy").status, 200);
+    assert_eq!(daemon.get("/").status, 200);
 
     limit_files(&daemon, None);
-    rig.agrees(&daemon).await;
+    town.agrees(&daemon);
     // And all of it is there after a crash.
-    let shown = rig.agrees(&daemon).await;
+    let shown = town.agrees(&daemon);
     daemon.kill();
-    let daemon = rig.daemon().await;
-    let after = daemon.scrape().await.sums(APP, ID);
+    let daemon = place.serve(&[]);
+    let after = daemon.scrape().sums();
     assert!(after.total("success") >= shown.total("success"));
-    rig.agrees(&daemon).await;
-    assert_eq!(daemon.scrape().await.value(QUARANTINED, &[]), Some(0.0));
+    town.agrees(&daemon);
+    assert_eq!(daemon.scrape().value(QUARANTINED, &[]), Some(0.0));
 }
 
 /// A crash while the disk is full loses what nobody was shown, and no more.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crash_on_a_full_disk_loses_nothing_for_good() {
-    let rig = rig();
-    let mut daemon = on_a_full_disk(&rig).await;
-    let shown = daemon.scrape().await.sums(APP, ID);
+#[test]
+fn a_crash_on_a_full_disk_loses_nothing_for_good() {
+    let (town, place) = watched();
+    let daemon = on_a_full_disk(&place);
+    let shown = daemon.scrape().sums();
     daemon.kill();
-    let daemon = rig.daemon().await;
-    assert!(daemon.scrape().await.sums(APP, ID).total("success") >= shown.total("success"));
-    rig.agrees(&daemon).await;
+    let daemon = place.serve(&[]);
+    assert!(daemon.scrape().sums().total("success") >= shown.total("success"));
+    town.agrees(&daemon);
 }
 
-/// The storage of a rig, of which nobody is the owner, and a copy of the binary that nobody may run.
+/// A place of whose storage nobody is the owner, and a copy of the binary that nobody may run.
 struct Unprivileged {
-    rig: Rig,
+    town: Town,
+    place: Place,
     binary: PathBuf,
 }
 
 impl Unprivileged {
     fn new() -> Unprivileged {
-        let rig = rig();
+        let (town, place) = watched();
         let mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-        mode(rig.folder(), 0o755);
-        mode(&rig.path("shop.key"), 0o644);
-        let copy = rig.path("exporter");
-        fs::copy(binary(rig.folder()).get_program(), &copy).unwrap();
-        mode(&copy, 0o755);
-        fs::create_dir(rig.path("data")).unwrap();
-        let unprivileged = Unprivileged { rig, binary: copy };
-        unprivileged.give_away("data");
-        unprivileged
-    }
-
-    fn give_away(&self, name: &str) {
+        mode(&place.path(""), 0o755);
+        mode(&place.path("app.key"), 0o644);
+        let binary = place.path("exporter");
+        fs::copy(program().get_program(), &binary).unwrap();
+        mode(&binary, 0o755);
+        fs::create_dir(place.storage()).unwrap();
         if rustix::process::geteuid().is_root() {
-            std::os::unix::fs::chown(self.rig.path(name), Some(NOBODY), Some(NOBODY)).unwrap();
+            std::os::unix::fs::chown(place.storage(), Some(NOBODY), Some(NOBODY)).unwrap();
         }
+        Unprivileged { town, place, binary }
     }
 
     fn mode(&self, name: &str, mode: u32) {
-        fs::set_permissions(self.rig.path(name), Permissions::from_mode(mode)).unwrap();
+        fs::set_permissions(self.place.path(name), Permissions::from_mode(mode)).unwrap();
     }
 
-    /// The binary, run by somebody whom permissions bind.
+    /// The binary, run by somebody whom permissions bind; configuration and storage have their usual names.
     fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);
-        command.current_dir(self.rig.folder()).stdin(Stdio::null());
+        command.current_dir(self.place.path("")).stdin(Stdio::null());
         if rustix::process::geteuid().is_root() {
             command.uid(NOBODY).gid(NOBODY);
         }
@@ -167,7 +159,7 @@ impl Unprivileged {
 
     /// It does not start, says so in one line that names the storage, and leaves the store as it was.
     fn refuses(&self, why: &str) {
-        let store = || fs::read(self.rig.path("data/ledger.db")).ok();
+        let store = || fs::read(self.place.path("data/ledger.db")).ok();
         let before = store();
         let output = self.run();
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -178,94 +170,87 @@ impl Unprivileged {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_storage_that_cannot_be_written_is_refused_by_name() {
-    let place = Unprivileged::new();
-    place.mode("data", 0o555);
-    place.refuses("an empty folder");
-    place.mode("data", 0o755);
-    let mut daemon = Daemon::run(place.command(), &[]);
-    daemon.ready().await;
-    something_is_counted(&daemon).await;
-    let (status, _) = daemon.terminate().await;
-    assert!(status.success(), "{status}");
-    place.mode("data/ledger.db", 0o444);
-    place.refuses("a store that may only be read");
-    place.mode("data/ledger.db", 0o000);
-    place.refuses("a store that may not even be read");
-    place.mode("data/ledger.db", 0o644);
-    place.mode("data", 0o000);
-    place.refuses("a folder that may not be entered");
-    place.mode("data", 0o755);
-    let mut daemon = Daemon::run(place.command(), &[]);
-    daemon.ready().await;
-    place.rig.agrees(&daemon).await;
-    assert_eq!(daemon.scrape().await.value(QUARANTINED, &[]), Some(0.0));
+#[test]
+fn a_storage_that_cannot_be_written_is_refused_by_name() {
+    let own = Unprivileged::new();
+    own.mode("data", 0o555);
+    own.refuses("an empty folder");
+    own.mode("data", 0o755);
+    let daemon = Daemon::spawn(own.command()).ready();
+    something_is_counted(&daemon);
+    daemon.stop();
+    own.mode("data/ledger.db", 0o444);
+    own.refuses("a store that may only be read");
+    own.mode("data/ledger.db", 0o000);
+    own.refuses("a store that may not even be read");
+    own.mode("data/ledger.db", 0o644);
+    own.mode("data", 0o000);
+    own.refuses("a folder that may not be entered");
+    own.mode("data", 0o755);
+    let daemon = Daemon::spawn(own.command()).ready();
+    own.town.agrees(&daemon);
+    assert_eq!(daemon.scrape().value(QUARANTINED, &[]), Some(0.0));
 }
 
 /// Files that are open stay so, whatever becomes of their names.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn permission_that_is_lost_while_it_runs_stops_nothing() {
-    let place = Unprivileged::new();
-    let mut daemon = Daemon::run(place.command(), &[]);
-    daemon.ready().await;
-    something_is_counted(&daemon).await;
+#[test]
+fn permission_that_is_lost_while_it_runs_stops_nothing() {
+    let own = Unprivileged::new();
+    let daemon = Daemon::spawn(own.command()).ready();
+    something_is_counted(&daemon);
     for name in ["data/ledger.db", "data/ledger.db-wal", "data/ledger.db-shm", "data"] {
-        place.mode(name, 0o000);
+        own.mode(name, 0o000);
     }
-    let before = daemon.scrape().await.sums(APP, ID);
-    wait_for("more is counted", async || {
-        let now = daemon.scrape().await.sums(APP, ID);
-        (now.total("success") > before.total("success")).then_some(()).ok_or(daemon.stderr())
-    })
-    .await;
-    place.rig.agrees(&daemon).await;
+    let before = daemon.scrape().sums();
+    eventually("more is counted", || {
+        let now = daemon.scrape().sums();
+        (now.total("success") > before.total("success")).then_some(()).ok_or(daemon.log())
+    });
+    own.town.agrees(&daemon);
     daemon.kill();
     for name in ["data", "data/ledger.db-shm", "data/ledger.db-wal", "data/ledger.db"] {
-        place.mode(name, 0o755);
+        own.mode(name, 0o755);
     }
-    let mut daemon = Daemon::run(place.command(), &[]);
-    daemon.ready().await;
-    place.rig.agrees(&daemon).await;
+    let daemon = Daemon::spawn(own.command()).ready();
+    own.town.agrees(&daemon);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_damaged_store_is_told_by_metric_page_and_log_and_counting_starts_anew() {
+#[test]
+fn a_damaged_store_is_told_by_metric_page_and_log_and_counting_starts_anew() {
     // A word that stands in the rows of the counters, and one beside the key of the hashes for users.
     for word in ["success", "veil_key"] {
-        let rig = rig();
-        let mut daemon = rig.daemon().await;
-        something_is_counted(&daemon).await;
-        assert!(daemon.terminate().await.0.success());
-        let store = rig.path("data/ledger.db");
+        let (_town, place) = watched();
+        let daemon = place.serve(&[]);
+        something_is_counted(&daemon);
+        daemon.stop();
+        let store = place.path("data/ledger.db");
         let mut bytes = fs::read(&store).unwrap();
         let at = bytes.windows(word.len()).rposition(|piece| piece == word.as_bytes()).expect(word);
         bytes[at] ^= 1;
         fs::write(&store, &bytes).unwrap();
-        let daemon = rig.daemon().await;
-        wait_until("the metric tells", async || daemon.scrape().await.value(QUARANTINED, &[]) == Some(1.0))
-            .await;
-        assert!(daemon.get("/").await.unwrap().body.contains("counting started anew"));
-        assert!(daemon.stderr().contains("the store is damaged"), "{}", daemon.stderr());
-        let aside = fs::read_dir(rig.path("data")).unwrap().map(|file| file.unwrap().path());
+        let daemon = place.serve(&[]);
+        until("the metric tells", || daemon.scrape().value(QUARANTINED, &[]) == Some(1.0));
+        assert!(daemon.get("/").text().contains("counting started anew"));
+        assert!(daemon.log().contains("the store is damaged"), "{}", daemon.log());
+        let aside = fs::read_dir(place.storage()).unwrap().map(|file| file.unwrap().path());
         let aside = aside.filter(|path| path.to_string_lossy().contains("damaged-")).collect::<Vec<_>>();
         assert_eq!(aside.iter().map(|path| fs::read(path).unwrap()).collect::<Vec<_>>(), [bytes]);
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_store_of_a_newer_program_is_refused_and_left_alone() {
-    let rig = rig();
-    let mut daemon = rig.daemon().await;
-    something_is_counted(&daemon).await;
-    assert!(daemon.terminate().await.0.success());
-    let db = rusqlite::Connection::open(rig.path("data/ledger.db")).unwrap();
+#[test]
+fn a_store_of_a_newer_program_is_refused_and_left_alone() {
+    let (_town, place) = watched();
+    let daemon = place.serve(&[]);
+    something_is_counted(&daemon);
+    daemon.stop();
+    let db = rusqlite::Connection::open(place.path("data/ledger.db")).unwrap();
     db.pragma_update(None, "user_version", 1_000).unwrap();
     drop(db);
-    let before = fs::read(rig.path("data/ledger.db")).unwrap();
-    let output = binary(rig.folder()).arg("--web.listen-address=127.0.0.1:0").output().unwrap();
+    let before = fs::read(place.path("data/ledger.db")).unwrap();
+    let output = place.run(&["--web.listen-address=127.0.0.1:0"]);
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert!(error.contains("schema version 1000 is newer"), "{error}");
-    assert_eq!(fs::read(rig.path("data/ledger.db")).unwrap(), before);
+    assert_eq!(fs::read(place.path("data/ledger.db")).unwrap(), before);
 }

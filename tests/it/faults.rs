@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use timpush_exporter::sim::{Fault, FaultOrder, Options, TownOptions};
+use timpush_exporter::sim::{Fault, Options, TownOptions};
 
-use crate::support::rig::KEY_FILE;
+use crate::support::answers::now;
+use crate::support::scrape::Sample;
 use crate::support::sums::difference;
-use crate::support::{APP, Daemon, ID, KEY, Rig, Scrape, stays, unix_now, wait_for, wait_until};
+use crate::support::{APP, Daemon, FIRST_APP, KEY, Place, Scrape, Town, eventually, stays, until};
 
 const RATE: f64 = 20.0;
 /// What the simulator allows: however requests bunch on a starved machine, every refusal is one that a test ordered.
@@ -15,15 +16,17 @@ const ANY_RATE: f64 = 1e6;
 const FAILURES: &str = "timpush_api_failures_total";
 const RESUME: &str = "timpush_budget_resume_timestamp_seconds";
 
-/// A town whose pushes go out over `push_span`, and all happens within seconds of its push.
-fn town(tasks: u32, push_span: Duration) -> Options {
-    Options {
+/// A town whose pushes go out over `push_span`, and all happens within seconds of its push; and who watches it.
+fn town(tasks: u32, push_span: Duration) -> (Town, Place) {
+    let town = Town::start(Options {
         seed: 4,
         speed: 5_000.0,
         requests_per_second: ANY_RATE,
         town: TownOptions { tasks, users_per_task: 4, push_span, past_share: 0.2 },
         ..Options::default()
-    }
+    });
+    let place = Place::new(&town.watched(APP, RATE).config());
+    (town, place)
 }
 
 /// One entry of the day.
@@ -77,47 +80,40 @@ impl Trial {
     }
 
     /// Spoils so many requests; back when all of them met the fault and the daemon says so.
-    async fn run(&self, rig: &Rig, daemon: &Daemon) {
+    fn run(&self, town: &Town, daemon: &Daemon) {
         let name = self.name();
-        let (asked, failed) = (rig.requests(), self.failed(daemon).await);
-        let order = FaultOrder { requests: Some(self.requests), ..self.fault.clone().into() };
-        rig.simulator.set_fault(order).unwrap();
-        wait_until(&format!("{name}: so many requests"), async || rig.requests() >= asked + self.requests)
-            .await;
+        let (asked, failed) = (town.requests(FIRST_APP), self.failed(daemon));
+        town.fault(self.fault.clone(), self.requests);
+        until(&format!("{name}: so many requests"), || town.requests(FIRST_APP) >= asked + self.requests);
         if self.failure.is_some() {
             let expected = failed + self.requests as f64;
-            wait_until(&format!("{name}: named in {FAILURES}"), async || {
-                self.failed(daemon).await == expected
-            })
-            .await;
+            until(&format!("{name}: named in {FAILURES}"), || self.failed(daemon) == expected);
         }
     }
 
     /// How often the failure of this fault was counted so far.
-    async fn failed(&self, daemon: &Daemon) -> f64 {
+    fn failed(&self, daemon: &Daemon) -> f64 {
         let Some((kind, code)) = self.failure else {
             return 0.0;
         };
         let labels = [("app", APP), ("kind", kind), ("code", code)];
-        daemon.scrape().await.value(FAILURES, &labels).unwrap_or(0.0)
+        daemon.scrape().value(FAILURES, &labels).unwrap_or(0.0)
     }
 }
 
 /// The daemon lives, and without help comes back to what is true.
-async fn recovers(name: &str, rig: &Rig, daemon: &mut Daemon) {
+fn recovers(name: &str, town: &Town, daemon: &mut Daemon) {
     assert_eq!(daemon.ended(), None, "{name}: the daemon ended");
-    assert_eq!(daemon.get("/-/healthy").await.unwrap().status, 200, "{name}");
-    wait_until(&format!("{name}: up again"), async || {
-        daemon.scrape().await.value("timpush_up", &[("app", APP)]) == Some(1.0)
-    })
-    .await;
-    rig.agrees(daemon).await;
+    assert_eq!(daemon.get("/-/healthy").status, 200, "{name}");
+    until(&format!("{name}: up again"), || daemon.scrape().value("timpush_up", &[("app", APP)]) == Some(1.0));
+    town.agrees(daemon);
 }
 
 /// What `timpush_api_failures_total` shows, by kind and code.
 fn failures(scrape: &Scrape) -> BTreeMap<(String, String), u64> {
-    let shown = scrape.with(FAILURES, &[("app", APP)]);
-    shown.map(|(labels, value)| ((labels["kind"].clone(), labels["code"].clone()), value as u64)).collect()
+    let shown = scrape.samples(FAILURES, &[("app", APP)]);
+    let set = |sample: &Sample| (sample.labels["kind"].clone(), sample.labels["code"].clone());
+    shown.map(|sample| (set(sample), sample.value as u64)).collect()
 }
 
 /// What it has to show after that day.
@@ -132,43 +128,37 @@ fn ordered(day: &[Trial]) -> BTreeMap<(String, String), u64> {
 }
 
 /// What is true of the day: devices with a platform that no page names are an invention of the drift.
-async fn all_is_told(rig: &Rig, daemon: &Daemon) {
-    wait_for("all that happened is counted", async || {
-        let mut shown = daemon.scrape().await.sums(APP, ID);
+fn all_is_told(town: &Town, daemon: &Daemon) {
+    eventually("all that happened is counted", || {
+        let mut shown = daemon.scrape().sums();
         shown.results.retain(|sum| !sum.platform.starts_with("platform_"));
         shown.failures.retain(|sum| !sum.platform.starts_with("platform_"));
-        let truth = rig.truth();
+        let truth = town.truth();
         let differ = || difference(&shown, &truth);
         (shown == truth).then_some(()).ok_or_else(differ)
-    })
-    .await;
+    });
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_day_of_faults_passes_without_a_trace() {
-    let rig = Rig::start(town(10, Duration::from_secs(25)));
-    let mut app = rig.app(RATE);
-    app.request_timeout = "1s".to_owned();
-    rig.configure(&[app]);
-    let mut daemon = rig.daemon().await;
+#[test]
+fn a_day_of_faults_passes_without_a_trace() {
+    let (town, place) = town(10, Duration::from_secs(25));
+    place.configure(&town.watched(APP, RATE).key("request_timeout: 1s").config());
+    let mut daemon = place.serve(&[]);
     let day = day();
     for trial in &day {
-        trial.run(&rig, &daemon).await;
-        recovers(&trial.name(), &rig, &mut daemon).await;
-        let pairs = daemon.scrape().await.sum("timpush_watched_pairs", &[]);
+        trial.run(&town, &daemon);
+        recovers(&trial.name(), &town, &mut daemon);
+        let pairs = daemon.scrape().sum("timpush_watched_pairs", &[]);
         assert_eq!(pairs, 40.0, "{}: no pair is lost", trial.name());
     }
-    all_is_told(&rig, &daemon).await;
-    wait_until("the refused pairs are taken again", async || {
-        daemon.scrape().await.value("timpush_watched_pairs", &[("app", APP), ("state", "failing")])
-            == Some(0.0)
-    })
-    .await;
-    wait_until("the rate is the configured one again", async || {
-        daemon.scrape().await.value("timpush_budget_requests_per_second", &[("app", APP)]) == Some(RATE)
-    })
-    .await;
-    let last = daemon.scrape().await;
+    all_is_told(&town, &daemon);
+    until("the refused pairs are taken again", || {
+        daemon.scrape().value("timpush_watched_pairs", &[("app", APP), ("state", "failing")]) == Some(0.0)
+    });
+    until("the rate is the configured one again", || {
+        daemon.scrape().value("timpush_budget_requests_per_second", &[("app", APP)]) == Some(RATE)
+    });
+    let last = daemon.scrape();
     assert_eq!(failures(&last), ordered(&day), "nothing failed but what was ordered");
     assert!(last.sum("timpush_api_drift_total", &[("app", APP)]) > 0.0, "the drift is told");
     assert_eq!(last.value(RESUME, &[("app", APP)]), Some(0.0));
@@ -177,111 +167,106 @@ async fn a_day_of_faults_passes_without_a_trace() {
 }
 
 /// A refusal with a number that nobody documents puts its pair off for a minute and no other.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_unknown_number_puts_off_one_pair_only() {
-    let rig = Rig::start(town(2, Duration::from_secs(1)));
-    rig.configure(&[rig.app(RATE)]);
-    let mut daemon = rig.daemon().await;
+#[test]
+fn an_unknown_number_puts_off_one_pair_only() {
+    let (town, place) = town(2, Duration::from_secs(1));
+    let mut daemon = place.serve(&[]);
     let unknown = trial(Fault::Error { code: 12345 }, 1, "unknown", "12345");
-    unknown.run(&rig, &daemon).await;
-    recovers("12345", &rig, &mut daemon).await;
-    let asked = rig.requests();
-    wait_until("the others are asked on", async || rig.requests() >= asked + 10).await;
-    let scrape = daemon.scrape().await;
+    unknown.run(&town, &daemon);
+    recovers("12345", &town, &mut daemon);
+    let asked = town.requests(FIRST_APP);
+    until("the others are asked on", || town.requests(FIRST_APP) >= asked + 10);
+    let scrape = daemon.scrape();
     assert_eq!(scrape.sum("timpush_watched_pairs", &[]), 8.0);
     assert_eq!(scrape.value(RESUME, &[("app", APP)]), Some(0.0), "the app is not paused");
     assert_eq!(scrape.sum(FAILURES, &[]), 1.0);
 }
 
 /// When polling goes on, Unix seconds; waits for a pause.
-async fn pause(daemon: &Daemon) -> i64 {
-    wait_for("a pause", async || {
-        let resume_at = daemon.scrape().await.value(RESUME, &[("app", APP)]).unwrap_or(0.0);
-        if resume_at > 0.0 { Ok(resume_at as i64) } else { Err("not paused".to_owned()) }
+fn pause(daemon: &Daemon) -> i64 {
+    eventually("a pause", || {
+        let resume_at = daemon.scrape().value(RESUME, &[("app", APP)]).unwrap_or(0.0);
+        if resume_at > 0.0 { Ok(resume_at as i64) } else { Err("not paused") }
     })
-    .await
 }
 
 /// For a while nothing arrives.
-async fn nothing_arrives(rig: &Rig) {
-    stays(Duration::from_secs(2), "the number of requests", async || rig.requests()).await;
+fn nothing_arrives(town: &Town) {
+    stays(Duration::from_secs(2), "the number of requests", || town.requests(FIRST_APP));
 }
 
 /// One refusal of that kind stops all questions for `seconds`, over a crash, too.
-async fn pauses(refusal: Trial, seconds: i64) {
-    let rig = Rig::start(town(3, Duration::from_secs(2)));
-    rig.configure(&[rig.app(RATE)]);
-    let mut daemon = rig.daemon().await;
-    rig.agrees(&daemon).await;
-    refusal.run(&rig, &daemon).await;
-    let resume_at = pause(&daemon).await;
-    let ahead = resume_at - unix_now();
+fn pauses(refusal: Trial, seconds: i64) {
+    let (town, place) = town(3, Duration::from_secs(2));
+    let daemon = place.serve(&[]);
+    town.agrees(&daemon);
+    refusal.run(&town, &daemon);
+    let resume_at = pause(&daemon);
+    let ahead = resume_at - now();
     // Whole seconds on both sides, and some time to look.
     assert!((seconds - 3..=seconds).contains(&ahead), "the pause ends in {ahead} s");
-    nothing_arrives(&rig).await;
-    let before = daemon.scrape().await;
+    nothing_arrives(&town);
+    let before = daemon.scrape();
     assert_eq!(before.value("timpush_up", &[("app", APP)]), Some(0.0));
     daemon.kill();
 
-    let asked = rig.requests();
-    let daemon = rig.daemon().await;
-    assert_eq!(pause(&daemon).await, resume_at, "the pause is carried over the crash");
-    nothing_arrives(&rig).await;
-    assert_eq!(rig.requests(), asked, "nothing was asked before the daemon was ready, either");
-    let after = daemon.scrape().await;
-    assert_eq!(after.sums(APP, ID), before.sums(APP, ID));
+    let asked = town.requests(FIRST_APP);
+    let daemon = place.serve(&[]);
+    assert_eq!(pause(&daemon), resume_at, "the pause is carried over the crash");
+    nothing_arrives(&town);
+    assert_eq!(town.requests(FIRST_APP), asked, "nothing was asked before the daemon was ready, either");
+    let after = daemon.scrape();
+    assert_eq!(after.sums(), before.sums());
     assert_eq!(after.sum("timpush_watched_pairs", &[]), 12.0);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lock_out_pauses_a_minute() {
-    pauses(trial(Fault::Error { code: 70050 }, 1, "auth", "70050"), 60).await;
+#[test]
+fn a_lock_out_pauses_a_minute() {
+    pauses(trial(Fault::Error { code: 70050 }, 1, "auth", "70050"), 60);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_used_up_quota_pauses_an_hour() {
-    pauses(trial(Fault::Error { code: 60028 }, 1, "rate_limit", "60028"), 3_600).await;
+#[test]
+fn a_used_up_quota_pauses_an_hour() {
+    pauses(trial(Fault::Error { code: 60028 }, 1, "rate_limit", "60028"), 3_600);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_configuration_stops_all_questions() {
-    pauses(trial(Fault::Error { code: 70020 }, 1, "config", "70020"), 60).await;
+#[test]
+fn a_wrong_configuration_stops_all_questions() {
+    pauses(trial(Fault::Error { code: 70020 }, 1, "config", "70020"), 60);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redirect_stops_all_questions() {
-    pauses(trial(Fault::Http { status: 302 }, 1, "http", "302"), 60).await;
+#[test]
+fn a_redirect_stops_all_questions() {
+    pauses(trial(Fault::Http { status: 302 }, 1, "http", "302"), 60);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_empty_success_stops_all_questions() {
-    pauses(trial(Fault::Http { status: 204 }, 1, "http", "204"), 60).await;
+#[test]
+fn an_empty_success_stops_all_questions() {
+    pauses(trial(Fault::Http { status: 204 }, 1, "http", "204"), 60);
 }
 
 /// A key of another application is refused once and not tried again until somebody replaces it; then within seconds.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_right_key_ends_the_pause_of_a_wrong_one() {
-    let rig = Rig::start(town(3, Duration::from_secs(2)));
-    rig.configure(&[rig.app(RATE)]);
-    rig.write(KEY_FILE, "0000000000000000000000000000000000000000000000000000000000000000");
-    let daemon = rig.daemon().await;
-    let resume_at = pause(&daemon).await;
-    assert!(resume_at - unix_now() >= 57, "a pause of a minute, not of {}", resume_at - unix_now());
+#[test]
+fn the_right_key_ends_the_pause_of_a_wrong_one() {
+    let (town, place) = town(3, Duration::from_secs(2));
+    place.write("app.key", "0000000000000000000000000000000000000000000000000000000000000000");
+    let daemon = place.serve(&[]);
+    let resume_at = pause(&daemon);
+    assert!(resume_at - now() >= 57, "a pause of a minute, not of {}", resume_at - now());
     let labels = [("app", APP), ("kind", "auth"), ("code", "70009")];
-    assert_eq!(daemon.scrape().await.value(FAILURES, &labels), Some(1.0));
-    nothing_arrives(&rig).await;
-    assert_eq!(rig.requests(), 1, "a second wrong signature would only lead to the lock-out");
+    assert_eq!(daemon.scrape().value(FAILURES, &labels), Some(1.0));
+    nothing_arrives(&town);
+    assert_eq!(town.requests(FIRST_APP), 1, "a second wrong signature would only lead to the lock-out");
 
-    rig.write(KEY_FILE, KEY);
+    place.write("app.key", KEY);
     let wrote_at = std::time::Instant::now();
-    wait_until("questions again", async || rig.requests() > 1).await;
+    until("questions again", || town.requests(FIRST_APP) > 1);
     assert!(wrote_at.elapsed() < Duration::from_secs(6), "only after {:?}", wrote_at.elapsed());
-    rig.agrees(&daemon).await;
-    wait_until("up again", async || {
-        let scrape = daemon.scrape().await;
+    town.agrees(&daemon);
+    until("up again", || {
+        let scrape = daemon.scrape();
         let own = |name| scrape.value(name, &[("app", APP)]);
         own(RESUME) == Some(0.0) && own("timpush_up") == Some(1.0)
-    })
-    .await;
-    assert_eq!(daemon.scrape().await.sum(FAILURES, &[]), 1.0);
+    });
+    assert_eq!(daemon.scrape().sum(FAILURES, &[]), 1.0);
 }

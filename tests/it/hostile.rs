@@ -5,11 +5,7 @@ use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 
-use serde_json::json;
-use timpush_exporter::sim::Options;
-
-use crate::support::{APP, App, Daemon, Rig, wait_until};
-use crate::support_b::Turn;
+use crate::support::{APP, AppText, FIRST_APP, NOWHERE, Place, Turn, until};
 
 #[path = "../../fuzz/targets.rs"]
 mod targets;
@@ -143,26 +139,14 @@ fn no_watch_list_is_too_hostile() {
     attack("list_csv", FEW_RUNS, targets::list_csv);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_request_is_too_hostile() {
-    let rig = Rig::start(Options::default());
-    let mut app = App::new("http://127.0.0.1:9", 1.0);
-    app.entries = json!([{"task": "t", "users": ["alice", "bob"]}]);
-    rig.configure(&[app]);
-    let mut daemon = Daemon::spawn(rig.folder(), &["--web.enable-lifecycle"]);
-    daemon.ready().await;
-    let address = daemon.listening().await;
-    let attack = move || attack("http", FEW_REQUESTS, |bytes| targets::http(address, bytes));
-    tokio::task::spawn_blocking(attack).await.unwrap();
-    assert_eq!(daemon.get("/-/healthy").await.unwrap().status, 200);
-    assert!(!daemon.stderr().contains("panicked"), "{}", daemon.stderr());
-}
-
-/// The most memory that the daemon has held so far.
-fn peak_mebibytes(daemon: &Daemon) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.id())).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() >> 10
+#[test]
+fn no_request_is_too_hostile() {
+    let app = AppText::new(APP, FIRST_APP, NOWHERE, 1.0).entry("{task: t, users: [alice, bob]}");
+    let place = Place::new(&app.config());
+    let daemon = place.serve(&["--web.enable-lifecycle"]);
+    attack("http", FEW_REQUESTS, |bytes| targets::http(daemon.address(), bytes));
+    assert_eq!(daemon.get("/-/healthy").status, 200);
+    assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
 }
 
 /// Serves a body of that many bytes without an end in sight, to everybody who asks.
@@ -205,39 +189,30 @@ fn bombs() -> Vec<(&'static str, String)> {
     ]
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bombs_cost_bounded_memory_and_are_refused_by_name() {
+#[test]
+fn bombs_cost_bounded_memory_and_are_refused_by_name() {
     const MOST_MEBIBYTES: u64 = 600;
-    let rig = Rig::start(Options::default());
-    let mut app = App::new("http://127.0.0.1:9", 1.0);
     let body = endless(1 << 30);
-    for (name, text) in bombs() {
-        rig.write(name, &text);
-    }
-    rig.write("good.yaml", "- {task: t, users: [alice]}\n");
-    app.more.push((
-        "watch".to_owned(),
-        json!({
-            "files": ["*.yaml", "*.json", "*.csv"],
-            "http": [{"url": format!("http://{body}/"), "refresh": "1h"}],
-        }),
-    ));
+    let files = r#"files: ["*.yaml", "*.json", "*.csv"]"#;
+    let watch = format!("watch: {{{files}, http: [{{url: \"http://{body}/\", refresh: 1h}}]}}");
     // The configuration itself is a YAML file of that folder: it must not be taken for a list.
-    rig.configure(&[app]);
-    let mut daemon = Daemon::spawn(rig.folder(), &[]);
-    daemon.ready().await;
-    for (name, _) in bombs() {
-        wait_until(&format!("{name} is refused by name"), async || daemon.stderr().contains(name)).await;
+    let place = Place::new(&AppText::new(APP, FIRST_APP, NOWHERE, 1.0).key(&watch).config());
+    for (name, text) in bombs() {
+        place.write(name, &text);
     }
-    wait_until("the endless body is refused", async || daemon.stderr().contains(&body.to_string())).await;
-    let peak = peak_mebibytes(&daemon);
+    place.write("good.yaml", "- {task: t, users: [alice]}\n");
+    let daemon = place.serve(&[]);
+    for (name, _) in bombs() {
+        until(&format!("{name} is refused by name"), || daemon.log().contains(name));
+    }
+    until("the endless body is refused", || daemon.log().contains(&body.to_string()));
+    let peak = daemon.kilobytes("VmHWM") >> 10;
     println!("the bombs took {peak} MiB at most");
     assert!(peak < MOST_MEBIBYTES, "{peak} MiB");
-    let log = daemon.stderr();
+    let log = daemon.log();
     let longest = log.lines().map(str::len).max().unwrap_or(0);
     assert!(longest < 20_000, "a line of {longest} bytes");
-    wait_until("the good list is watched", async || {
-        daemon.scrape().await.sum("timpush_watched_pairs", &[("app", APP)]) == 1.0
-    })
-    .await;
+    until("the good list is watched", || {
+        daemon.scrape().sum("timpush_watched_pairs", &[("app", APP)]) == 1.0
+    });
 }

@@ -16,7 +16,6 @@ mod secrets;
 mod service;
 mod soak;
 mod support;
-mod support_b;
 mod swaps;
 mod tidy;
 mod trace;

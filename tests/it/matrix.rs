@@ -7,11 +7,10 @@ mod rows;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::support_b::answers::now;
-use crate::support_b::listener::{Listener, Reply, Seen};
-use crate::support_b::noise::{Breach, fairly};
-use crate::support_b::town::{FIRST_APP, config};
-use crate::support_b::{AppText, PATIENCE, Place, Scrape, Turn, eventually};
+use crate::support::answers::now;
+use crate::support::listener::{Listener, Reply, Seen};
+use crate::support::noise::{Breach, fairly};
+use crate::support::{AppText, FIRST_APP, Place, Scrape, Turn, config, until};
 use rows::{Outcome, Row, good, of_codes, of_statuses, of_transport};
 
 /// Slow enough that an answer is there before the next question leaves.
@@ -28,6 +27,8 @@ const REFUSED_FOR: Duration = Duration::from_secs(29);
 const REQUEST_TIMEOUT: &str = "4s";
 /// How long paused apps are watched.
 const WATCHED: Duration = Duration::from_secs(14);
+/// How long the outcomes may take to show.
+const PATIENCE: Duration = Duration::from_secs(40);
 const MOST_RESIDENT_KILOBYTES: u64 = 200_000;
 
 /// How many of an app's questions came about whom, and when.
@@ -210,13 +211,11 @@ fn every_row_at_once() -> Result<(), Breach> {
     }
     assert!(last.is_empty(), "not as the rows say:\n{last}");
     // What is paused stays so, and nothing comes later that was not to come.
-    eventually("the apps were watched long enough", || (began.elapsed() >= WATCHED).then_some(()));
+    until("the apps were watched long enough", || began.elapsed() >= WATCHED);
     let wrong = judge(&|judged| judged.wrong()).join("\n");
     assert!(wrong.is_empty(), "{wrong}");
     let hurried = judge(&|judged| judged.hurried());
-    let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.id())).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    let kilobytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    let kilobytes = daemon.kilobytes("VmHWM");
     println!("{} rows; the daemon took {kilobytes} kB at most", rows.len());
     assert!(kilobytes < MOST_RESIDENT_KILOBYTES, "{kilobytes} kB");
     let (early, words) = (hurried.len() as u64, hurried.join("\n"));

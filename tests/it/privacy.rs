@@ -4,9 +4,8 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use serde_json::Value;
 
-use crate::support_b::answers::{FAILURE, SUCCESS, offline};
-use crate::support_b::town::FIRST_APP;
-use crate::support_b::{AppText, Daemon, Page, Place, Town, get, request, until};
+use crate::support::answers::{FAILURE, SUCCESS, offline};
+use crate::support::{AppText, Daemon, FIRST_APP, Page, Place, Town, get, request, until};
 
 const USERS: [&str; 2] = ["zoraida_1", "yunus/50%"];
 /// Parts of the ids that stay as they are in paths, JSON and HTML.

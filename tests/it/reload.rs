@@ -1,15 +1,13 @@
 //! A reload is all or nothing: what is bad changes nothing, what is good leaves everybody else alone.
 
-use std::path::PathBuf;
-
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::support_b::answers::{FAILURE, SUCCESS, offline};
-use crate::support_b::child::entries;
-use crate::support_b::noise::{Breach, fairly};
-use crate::support_b::town::{FIRST_APP, config};
-use crate::support_b::{AppText, Daemon, Place, Scrape, Town, Turn, request, until};
+use crate::support::answers::{FAILURE, SUCCESS, offline};
+use crate::support::noise::{Breach, fairly};
+use crate::support::{
+    AppText, Daemon, FIRST_APP, KEY, Place, Scrape, Town, Turn, config, eventually, request, until,
+};
 
 const LIFECYCLE: &str = "--web.enable-lifecycle";
 const WORKED: &str = "timpush_exporter_config_last_reload_successful";
@@ -186,28 +184,21 @@ fn reload_again_and_again() -> Result<(), Breach> {
     /// Threads for blocking work and connections, which come and go with the moment.
     const SLACK: usize = 24;
     /// What allocators and caches keep, by the moment; a task that is kept for each reload is more after a thousand.
-    const SLACK_KIB: usize = 3 * 1024;
+    const SLACK_KIB: u64 = 3 * 1024;
     let reloads = std::env::var("TIMPUSH_TEST_RELOADS").map_or(RELOADS, |n| n.parse().unwrap());
     let town = Town::empty(3, 100.0);
     let apps: Vec<AppText> =
         (0..3).map(|n| app(&town, &format!("app{n}"), FIRST_APP + n).rate(50.0).users("t", 150)).collect();
     let place = Place::new(&config(&apps));
     let daemon = place.serve(&[LIFECYCLE]);
-    let counts = || {
-        let proc = PathBuf::from(format!("/proc/{}", daemon.id()));
-        [entries(&proc.join("fd")), entries(&proc.join("task"))]
-    };
-    let resident_kib = || {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.split_whitespace().next().unwrap().parse::<usize>().unwrap()
-    };
+    let counts = || ["fd", "task"].map(|folder| daemon.entries(folder));
+    let resident_kib = || daemon.kilobytes("VmRSS");
     let reload = |n: usize| {
         // Each time one app is away, another has a list, a rate and a key of its own; now and then all is bad.
         let mut present = apps.clone();
         present.remove(n % 3);
         let key = format!("key{}", n % 4);
-        place.write(&key, crate::support_b::child::KEY);
+        place.write(&key, KEY);
         let changed = present[n % 2].clone().users(&format!("t{}", n % 5), 20);
         present[n % 2] = changed.rate(40.0 + (n % 3) as f64).secret(&key);
         let is_bad = n % 7 == 6;
@@ -224,10 +215,11 @@ fn reload_again_and_again() -> Result<(), Breach> {
     (0..RELOADS.min(reloads)).for_each(reload);
     let (before, before_kib) = (counts(), resident_kib());
     (0..reloads).for_each(reload);
-    let settled = crate::support_b::eventually("files, threads and memory are what they were", || {
+    let settled = eventually("files, threads and memory are what they were", || {
         let (after, kib) = (counts(), resident_kib());
         let is_flat = before.iter().zip(after).all(|(before, after)| after <= before + SLACK);
-        (is_flat && kib <= before_kib + SLACK_KIB).then_some((after, kib))
+        let is_small = is_flat && kib <= before_kib + SLACK_KIB;
+        is_small.then_some((after, kib)).ok_or_else(|| format!("{after:?} and {kib} KiB"))
     });
     println!("{reloads} reloads: files and threads {before:?}, {before_kib} KiB before, {settled:?} after");
     // Whoever is away now and then is asked for again.
@@ -238,7 +230,7 @@ fn reload_again_and_again() -> Result<(), Breach> {
         town.await_requests(FIRST_APP + n, 5);
         early += town.arrivals(FIRST_APP + n).early_requests;
     }
-    assert_eq!(daemon.stop().0.code(), Some(0));
+    daemon.stop();
     let words = format!("{early} early requests over {reloads} reloads");
     if early == 0 { Ok(()) } else { Err(Breach { early, words }) }
 }

@@ -8,10 +8,9 @@ use rusqlite::{Connection, OpenFlags};
 use timpush_exporter::metrics::{Kind, catalogue};
 use timpush_exporter::sim::OutageOrder;
 
-use crate::support_b::answers::{SAMPLE, nobody};
-use crate::support_b::scrape::Labels;
-use crate::support_b::town::FIRST_APP;
-use crate::support_b::{AppText, Daemon, Page, Place, Scrape, Town, request, until};
+use crate::support::answers::{SAMPLE, nobody};
+use crate::support::scrape::Labels;
+use crate::support::{AppText, Daemon, FIRST_APP, Page, Place, Scrape, Town, config, request, until};
 
 const RESULTS: &str = "timpush_stage_results_total";
 const COMMITS: &str = "timpush_ledger_commit_duration_seconds";
@@ -129,7 +128,7 @@ fn at_rest() -> (Town, Place, Daemon) {
     town.answer("t", "u1", nobody());
     let app = AppText::new("shop", FIRST_APP, &town.sim.url(), 20.0).users("t", 1);
     let idle = AppText::new("idle", FIRST_APP + 1, &town.sim.url(), 20.0);
-    let place = Place::new(&crate::support_b::town::config(&[app, idle]));
+    let place = Place::new(&config(&[app, idle]));
     let daemon = place.serve(&[]);
     // A poller shows its status after all its metrics.
     until("the pair is settled and both pollers have shown their figures", || {

@@ -1,82 +1,66 @@
 //! Canaries: key, signature, password and device token are in no log, page, metric, file or error.
 
-use std::process::Output;
-
 use serde_json::{Value, json};
 use timpush_exporter::sim::{Fault, Options, TownOptions};
 
-use crate::support::canaries::{Canaries, PASSWORD, TOKEN, echoes, http, usersig, usersigs};
-use crate::support::daemon::binary;
-use crate::support::rig::KEY_FILE;
-use crate::support::spy::Spy;
-use crate::support::{APP, App, Daemon, KEY, Rig, wait_for, wait_until};
+use crate::support::canaries::{Canaries, PASSWORD, TOKEN, echoes, heads, http, usersig, usersigs};
+use crate::support::listener::{Listener, Reply, Seen};
+use crate::support::{APP, AppText, Daemon, FIRST_APP, KEY, NOWHERE, Place, Town, eventually, until};
 
-/// A spy that goes through all echoes once, and how many those are.
-async fn talkative_upstream() -> (Spy, usize) {
+/// An upstream that goes through all echoes once, and how many those are.
+fn talkative_upstream() -> (Listener, usize) {
     let all = echoes("/", &"x".repeat(100)).len();
-    let spy = Spy::start(move |turn, head| {
-        let target = head.split(' ').nth(1).unwrap_or_default();
-        let sig = usersig(head).expect("every question is signed");
-        echoes(target, sig).swap_remove(turn.min(all - 1))
-    })
-    .await;
-    (spy, all)
+    let upstream = Listener::start(move |seen| {
+        let target = seen.line.split(' ').nth(1).unwrap_or_default();
+        let sig = usersig(seen).expect("every question is signed");
+        Reply::last(echoes(target, sig).swap_remove(seen.number.min(all - 1)))
+    });
+    (upstream, all)
 }
 
-/// A rig whose daemon asks the spy for 12 pairs.
-fn rig_for(spy: &Spy) -> Rig {
-    let rig = Rig::start(Options::default());
-    let mut app = App::new(&format!("http://{}", spy.address), 20.0);
+fn shop(url: &str, rate: f64) -> AppText {
+    AppText::new(APP, FIRST_APP, url, rate)
+}
+
+fn nothing_leaks(log_format: &str) {
+    let (upstream, echoes) = talkative_upstream();
     let users: Vec<String> = (0..12).map(|user| format!("user_{user}")).collect();
-    app.entries = json!([{"task": "task", "users": users}]);
-    rig.configure(&[app]);
-    rig
-}
-
-async fn nothing_leaks(log_format: &str) {
-    let (spy, echoes) = talkative_upstream().await;
-    let rig = rig_for(&spy);
-    let flags = ["--log.level=trace", &format!("--log.format={log_format}")];
-    let mut daemon = Daemon::spawn(rig.folder(), &flags);
-    daemon.ready().await;
-    wait_for("all echoes were told and the last one stopped the app", async || {
-        let resume_at =
-            daemon.scrape().await.value("timpush_budget_resume_timestamp_seconds", &[("app", APP)]);
-        let told = spy.heads().len();
+    let app = shop(&upstream.url(), 20.0).entry(&format!("{{task: task, users: {users:?}}}"));
+    let place = Place::new(&app.config());
+    let daemon = place.serve(&["--log.level=trace", &format!("--log.format={log_format}")]);
+    eventually("all echoes were told and the last one stopped the app", || {
+        let resume_at = daemon.scrape().value("timpush_budget_resume_timestamp_seconds", &[("app", APP)]);
+        let told = upstream.seen().len();
         (told >= echoes && resume_at > Some(0.0))
             .then_some(())
             .ok_or(format!("{told} of {echoes}, {resume_at:?}"))
-    })
-    .await;
-    let heads = spy.heads();
-    let canaries = Canaries::of(usersigs(&heads).into_iter().chain([KEY, TOKEN]));
+    });
+    let seen = upstream.seen();
+    let canaries = Canaries::of(usersigs(&seen).into_iter().chain([KEY, TOKEN]));
     // The trap works: what was sent is full of it.
-    assert!(canaries.found_in(heads.concat().as_bytes()).is_some());
+    assert!(canaries.found_in(heads(&seen).as_bytes()).is_some());
 
-    assert!(daemon.stderr().contains("exchange failed"), "{}", daemon.stderr());
-    canaries.assert_not_in_daemon(&daemon).await;
-    assert!(canaries.assert_not_in_files(&rig.path("data")) >= 3, "store, its log, slot");
-    let (status, _) = daemon.terminate().await;
-    assert!(status.success(), "{status}");
-    canaries.assert_not_in("stderr at the end", daemon.stderr().as_bytes());
-    canaries.assert_not_in("stdout at the end", daemon.stdout().as_bytes());
-    assert!(canaries.assert_not_in_files(&rig.path("data")) >= 2, "store, slot");
+    assert!(daemon.log().contains("exchange failed"), "{}", daemon.log());
+    canaries.assert_not_in_daemon(&daemon);
+    assert!(canaries.assert_not_in_files(&place.storage()) >= 3, "store, its log, slot");
+    canaries.assert_not_in_output("the daemon at its end", &daemon.stop());
+    assert!(canaries.assert_not_in_files(&place.storage()) >= 2, "store, slot");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_secret_leaves_a_daemon_that_logs_all_as_logfmt() {
-    nothing_leaks("logfmt").await;
+#[test]
+fn no_secret_leaves_a_daemon_that_logs_all_as_logfmt() {
+    nothing_leaks("logfmt");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_secret_leaves_a_daemon_that_logs_all_as_json() {
-    nothing_leaks("json").await;
+#[test]
+fn no_secret_leaves_a_daemon_that_logs_all_as_json() {
+    nothing_leaks("json");
 }
 
 /// The simulator's own way to leak, and the tokens of its town.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_secret_of_a_whole_town_is_kept() {
-    let rig = Rig::start(Options {
+#[test]
+fn no_secret_of_a_whole_town_is_kept() {
+    let town = Town::start(Options {
         speed: 5_000.0,
         requests_per_second: 1e6,
         town: TownOptions {
@@ -87,32 +71,33 @@ async fn no_secret_of_a_whole_town_is_kept() {
         },
         ..Options::default()
     });
-    rig.configure(&[rig.app(50.0)]);
-    let mut daemon = Daemon::spawn(rig.folder(), &["--log.level=trace"]);
-    daemon.ready().await;
-    rig.simulator.set_fault(Fault::SecretEcho).unwrap();
-    wait_until("echoes", async || rig.requests() >= 12).await;
-    rig.simulator.clear_faults();
-    wait_until("results", async || daemon.scrape().await.sum("timpush_stage_results_total", &[]) > 12.0)
-        .await;
+    let place = Place::new(&town.watched(APP, 50.0).config());
+    let daemon = place.serve(&["--log.level=trace"]);
+    town.sim.set_fault(Fault::SecretEcho).unwrap();
+    until("echoes", || town.requests(FIRST_APP) >= 12);
+    town.sim.clear_faults();
+    until("results", || daemon.scrape().sum("timpush_stage_results_total", &[]) > 12.0);
     // Keys of the upstream's answers in which only secrets stand would be a sign of an answer that was kept whole.
     let canaries = Canaries::of([KEY]);
-    canaries.assert_not_in_daemon(&daemon).await;
-    canaries.assert_not_in_files(&rig.path("data"));
+    canaries.assert_not_in_daemon(&daemon);
+    canaries.assert_not_in_files(&place.storage());
     for word in ["usersig", "CertId", "eJ"] {
-        assert!(!daemon.stderr().contains(word), "{word}: {}", daemon.stderr());
+        assert!(!daemon.log().contains(word), "{word}: {}", daemon.log());
     }
-    let (status, _) = daemon.terminate().await;
-    assert!(status.success(), "{status}");
+    daemon.stop();
 }
 
+const SOURCE_ECHOES: usize = 6;
 /// What a watch source may answer that says its password back, by the number in its path.
-fn source_echoes(head: &str) -> Vec<Vec<u8>> {
-    let header =
-        head.lines().find(|line| line.to_ascii_lowercase().starts_with("authorization:")).unwrap_or("none");
+fn source_echoes(seen: &Seen) -> [Vec<u8>; SOURCE_ECHOES] {
+    let header = seen
+        .head
+        .lines()
+        .find(|line| line.to_ascii_lowercase().starts_with("authorization:"))
+        .unwrap_or("none");
     let secret = header.rsplit(' ').next().unwrap_or_default();
-    vec![
-        http("401 Unauthorized", &format!("X-Got: {header}\r\n"), head),
+    [
+        http("401 Unauthorized", &format!("X-Got: {header}\r\n"), &seen.head),
         http("200 OK", "", header),
         http(
             "200 OK",
@@ -125,20 +110,15 @@ fn source_echoes(head: &str) -> Vec<Vec<u8>> {
     ]
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_password_of_a_watch_source_is_shown() {
-    let spy = Spy::start(|_, head| {
-        let number = head.split_once("/watch").and_then(|(_, rest)| rest.get(..1)?.parse::<usize>().ok());
-        let mut echoes = source_echoes(head);
-        number
-            .filter(|number| *number < echoes.len())
-            .map_or_else(Vec::new, |number| echoes.swap_remove(number))
-    })
-    .await;
-    let rig = Rig::start(Options::default());
-    rig.write("watch.password", PASSWORD);
-    let source = |number: usize| {
-        let url = format!("http://{}/watch{number}", spy.address);
+#[test]
+fn no_password_of_a_watch_source_is_shown() {
+    let source = Listener::start(|seen| {
+        let number =
+            seen.line.split_once("/watch").and_then(|(_, rest)| rest.get(..1)?.parse::<usize>().ok());
+        Reply::last(source_echoes(seen)[number.expect("a source of the list")].clone())
+    });
+    let entry = |number: usize| {
+        let url = format!("{}/watch{number}", source.url());
         let proof = if number.is_multiple_of(2) {
             ("basic_auth", json!({"username": "exporter", "password_file": "watch.password"}))
         } else {
@@ -146,42 +126,28 @@ async fn no_password_of_a_watch_source_is_shown() {
         };
         json!({"url": url, "refresh": "1s", proof.0: proof.1})
     };
-    let count = source_echoes("").len();
-    let mut app = App::new("http://127.0.0.1:9", 1.0);
-    app.more = vec![("watch".to_owned(), json!({"http": (0..count).map(source).collect::<Vec<_>>()}))];
-    rig.configure(&[app]);
-    let mut daemon = Daemon::spawn(rig.folder(), &["--log.level=trace"]);
-    daemon.listening().await;
-    wait_for("every source was asked and told of", async || {
-        let log = daemon.stderr();
-        let missing = (0..count).find(|number| !log.contains(&format!("http[{number}]")));
+    let watch = json!({"http": (0..SOURCE_ECHOES).map(entry).collect::<Vec<_>>()});
+    let place = Place::new(&shop(NOWHERE, 1.0).key(&format!("watch: {watch}")).config());
+    place.write("watch.password", PASSWORD);
+    let daemon = place.begin(&["--log.level=trace"]);
+    eventually("every source was asked and told of", || {
+        let log = daemon.log();
+        let missing = (0..SOURCE_ECHOES).find(|number| !log.contains(&format!("http[{number}]")));
         missing.map_or(Ok(()), |number| Err(format!("http[{number}] is not in the log:\n{log}")))
-    })
-    .await;
-    let heads = spy.heads().concat();
+    });
+    let heads = heads(&source.seen());
     let basic =
         heads.split_once("Basic ").or(heads.split_once("basic ")).and_then(|(_, rest)| rest.lines().next());
     let canaries = Canaries::of([PASSWORD, basic.expect("a source was asked with its password"), KEY]);
     assert!(canaries.found_in(heads.as_bytes()).is_some());
-    canaries.assert_not_in_daemon(&daemon).await;
-    let (status, _) = daemon.terminate().await;
-    assert!(status.success(), "{status}");
-    canaries.assert_not_in("stderr at the end", daemon.stderr().as_bytes());
-    canaries.assert_not_in_files(&rig.path("data"));
-}
-
-fn run(rig: &Rig, arguments: &[&str]) -> Output {
-    binary(rig.folder()).args(arguments).output().unwrap()
+    canaries.assert_not_in_daemon(&daemon);
+    canaries.assert_not_in_output("the daemon at its end", &daemon.stop());
+    canaries.assert_not_in_files(&place.storage());
 }
 
 /// Configurations with a secret where none belongs, each with what the fault must name.
 fn pasted(sig: &str) -> Vec<(&'static str, String)> {
-    let app = App::new("http://127.0.0.1:9", 1.0);
-    let set = |key: &str, value: Value| {
-        let mut app = app.json();
-        app[key] = value;
-        json!({"apps": [app]}).to_string()
-    };
+    let set = |key: &str, value: Value| shop(NOWHERE, 1.0).key(&format!("{key}: {value}")).config();
     let source = |source: Value| set("watch", json!({"http": [source]}));
     // Nobody can name the key of what is no YAML.
     let mut pasted = vec![("is no YAML", format!("apps:\n  - name: shop\n    secret_key: \"{KEY}\n"))];
@@ -215,15 +181,15 @@ fn pasted(sig: &str) -> Vec<(&'static str, String)> {
     for secret in [KEY, PASSWORD, sig] {
         let value = || json!({"text": 1});
         pasted.push(unknown(set(secret, value())));
-        pasted.push(unknown(json!({"apps": [app.json()], secret: null}).to_string()));
+        pasted.push(unknown(format!("{}{secret}: null\n", shop(NOWHERE, 1.0).config())));
         pasted.push(unknown(set("watch", json!({secret: value()}))));
         pasted.push(unknown(source(
             json!({"url": "http://host/", "basic_auth": {"username": "me", secret: 1}}),
         )));
         pasted
             .push(unknown(set("watch", json!({"static": [{"task": "t", "users": ["u"], secret: value()}]}))));
-        let twice = set("twice", json!(1)).replace("\"twice\":1", &format!("\"{secret}\":1,\"{secret}\":1"));
-        pasted.push(("is written twice", twice));
+        let twice = shop(NOWHERE, 1.0).key(&format!("{secret}: 1\n    {secret}: 1"));
+        pasted.push(("is written twice", twice.config()));
     }
     let basic_auth = json!({"username": "me", "password": PASSWORD});
     let authorization = json!({"credentials": PASSWORD});
@@ -239,11 +205,10 @@ fn pasted(sig: &str) -> Vec<(&'static str, String)> {
 }
 
 /// Secrets pasted where they do not belong: each is refused by its key path, and none is shown.
-#[tokio::test]
-async fn a_secret_pasted_into_the_configuration_is_refused_and_not_shown() {
-    let rig = Rig::start(Options::default());
-    rig.configure(&[App::new("http://127.0.0.1:9", 1.0)]);
-    let printed = run(&rig, &["usersig", "--app", APP]);
+#[test]
+fn a_secret_pasted_into_the_configuration_is_refused_and_not_shown() {
+    let place = Place::new(&shop(NOWHERE, 1.0).config());
+    let printed = place.run(&["usersig", "--app", APP]);
     assert!(printed.status.success(), "{printed:?}");
     let sig = String::from_utf8(printed.stdout).unwrap().trim().to_owned();
     let canaries = Canaries::of([KEY, PASSWORD, &sig]);
@@ -252,10 +217,10 @@ async fn a_secret_pasted_into_the_configuration_is_refused_and_not_shown() {
     let mut wrong = Vec::new();
     for (key, config) in pasted(&sig) {
         assert!(canaries.found_in(config.as_bytes()).is_some(), "{config}");
-        rig.write("config.yaml", &config);
+        place.configure(&config);
         for arguments in [&["--config.check"][..], &["--log.level=trace"], &["trace", "t", "u", "--app", APP]]
         {
-            let output = run(&rig, arguments);
+            let output = place.run(arguments);
             let errors = String::from_utf8_lossy(&output.stderr).into_owned();
             let shown = [&output.stdout, &output.stderr].into_iter().find_map(|text| canaries.found_in(text));
             let is_named = errors.contains("config.yaml") && errors.contains(key);
@@ -271,67 +236,54 @@ async fn a_secret_pasted_into_the_configuration_is_refused_and_not_shown() {
 }
 
 /// The subcommands that ask or sign say what is wrong without showing with what.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_trace_that_fails_shows_no_signature() {
-    let (spy, echoes) = talkative_upstream().await;
-    let rig = Rig::start(Options::default());
-    rig.configure(&[App::new(&format!("http://{}", spy.address), 1_000.0)]);
+#[test]
+fn a_trace_that_fails_shows_no_signature() {
+    let (upstream, echoes) = talkative_upstream();
+    let place = Place::new(&shop(&upstream.url(), 1_000.0).config());
     for turn in 0..echoes {
-        let mut command = binary(rig.folder());
-        command.args(["trace", "t", "u", "--app", APP, "--log.level=trace"]);
-        if turn % 2 == 1 {
-            command.arg("--json");
-        }
-        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-        let heads = spy.heads();
-        let canaries = Canaries::of(usersigs(&heads).into_iter().chain([KEY, TOKEN]));
-        canaries.assert_not_in_output(&format!("trace number {}", heads.len()), &output);
+        let more = if turn % 2 == 1 { &["--json"][..] } else { &[] };
+        let output = place.run(&[&["trace", "t", "u", "--app", APP, "--log.level=trace"], more].concat());
+        let seen = upstream.seen();
+        let canaries = Canaries::of(usersigs(&seen).into_iter().chain([KEY, TOKEN]));
+        canaries.assert_not_in_output(&format!("trace number {}", seen.len()), &output);
     }
-    assert_eq!(spy.heads().len(), echoes);
-    assert!(!std::fs::read_to_string(rig.path(KEY_FILE)).unwrap().is_empty());
+    assert_eq!(upstream.seen().len(), echoes);
+    assert!(!std::fs::read_to_string(place.path("app.key")).unwrap().is_empty());
 }
 
 /// An answer that holds the device token wherever it may slip in is decoded, and shown without it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_trace_that_works_shows_no_token() {
-    let spy = Spy::start(|_, head| {
-        echoes("/", usersig(head).expect("every question is signed")).swap_remove(0) // The one that is an answer.
-    })
-    .await;
-    let rig = Rig::start(Options::default());
-    rig.configure(&[App::new(&format!("http://{}", spy.address), 1_000.0)]);
+#[test]
+fn a_trace_that_works_shows_no_token() {
+    let upstream = Listener::start(|seen| {
+        let sig = usersig(seen).expect("every question is signed");
+        Reply::last(echoes("/", sig).swap_remove(0)) // The one that is an answer.
+    });
+    let place = Place::new(&shop(&upstream.url(), 1_000.0).config());
     for more in [&[][..], &["--json"]] {
-        let mut command = binary(rig.folder());
-        command.args(["trace", "t", "u", "--app", APP, "--log.level=trace"]).args(more);
-        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let output = place.run(&[&["trace", "t", "u", "--app", APP, "--log.level=trace"], more].concat());
         let shown = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success() && shown.contains("74224656"), "{more:?}: {output:?}");
-        let heads = spy.heads();
-        let canaries = Canaries::of(usersigs(&heads).into_iter().chain([KEY, TOKEN]));
+        let seen = upstream.seen();
+        let canaries = Canaries::of(usersigs(&seen).into_iter().chain([KEY, TOKEN]));
         canaries.assert_not_in_output(&format!("trace {more:?}"), &output);
     }
-    Canaries::of([KEY, TOKEN]).assert_not_in_files(&rig.path("data"));
+    Canaries::of([KEY, TOKEN]).assert_not_in_files(&place.storage());
 }
 
 /// The key from the environment is where the system shows it, and nowhere else.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_from_the_environment_is_not_shown_and_no_core_is_dumped() {
-    let rig = Rig::start(Options::default());
-    let mut app = App::new(&rig.simulator.url(), 50.0).json();
-    app.as_object_mut().unwrap().remove("secret_key_file");
-    app["secret_key_env"] = json!("SHOP_KEY");
-    app["watch"]["static"] = json!([{"task": "t", "users": ["u"]}]);
-    rig.write("config.yaml", &json!({"apps": [app]}).to_string());
-    let mut command = binary(rig.folder());
+#[test]
+fn a_key_from_the_environment_is_not_shown_and_no_core_is_dumped() {
+    let town = Town::start(Options::default());
+    let app = shop(&town.sim.url(), 50.0).without("secret_key_file").key("secret_key_env: SHOP_KEY");
+    let place = Place::new(&app.users("t", 1).config());
+    let mut command = place.command(&["--log.level=trace"]);
     command.env("SHOP_KEY", KEY);
-    let mut daemon = Daemon::run(command, &["--log.level=trace"]);
-    daemon.ready().await;
-    wait_until("a question", async || rig.requests() > 0).await;
-    Canaries::of([KEY]).assert_not_in_daemon(&daemon).await;
+    let daemon = Daemon::spawn(command).ready();
+    until("a question", || town.requests(FIRST_APP) > 0);
+    Canaries::of([KEY]).assert_not_in_daemon(&daemon);
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", daemon.id())).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
-    assert!(daemon.terminate().await.0.success());
-    Canaries::of([KEY]).assert_not_in("stderr", daemon.stderr().as_bytes());
-    Canaries::of([KEY]).assert_not_in_files(&rig.path("data"));
+    Canaries::of([KEY]).assert_not_in_output("the daemon at its end", &daemon.stop());
+    Canaries::of([KEY]).assert_not_in_files(&place.storage());
 }

@@ -1,17 +1,15 @@
 //! What a service manager hears: ready, reloading and ready again, alive, stopping.
 
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
-use std::process::{Child, Stdio};
 use std::time::Instant;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-use crate::support_b::{PATIENCE, Place, Town};
+use crate::support::{Daemon, PATIENCE, Place, Town};
 
-/// A daemon under a service manager with a watchdog; killed when dropped.
+/// A daemon under a service manager with a watchdog.
 struct Service {
-    child: Child,
+    daemon: Daemon,
     heard: UnixDatagram,
     place: Place,
     _town: Town,
@@ -24,13 +22,9 @@ impl Service {
         let socket = place.path("notify");
         let heard = UnixDatagram::bind(&socket).unwrap();
         heard.set_read_timeout(Some(PATIENCE)).unwrap();
-        let child = start(&place, &socket);
-        Service { child, heard, place, _town: town }
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.child.id() as i32).unwrap();
-        kill_process(pid, signal).unwrap();
+        let mut command = place.command(&[]);
+        command.env("NOTIFY_SOCKET", socket).env("WATCHDOG_USEC", "30000000");
+        Service { daemon: Daemon::spawn(command), heard, place, _town: town }
     }
 
     /// The next word that is no word of life.
@@ -53,26 +47,13 @@ impl Service {
 
     fn hears_a_reload(&self) {
         let before = monotonic_micros();
-        self.signal(Signal::HUP);
+        self.daemon.signal(Signal::HUP);
         let word = self.next();
         let at = word.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap_or_else(|| panic!("{word}"));
         let at: i64 = at.trim_end().parse().unwrap();
         assert!((before..=monotonic_micros()).contains(&at), "{before} {at}");
         assert_eq!(self.next(), "READY=1\n");
     }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn start(place: &Place, socket: &Path) -> Child {
-    let mut command = place.command(&["--web.listen-address", "127.0.0.1:0"]);
-    command.env("NOTIFY_SOCKET", socket).env("WATCHDOG_USEC", "30000000");
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 fn monotonic_micros() -> i64 {
@@ -82,14 +63,14 @@ fn monotonic_micros() -> i64 {
 
 #[test]
 fn a_service_manager_hears_what_happens() {
-    let mut service = Service::start();
+    let service = Service::start();
     assert_eq!(service.next(), "READY=1\n");
     assert_eq!(service.any(), "WATCHDOG=1\n");
     service.hears_a_reload();
     // A reload that fails ends as well.
     service.place.configure("apps: []\n");
     service.hears_a_reload();
-    service.signal(Signal::TERM);
+    service.daemon.signal(Signal::TERM);
     assert_eq!(service.next(), "STOPPING=1\n");
-    assert!(service.child.wait().unwrap().success());
+    service.daemon.end();
 }

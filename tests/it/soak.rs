@@ -2,16 +2,13 @@
 //!
 //! A few seconds of each run with the tests; `just soak` and `just budget-soak` run as long as they are told.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use serde_json::json;
 use timpush_exporter::sim::{Fault, FaultOrder, Options, TownOptions, UnknownPairs};
 
-use crate::support::{APP, App, Daemon, ID, Rig, Scrape, rig, wait_for, wait_until};
-use crate::support_b::Turn;
-use crate::support_b::noise::{Noise, Watch};
+use crate::support::noise::{Noise, Watch};
+use crate::support::{APP, Daemon, FIRST_APP, Place, Scrape, Town, Turn, until};
 
 /// How many seconds a soak lasts; a few unless this variable says otherwise.
 const SECONDS: &str = "TIMPUSH_SOAK_SECONDS";
@@ -30,7 +27,8 @@ const MOST_THREADS: usize = 48;
 
 /// One soak: what it drew, what it saw.
 struct Soak {
-    rig: Rig,
+    town: Town,
+    place: Place,
     rate: f64,
     length: Duration,
     dice: fastrand::Rng,
@@ -60,12 +58,8 @@ struct Footprint {
 
 impl Footprint {
     fn of(daemon: &Daemon) -> Footprint {
-        let folder = PathBuf::from(format!("/proc/{}", daemon.id()));
-        let entries = |name: &str| std::fs::read_dir(folder.join(name)).unwrap().count();
-        let status = std::fs::read_to_string(folder.join("status")).unwrap();
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        let kilobytes: f64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
-        Footprint { resident_mib: kilobytes / 1024.0, files: entries("fd"), threads: entries("task") }
+        let resident_mib = daemon.kilobytes("VmRSS") as f64 / 1024.0;
+        Footprint { resident_mib, files: daemon.entries("fd"), threads: daemon.entries("task") }
     }
 
     fn max(self, other: Footprint) -> Footprint {
@@ -107,11 +101,17 @@ fn fault(dice: &mut fastrand::Rng) -> FaultOrder {
     FaultOrder { requests: Some(dice.u64(1..=most)), ..fault.into() }
 }
 
+/// Watches the town at that share of the rate, and besides so many silent pairs that work is always due.
+fn configuration(town: &Town, rate: f64, share: f64) -> String {
+    let app = town.watched(APP, rate * share).key("request_timeout: 1s");
+    app.users("silence", (rate * 12.0) as usize + 100).config()
+}
+
 impl Soak {
     fn new(rate: f64) -> Soak {
         let seconds = std::env::var(SECONDS).map_or(FEW_SECONDS, |text| text.parse().expect(SECONDS));
         let length = Duration::from_secs(seconds);
-        let rig = Rig::start(Options {
+        let town = Town::start(Options {
             seed: 7,
             speed: 5_000.0,
             requests_per_second: rate,
@@ -128,57 +128,44 @@ impl Soak {
         println!("soak at {rate}/s for {length:?}, seed {seed}");
         let dice = fastrand::Rng::with_seed(seed);
         let (shown, most, deeds) = Default::default();
-        let soak = Soak { rig, rate, length, dice, shown, most, deeds, faulty_until: 0 };
-        soak.configure(rate);
-        soak
-    }
-
-    /// Watches the town, and besides so many silent pairs that work is always due.
-    fn configure(&self, rate: f64) {
-        let mut entries = rig::entries(&self.rig.simulator.pairs(ID));
-        let silent: Vec<String> = (0..(self.rate * 12.0) as usize + 100).map(|n| format!("u{n}")).collect();
-        entries.as_array_mut().unwrap().push(json!({"task": "silence", "users": silent}));
-        let mut app = App::new(&self.rig.simulator.url(), rate);
-        app.request_timeout = "1s".to_owned();
-        app.entries = entries;
-        self.rig.configure(&[app]);
+        let place = Place::new(&configuration(&town, rate, 1.0));
+        Soak { town, place, rate, length, dice, shown, most, deeds, faulty_until: 0 }
     }
 
     /// Does something at random; gives the daemon that runs then.
-    async fn disturb(&mut self, mut daemon: Daemon) -> Daemon {
+    fn disturb(&mut self, daemon: Daemon) -> Daemon {
         match self.dice.u32(..60) {
             0 => {
                 self.deeds.kills += 1;
                 daemon.kill();
                 if self.dice.bool() {
                     // Once more, at any moment of its start.
-                    let mut young = self.rig.spawn();
-                    self.pause(0..150).await;
+                    let young = Daemon::spawn(self.place.command(&[]));
+                    self.pause(0..150);
                     young.kill();
                 }
-                self.rig.daemon().await
+                self.place.serve(&[])
             }
             1 => {
                 self.deeds.stops += 1;
-                let (status, _) = daemon.terminate().await;
-                assert!(status.success(), "{status}:\n{}", daemon.stderr());
-                self.rig.daemon().await
+                daemon.stop();
+                self.place.serve(&[])
             }
             2..5 => {
                 self.deeds.reloads += 1;
                 let share = if self.dice.bool() { 1.0 } else { 0.7 };
-                self.configure(self.rate * share);
+                self.configure(share);
                 daemon.signal(Signal::HUP);
                 daemon
             }
             5..35 => {
-                let asked = self.rig.requests();
+                let asked = self.town.requests(FIRST_APP);
                 // One after the other: else a slow daemon would meet nothing but faults.
                 if asked >= self.faulty_until {
                     self.deeds.faults += 1;
                     let order = fault(&mut self.dice);
                     self.faulty_until = asked + order.requests.unwrap_or(0);
-                    self.rig.simulator.set_fault(order).unwrap();
+                    self.town.sim.set_fault(order).unwrap();
                 }
                 daemon
             }
@@ -186,21 +173,20 @@ impl Soak {
         }
     }
 
+    fn configure(&self, share: f64) {
+        self.place.configure(&configuration(&self.town, self.rate, share));
+    }
+
     /// The moment of the next deed is what is drawn here; this waits for nothing.
-    async fn pause(&mut self, millis: std::ops::Range<u64>) {
-        tokio::time::sleep(Duration::from_millis(self.dice.u64(millis))).await;
+    fn pause(&mut self, millis: std::ops::Range<u64>) {
+        std::thread::sleep(Duration::from_millis(self.dice.u64(millis)));
     }
 
     /// What it shows falls never, and it stays small.
-    async fn look(&mut self, daemon: &Daemon) {
-        let scrape = daemon.scrape().await;
-        for name in ["timpush_stage_results_total", "timpush_stage_failures_total"] {
-            for (labels, value) in self.shown.with(name, &[]) {
-                let own: Vec<(&str, &str)> = labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-                let now = scrape.value(name, &own);
-                assert!(now >= Some(value), "{name}{labels:?} was {value} and is {now:?}");
-            }
-        }
+    fn look(&mut self, daemon: &Daemon) {
+        let scrape = daemon.scrape();
+        scrape
+            .assert_none_fell(&self.shown, &["timpush_stage_results_total", "timpush_stage_failures_total"]);
         assert_eq!(scrape.value("timpush_ledger_quarantined_files", &[]).unwrap_or(0.0), 0.0);
         self.shown = scrape;
         let footprint = Footprint::of(daemon);
@@ -209,53 +195,47 @@ impl Soak {
     }
 
     /// Faults and all for the whole length, then calm; gives the share of the rate that was used in the calm.
-    async fn run(&mut self) -> f64 {
+    fn run(&mut self) -> f64 {
         const MINUTE: Duration = Duration::from_secs(60);
-        let mut daemon = self.rig.daemon().await;
+        let mut daemon = self.place.serve(&[]);
         let (began, mut told) = (Instant::now(), Duration::ZERO);
         while began.elapsed() < self.length {
-            daemon = self.disturb(daemon).await;
-            self.pause(20..500).await;
-            self.look(&daemon).await;
+            daemon = self.disturb(daemon);
+            self.pause(20..500);
+            self.look(&daemon);
             if began.elapsed() >= told + MINUTE {
                 told = began.elapsed();
                 self.tell(&format!("after {} s", told.as_secs()), Some(Footprint::of(&daemon)));
             }
         }
-        self.rig.simulator.clear_faults();
-        self.configure(self.rate);
+        self.town.sim.clear_faults();
+        self.configure(1.0);
         daemon.signal(Signal::HUP);
-        wait_until("the whole rate is in force", async || {
-            let rate = daemon.scrape().await.value("timpush_budget_requests_per_second", &[("app", APP)]);
+        until("the whole rate is in force", || {
+            let rate = daemon.scrape().value("timpush_budget_requests_per_second", &[("app", APP)]);
             rate == Some(self.rate)
-        })
-        .await;
-        let used = self.used_in_the_calm().await;
-        wait_for("all that happened is counted", async || {
-            let (shown, truth) = (daemon.scrape().await.sums(APP, ID), self.rig.account());
-            (shown == truth).then_some(()).ok_or_else(|| crate::support::sums::difference(&shown, &truth))
-        })
-        .await;
-        self.look(&daemon).await;
-        let (status, _) = daemon.terminate().await;
-        assert!(status.success(), "{status}:\n{}", daemon.stderr());
+        });
+        let used = self.used_in_the_calm();
+        self.town.agrees(&daemon);
+        self.look(&daemon);
+        daemon.stop();
         used
     }
 
-    async fn used_in_the_calm(&self) -> f64 {
+    fn used_in_the_calm(&self) -> f64 {
         // The simulator keeps 4096 arrivals, and no wait takes longer than a minute.
         let seconds = (self.length.as_secs_f64() / 10.0).clamp(4.0, 30.0);
         let wanted = (self.rate * seconds) as usize;
-        let before = self.rig.requests();
-        wait_until("requests in the calm", async || self.rig.requests() >= before + wanted as u64).await;
-        let micros = self.rig.simulator.arrivals().apps.remove(0).arrivals_micros;
+        let before = self.town.requests(FIRST_APP);
+        until("requests in the calm", || self.town.requests(FIRST_APP) >= before + wanted as u64);
+        let micros = self.town.arrivals(FIRST_APP).arrivals_micros;
         let calm = &micros[micros.len() - wanted..];
         let seconds = (calm[wanted - 1] - calm[0]) as f64 / 1e6;
         (wanted - 1) as f64 / seconds / self.rate
     }
 
     fn tell(&self, when: &str, now: Option<Footprint>) {
-        let arrivals = self.rig.simulator.arrivals().apps.remove(0);
+        let arrivals = self.town.arrivals(FIRST_APP);
         println!(
             "{when}: {} requests, {} early, smallest gap {:?} s; {:?}; {} results; at most {:?}, now {now:?}",
             arrivals.requests,
@@ -268,14 +248,15 @@ impl Soak {
     }
 }
 
-async fn soak(rate: f64) {
+fn soak(rate: f64) {
+    let _turn = Turn::alone();
     let (watch, mut soak) = (Watch::start(), Soak::new(rate));
-    let used = soak.run().await;
+    let used = soak.run();
     let noise: Noise = watch.end();
     soak.tell("at the end", None);
     println!("{:.2} % of the rate was used in the calm; {noise:?}", used * 100.0);
     assert!(soak.shown.sum("timpush_stage_results_total", &[]) > 0.0, "something was counted");
-    let arrivals = soak.rig.simulator.arrivals().apps.remove(0);
+    let arrivals = soak.town.arrivals(FIRST_APP);
     let early = arrivals.early_requests;
     // Answers that never come tell nothing of the way, and new connections take longer: that is beyond what waiting can
     // buy, but it is little, and rare.
@@ -294,21 +275,15 @@ async fn soak(rate: f64) {
 
 #[test]
 fn ten_a_second_keep_their_promises() {
-    run(10.0);
+    soak(10.0);
 }
 
 #[test]
 fn twenty_a_second_keep_their_promises() {
-    run(20.0);
+    soak(20.0);
 }
 
 #[test]
 fn a_hundred_a_second_keep_their_promises() {
-    run(100.0);
-}
-
-fn run(rate: f64) {
-    let _turn = Turn::alone();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(soak(rate));
+    soak(100.0);
 }

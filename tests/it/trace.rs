@@ -6,11 +6,10 @@ use std::process::{Command, Output, Stdio};
 use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
 
-use crate::support_b::answers::{FAILURE, SAMPLE, SUCCESS, offline};
-use crate::support_b::child::{Said, drain};
-use crate::support_b::noise::{Breach, fairly};
-use crate::support_b::town::FIRST_APP;
-use crate::support_b::{AppText, Place, Town, Turn, until};
+use crate::support::answers::{FAILURE, SAMPLE, SUCCESS, offline};
+use crate::support::child::{Said, drain};
+use crate::support::noise::{Breach, fairly};
+use crate::support::{AppText, FIRST_APP, Place, Town, Turn, until};
 
 /// One question every four seconds.
 const SLOW: f64 = 0.25;

@@ -4,10 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::support_b::answers::{FAILURE, SUCCESS, offline};
-use crate::support_b::child::send;
-use crate::support_b::town::FIRST_APP;
-use crate::support_b::{AppText, Daemon, Place, Town, eventually, request, until};
+use crate::support::answers::{FAILURE, SUCCESS, offline};
+use crate::support::{AppText, Daemon, FIRST_APP, Place, Town, config, eventually, request, send, until};
 
 const WATCH_API: &str = "--web.enable-watch-api";
 const LIFECYCLE: &str = "--web.enable-lifecycle";
@@ -59,7 +57,7 @@ fn what_is_added_is_on_disk_before_the_answer_and_asked_for() {
     assert_eq!(daemon.post_watches(entry).data(), json!({"added": 0, "changed": 0, "known": 2}));
     let pair = eventually("it was asked for", || {
         let pair = daemon.get("/api/v1/watches/shop/p%2F1/%C3%A4%20b").data();
-        (!pair["last_polled_at"].is_null()).then_some(pair)
+        if pair["last_polled_at"].is_null() { Err(pair) } else { Ok(pair) }
     });
     assert_eq!((&pair["user"], &pair["labels"]["campaign"]), (&json!("ä b"), &json!("x")));
     // Without the flag they are watched, too, and nothing can be changed.
@@ -139,7 +137,7 @@ fn pages_neither_repeat_nor_skip_what_stays_while_the_list_changes() {
         let changes = shop(&town)
             .entry(&format!("{{task: t, users: [{}]}}", users(gone, 300)))
             .entry(&format!("{{task: new, users: [{}]}}", users(0, new)));
-        crate::support_b::town::config(&[changes, stays])
+        config(&[changes, stays])
     };
     let place = Place::new(&both(0, 1));
     let daemon = place.serve(&[LIFECYCLE]);
@@ -188,7 +186,7 @@ fn failures_are_found_by_filter_and_stay_known_over_a_restart() {
         let status = daemon.get("/api/v1/status").data();
         let app = eventually("the status shows it", || {
             let app = daemon.get("/api/v1/status").data()["apps"][0].clone();
-            (app["push_failures"].as_array().unwrap().len() == 1).then_some(app)
+            if app["push_failures"].as_array().unwrap().len() == 1 { Ok(app) } else { Err(app) }
         });
         assert_eq!(app["push_failures"][0]["user"], "u3", "{status}");
         assert_eq!(app["sources"][0]["name"], "static");

@@ -7,8 +7,7 @@ use timpush_exporter::metrics::PairStates;
 use timpush_exporter::sim::{Fault, OutageOrder};
 use timpush_exporter::trace::{Drift, Notifications, Outcome, Platform, Reason, Route, Stage};
 
-use crate::support_b::town::FIRST_APP;
-use crate::support_b::{AppText, Place, Scrape, Town};
+use crate::support::{AppText, FIRST_APP, Place, Scrape, Town};
 
 use super::promql::{Matcher, Query, Selector, read};
 use super::rules::{RECORDING, asked_by_rules, rules};

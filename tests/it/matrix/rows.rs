@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::time::Duration;
 
-use crate::support_b::answers::{SUCCESS, offline};
-use crate::support_b::listener::Reply;
+use crate::support::answers::{SUCCESS, offline};
+use crate::support::listener::Reply;
 
 /// Codes, kind and what comes of them, as the domain sheet has them.
 const CODES: &str = "
@@ -145,10 +145,6 @@ pub fn of_statuses() -> Vec<Row> {
     rows
 }
 
-fn closing(text: String) -> Reply {
-    Reply { keep: false, ..Reply::raw(&text) }
-}
-
 fn silent(seconds: u64) -> Reply {
     Reply { pieces: vec![Vec::new()], pause: Duration::from_secs(seconds), keep: false }
 }
@@ -181,17 +177,17 @@ pub fn of_transport() -> Vec<Row> {
     };
     let half = good()[..good().len() / 2].to_owned();
     let more = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{}", good().len() + 100, good());
-    let chunked = |rest: &'static str| move || closing(format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{rest}"));
+    let chunked = |rest: &'static str| move || Reply::last(format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{rest}"));
     let gzip = bomb();
     let mut rows = vec![
-        row("closed at once", "connect", Box::new(|| closing(String::new()))),
-        row("closed within the head", "connect", Box::new(|| closing("HTTP/1.1 200 OK\r\ncontent-le".to_owned()))),
-        row("closed within the body", "connect", Box::new(move || closing(more.clone()))),
+        row("closed at once", "connect", Box::new(|| Reply::last(String::new()))),
+        row("closed within the head", "connect", Box::new(|| Reply::last("HTTP/1.1 200 OK\r\ncontent-le".to_owned()))),
+        row("closed within the body", "connect", Box::new(move || Reply::last(more.clone()))),
         row("closed within a chunk", "connect", Box::new(chunked("ff\r\n{\"Act"))),
         row("no chunk", "connect", Box::new(chunked("xyz\r\n{}\r\n0\r\n\r\n"))),
-        row("no HTTP", "connect", Box::new(|| closing("SSH-2.0-OpenSSH_9.2\r\n\r\n".to_owned()))),
-        row("two lengths", "connect", Box::new(|| closing("HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}".to_owned()))),
-        row("a head without end", "connect", Box::new(|| closing(format!("HTTP/1.1 200 OK\r\n{}", "x-odd: 1\r\n".repeat(100_000))))),
+        row("no HTTP", "connect", Box::new(|| Reply::last("SSH-2.0-OpenSSH_9.2\r\n\r\n".to_owned()))),
+        row("two lengths", "connect", Box::new(|| Reply::last("HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}".to_owned()))),
+        row("a head without end", "connect", Box::new(|| Reply::last(format!("HTTP/1.1 200 OK\r\n{}", "x-odd: 1\r\n".repeat(100_000))))),
         row("no answer", "timeout", Box::new(|| silent(60))),
         row("drop by drop", "timeout", Box::new(|| Reply::ok(&good()).in_pieces(1, Duration::from_millis(40)))),
         row("a page of a proxy", "malformed", Box::new(|| Reply::ok("<html>Please log in</html>"))),
@@ -218,7 +214,7 @@ pub fn of_transport() -> Vec<Row> {
         counted("slow", Box::new(|| Reply {
             pieces: vec![Vec::new(), Reply::ok(&good()).pieces.concat()], pause: Duration::from_millis(300), keep: true,
         })),
-        counted("without a length", Box::new(|| closing(format!("HTTP/1.1 200 OK\r\n\r\n{}", good())))),
+        counted("without a length", Box::new(|| Reply::last(format!("HTTP/1.1 200 OK\r\n\r\n{}", good())))),
         counted("after two interim answers", Box::new(|| Reply::raw(&format!(
             "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{}",
             good().len(), good(),

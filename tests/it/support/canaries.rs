@@ -6,8 +6,8 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
-use super::KEY;
-use super::daemon::{Daemon, Reply};
+use super::listener::Seen;
+use super::{Daemon, KEY};
 
 /// A device token as APNs makes them.
 pub const TOKEN: &str = "8f3ab1c07d5e42960b1c7a3f9e8d2c4b6a5f0e1d3c2b4a69788796a5b4c3d2e1";
@@ -16,7 +16,7 @@ pub const PASSWORD: &str = "correct-horse-battery-staple-7312";
 /// A piece of a secret of this length is as bad as the whole.
 const PIECE_BYTES: usize = 20;
 
-/// Every page there is, with some that there are not; `shop` is the app of a rig.
+/// Every page there is, with some that there are not; `shop` is [`super::APP`].
 const PAGES: [&str; 14] = [
     "/",
     "/metrics",
@@ -79,25 +79,29 @@ impl Canaries {
     }
 
     /// Every page, also those that do not exist, and all that was written to the pipes.
-    pub async fn assert_not_in_daemon(&self, daemon: &Daemon) {
+    pub fn assert_not_in_daemon(&self, daemon: &Daemon) {
         for path in PAGES {
-            let Reply { body, headers, .. } = daemon.get(path).await.unwrap();
-            self.assert_not_in(path, body.as_bytes());
-            self.assert_not_in(&format!("the headers of {path}"), format!("{headers:?}").as_bytes());
+            let page = daemon.get(path);
+            self.assert_not_in(path, &page.body);
+            self.assert_not_in(&format!("the headers of {path}"), page.head.as_bytes());
         }
-        self.assert_not_in("stderr", daemon.stderr().as_bytes());
+        self.assert_not_in("stderr", daemon.log().as_bytes());
         self.assert_not_in("stdout", daemon.stdout().as_bytes());
     }
 }
 
-/// The signatures in the heads of requests.
-pub fn usersigs(heads: &[String]) -> Vec<&str> {
-    let sigs = heads.iter().filter_map(|head| usersig(head));
-    sigs.collect::<HashSet<_>>().into_iter().collect()
+/// The heads of all requests.
+pub fn heads(seen: &[Seen]) -> String {
+    seen.iter().map(|seen| format!("{}\r\n", seen.head)).collect()
 }
 
-pub fn usersig(head: &str) -> Option<&str> {
-    let from = head.split_once("usersig=")?.1;
+/// The signatures in the heads of requests.
+pub fn usersigs(seen: &[Seen]) -> HashSet<&str> {
+    seen.iter().filter_map(usersig).collect()
+}
+
+pub fn usersig(seen: &Seen) -> Option<&str> {
+    let from = seen.line.split_once("usersig=")?.1;
     from.split(['&', ' ']).next()
 }
 

@@ -4,46 +4,30 @@ use std::collections::BTreeMap;
 
 use timpush_exporter::sim::{FailureSum, ResultSum, Sums};
 
-use crate::support_b::Scrape;
-use crate::support_b::scrape::Labels;
+use super::scrape::Sample;
+use super::{APP, FIRST_APP, Scrape};
 
 impl Scrape {
-    /// Labels and values of [`Scrape::samples`].
-    pub fn with<'a>(
-        &'a self,
-        name: &'a str,
-        labels: &'a [(&str, &str)],
-    ) -> impl Iterator<Item = (&'a Labels, f64)> {
-        self.samples(name, labels).map(|sample| (&sample.labels, sample.value))
-    }
-
-    /// Name, labels and value of every series whose name begins with `prefix`.
-    pub fn beginning(&self, prefix: &str) -> impl Iterator<Item = (&str, &Labels, f64)> {
-        let samples = self.families.values().flat_map(|family| &family.samples);
-        let samples = samples.filter(move |sample| sample.name.starts_with(prefix));
-        samples.map(|sample| (sample.name.as_str(), &sample.labels, sample.value))
-    }
-
-    /// The push counters of an app as the simulator sums them; compare it with [`comparable`] sums. Sets that are born
+    /// The push counters of [`APP`] as the simulator sums them; compare it with [`comparable`] sums. Sets that are born
     /// at 0 are left out: the simulator does not know them.
-    pub fn sums(&self, app: &str, sdk_app_id: u64) -> Sums {
-        let only = [("app", app)];
-        let text = |labels: &Labels, key: &str| labels[key].clone();
-        let results = self.with("timpush_stage_results_total", &only).map(|(labels, value)| ResultSum {
+    pub fn sums(&self) -> Sums {
+        let (only, sdk_app_id) = ([("app", APP)], FIRST_APP);
+        let text = |sample: &Sample, key: &str| sample.labels[key].clone();
+        let results = self.samples("timpush_stage_results_total", &only).map(|sample| ResultSum {
             sdk_app_id,
-            route: text(labels, "route"),
-            stage: text(labels, "stage"),
-            platform: text(labels, "platform"),
-            outcome: text(labels, "outcome"),
-            count: whole(value),
+            route: text(sample, "route"),
+            stage: text(sample, "stage"),
+            platform: text(sample, "platform"),
+            outcome: text(sample, "outcome"),
+            count: whole(sample.value),
         });
-        let failures = self.with("timpush_stage_failures_total", &only).map(|(labels, value)| FailureSum {
+        let failures = self.samples("timpush_stage_failures_total", &only).map(|sample| FailureSum {
             sdk_app_id,
-            route: text(labels, "route"),
-            stage: text(labels, "stage"),
-            platform: text(labels, "platform"),
-            code: labels["code"].parse().expect("the simulator's codes are numbers"),
-            count: whole(value),
+            route: text(sample, "route"),
+            stage: text(sample, "stage"),
+            platform: text(sample, "platform"),
+            code: sample.labels["code"].parse().expect("the simulator's codes are numbers"),
+            count: whole(sample.value),
         });
         comparable(Sums { devices: 0, results: results.collect(), failures: failures.collect() })
     }

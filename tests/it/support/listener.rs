@@ -15,6 +15,8 @@ pub struct Seen {
     /// Requests of all connections are counted from 0.
     pub number: usize,
     pub at: Instant,
+    /// Request line and headers, as they came.
+    pub head: String,
     /// Method, target and version.
     pub line: String,
     /// Names in lower case.
@@ -63,6 +65,11 @@ impl Reply {
     /// Exactly these bytes.
     pub fn raw(text: &str) -> Reply {
         Reply { pieces: vec![text.as_bytes().to_vec()], pause: Duration::ZERO, keep: true }
+    }
+
+    /// Exactly these bytes, and the end of the connection.
+    pub fn last(bytes: impl Into<Vec<u8>>) -> Reply {
+        Reply { pieces: vec![bytes.into()], pause: Duration::ZERO, keep: false }
     }
 
     /// The same bytes in pieces of that size.
@@ -119,7 +126,8 @@ impl Listener {
 
     /// Waits until that many requests have come in all; gives them.
     pub fn await_seen(&self, requests: usize) -> Vec<Seen> {
-        eventually("enough requests came", || Some(self.seen()).filter(|seen| seen.len() >= requests))
+        let enough = || Some(self.seen()).filter(|seen| seen.len() >= requests);
+        eventually("enough requests came", || enough().ok_or(requests))
     }
 
     /// Holds answers back from now on, or lets them go.
@@ -189,7 +197,7 @@ fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Seen> {
     let rest = buffer.split_off(end + 4 + length);
     let body = String::from_utf8(buffer[end + 4..].to_vec()).unwrap();
     *buffer = rest;
-    Some(Seen { connection: 0, number: 0, at, line, headers, body })
+    Some(Seen { connection: 0, number: 0, at, head, line, headers, body })
 }
 
 fn read_more(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<()> {

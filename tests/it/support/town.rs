@@ -4,14 +4,18 @@ use std::fmt;
 use std::time::Duration;
 
 use timpush_exporter::sim::{
-    self, Account, AppArrivals, FaultOrder, Options, Simulator, TownOptions, UnknownPairs,
+    self, Account, AppArrivals, FaultOrder, Options, Simulator, Sums, TownOptions, UnknownPairs,
 };
 
-use super::child::KEY;
-use super::{Turn, until};
+use super::sums::{comparable, difference};
+use super::{Daemon, KEY, Turn, eventually, until};
 
 /// The first app of every town; the others follow.
 pub const FIRST_APP: u64 = 1_400_000_001;
+/// Its name in most configurations.
+pub const APP: &str = "shop";
+/// Listens nowhere: for configurations that nobody polls with.
+pub const NOWHERE: &str = "http://127.0.0.1:9";
 
 /// A running simulator with its own runtime.
 pub struct Town {
@@ -48,7 +52,11 @@ impl Town {
         })
     }
 
-    fn start(options: Options) -> Town {
+    /// A town as the options say; of one app where they name none.
+    pub fn start(mut options: Options) -> Town {
+        if options.apps.is_empty() {
+            options.apps = accounts(1);
+        }
         let turn = Turn::shared();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -63,9 +71,10 @@ impl Town {
     pub fn watched(&self, name: &str, rate: f64) -> AppText {
         let app = AppText::new(name, FIRST_APP, &self.sim.url(), rate);
         let pairs = self.sim.pairs(FIRST_APP);
-        pairs.iter().fold(app, |app, pair| {
-            let pushed_at = jiff::Timestamp::from_second(pair.pushed_at).unwrap();
-            app.entry(&format!("{{task: {}, users: [{}], pushed_at: {pushed_at}}}", pair.task, pair.user))
+        pairs.chunk_by(|one, next| one.task == next.task).fold(app, |app, pairs| {
+            let (task, users) = (&pairs[0].task, pairs.iter().map(|pair| &*pair.user).collect::<Vec<_>>());
+            let pushed_at = jiff::Timestamp::from_second(pairs[0].pushed_at).unwrap();
+            app.entry(&format!("{{task: {task}, users: {users:?}, pushed_at: {pushed_at}}}"))
         })
     }
 
@@ -84,6 +93,26 @@ impl Town {
     pub fn await_requests(&self, sdk_app_id: u64, more: u64) {
         let wanted = self.requests(sdk_app_id) + more;
         until("enough requests came", || self.requests(sdk_app_id) >= wanted);
+    }
+
+    /// What has been handed out, to be compared with [`super::Scrape::sums`].
+    pub fn account(&self) -> Sums {
+        comparable(self.sim.account())
+    }
+
+    /// What has happened, handed out or not, in the same form.
+    pub fn truth(&self) -> Sums {
+        comparable(self.sim.truth())
+    }
+
+    /// Waits until the daemon shows exactly what was handed out.
+    pub fn agrees(&self, daemon: &Daemon) -> Sums {
+        eventually("the counters equal the account", || {
+            let shown = daemon.scrape().sums();
+            // What is handed out before the scrape is answered may be shown or not.
+            let account = self.account();
+            if shown == account { Ok(shown) } else { Err(difference(&shown, &account)) }
+        })
     }
 
     /// The next requests fail in that way.
@@ -112,43 +141,44 @@ fn accounts(apps: u64) -> Vec<Account> {
 /// One entry of `apps` in a configuration.
 #[derive(Clone)]
 pub struct AppText {
-    name: String,
-    id: u64,
-    url: String,
-    rate: f64,
-    secret: String,
+    /// Each a line of YAML.
     keys: Vec<String>,
     entries: Vec<String>,
 }
 
 impl AppText {
     pub fn new(name: &str, id: u64, url: &str, rate: f64) -> AppText {
-        AppText {
-            name: name.to_owned(),
-            id,
-            url: url.to_owned(),
-            rate,
-            secret: "app.key".to_owned(),
-            keys: Vec::new(),
-            entries: Vec::new(),
-        }
+        let keys = vec![
+            format!("name: {name}"),
+            format!("sdk_app_id: {id}"),
+            format!("endpoint: {url}"),
+            "secret_key_file: app.key".to_owned(),
+            format!("requests_per_second: {rate}"),
+        ];
+        AppText { keys, entries: Vec::new() }
     }
 
     /// Another rate.
-    pub fn rate(mut self, rate: f64) -> AppText {
-        self.rate = rate;
-        self
+    pub fn rate(self, rate: f64) -> AppText {
+        self.key(&format!("requests_per_second: {rate}"))
     }
 
     /// Another file with the key.
-    pub fn secret(mut self, file: &str) -> AppText {
-        file.clone_into(&mut self.secret);
-        self
+    pub fn secret(self, file: &str) -> AppText {
+        self.key(&format!("secret_key_file: {file}"))
     }
 
-    /// One more key of the app, as a line of YAML.
-    pub fn key(mut self, line: &str) -> AppText {
-        self.keys.push(line.to_owned());
+    /// Sets a key of the app, by a line of YAML.
+    pub fn key(self, line: &str) -> AppText {
+        let (key, _) = line.split_once(':').unwrap();
+        let mut app = self.without(key);
+        app.keys.push(line.to_owned());
+        app
+    }
+
+    /// Takes a key of the app away.
+    pub fn without(mut self, key: &str) -> AppText {
+        self.keys.retain(|line| line.split_once(':').unwrap().0 != key);
         self
     }
 
@@ -172,14 +202,7 @@ impl AppText {
 
 impl fmt::Display for AppText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "  - name: {}", self.name)?;
-        writeln!(f, "    sdk_app_id: {}", self.id)?;
-        writeln!(f, "    endpoint: {}", self.url)?;
-        writeln!(f, "    secret_key_file: {}", self.secret)?;
-        writeln!(f, "    requests_per_second: {}", self.rate)?;
-        for key in &self.keys {
-            writeln!(f, "    {key}")?;
-        }
+        writeln!(f, "  - {}", self.keys.join("\n    "))?;
         if !self.entries.is_empty() {
             writeln!(f, "    watch:\n      static:")?;
         }

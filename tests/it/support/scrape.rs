@@ -95,6 +95,18 @@ impl Scrape {
         value
     }
 
+    /// Every sample shown before whose name begins with one of those is shown still, no lower.
+    pub fn assert_none_fell(&self, before: &Scrape, beginnings: &[&str]) {
+        let samples = before.families.values().flat_map(|family| &family.samples);
+        for Sample { name, labels, value } in samples {
+            if beginnings.iter().any(|beginning| name.starts_with(beginning)) {
+                let own: Vec<(&str, &str)> = labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+                let now = self.value(name, &own);
+                assert!(now >= Some(*value), "{name}{labels:?} was {value} and is {now:?}");
+            }
+        }
+    }
+
     /// True if any series of the app is there.
     pub fn names_app(&self, app: &str) -> bool {
         let of_app = |sample: &Sample| sample.labels.get("app").is_some_and(|value| value == app);
