@@ -16,8 +16,10 @@ const PROMISED_USE: f64 = 0.97;
 /// What is left of it at a hundred a second where the program is not optimised: each request takes it half a
 /// millisecond of the ten.
 const UNOPTIMISED_USE: f64 = 0.9;
-/// One request in this many may be early by the machine's noise at the very most: beside two busy loops and more it was one
-/// in sixteen.
+/// Noise of the machine has made one request in this many come early, beside two busy loops and more: the watch naps, and
+/// what naps is woken sooner than what works as much as daemon and simulator do. What goes beyond needs its stalls.
+const SEEN_BY_NOISE: u64 = 16;
+/// No noise makes one in this many come early, where it is more than one or two.
 const MOST_BY_NOISE: u64 = 5;
 const RATE: &str = "timpush_budget_requests_per_second";
 
@@ -44,12 +46,12 @@ fn none_early(arrivals: &AppArrivals) -> Result<(), Breach> {
     let gap = arrivals.smallest_gap_seconds;
     let (early, all) = (arrivals.early_requests, arrivals.requests);
     assert!(
-        early * MOST_BY_NOISE < all,
+        early <= 2 || early * MOST_BY_NOISE < all,
         "no noise makes {early} of {all} come early, the smallest gap {gap:?} s"
     );
     Err(Breach {
-        early: arrivals.early_requests,
-        words: format!("of {} requests some came early, the smallest gap {gap:?} s", arrivals.requests),
+        early: early.saturating_sub(all / SEEN_BY_NOISE),
+        words: format!("{early} of {all} requests came early, the smallest gap {gap:?} s"),
     })
 }
 
