@@ -78,7 +78,7 @@ pub enum Action {
     Retry,
     /// As [`Action::Retry`], but no earlier than this; questions about other pairs go on.
     RetryLate { at_least: Duration },
-    /// Back off and ask the same again up to `tries` times more, then as [`Action::GiveUpPair`].
+    /// Back off and ask the same again up to `tries` times more, then ask for this pair rarely.
     RetryThenGiveUp { tries: u32 },
     /// Make a fresh UserSig and ask again, once; if refused again, back off and ask up to `then_tries` times more;
     /// then as [`Action::Stop`].

@@ -42,8 +42,7 @@ pub struct App {
     pub request_timeout: Duration,
     /// Key `time_zone`: offset from UTC of `PushTime` and `EventTime`, in seconds, at most 14 hours. Default UTC+8.
     pub zone_offset_seconds: i32,
-    /// How long a pair is watched, above 0 up to 7 days. Default 7 days, as long as the upstream keeps a trace. A longer
-    /// time does not bring back pairs whose watching is over.
+    /// How long a pair is watched, above 0 up to 7 days. Default 7 days, as long as the upstream keeps a trace.
     pub watch_for: Duration,
     /// How many pairs of task and user are taken, 1 to 2,000,000. Default 600,000. Those that are watched stay, the others
     /// come in the order of the list where there is room; a push older than `watch_for` takes none.

@@ -169,9 +169,9 @@ impl AppMetrics {
         failures.folded += u64::from(folds);
     }
 
-    /// Places where an answer left the documented contract.
-    pub fn drift(&self, kind: Drift, places: u64) {
-        self.inner.drift.with_label_values(&[kind.as_str()]).inc_by(places);
+    /// An answer left the documented contract in that way.
+    pub fn drift(&self, kind: Drift) {
+        self.inner.drift.with_label_values(&[kind.as_str()]).inc();
     }
 
     /// The request rate in force now.

@@ -26,7 +26,8 @@ fn fill(app: &AppMetrics, exporter: &ExporterMetrics) {
     app.request_ended(Duration::from_millis(30));
     app.exchange_failed("http", Some(502));
     app.exchange_worked(NOW);
-    app.drift(Drift::EnumValue, 2);
+    app.drift(Drift::EnumValue);
+    app.drift(Drift::EnumValue);
     app.set_rate(0.5);
     app.set_usersig_expiry(Some(NOW + 60));
     app.set_source("http[0]", 12, Some(NOW));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
@@ -26,6 +27,9 @@ use super::question::QUESTIONS_CAP;
 
 /// Where each app's slot file lies, below the storage folder.
 pub const BUDGET_FOLDER: &str = "budget";
+
+/// How long an app that left may take to end.
+const DISMISS_DEADLINE: Duration = Duration::from_secs(12);
 
 /// What all apps share.
 pub struct Shared {
@@ -231,11 +235,21 @@ impl Apps {
         let members: Vec<_> = leaving.iter().filter_map(|name| self.members.remove_entry(name)).collect();
         // First of all, so that no page asks a poller that ends.
         self.publish_directory();
-        join_all(members.into_iter().map(|(name, member)| async move {
+        join_all(members.into_iter().map(|(name, mut member)| async move {
             member.feed.abort();
-            let _ = member.commands.send(Command::Dismiss).await;
-            if let Err(error) = member.poller.await {
-                tracing::error!(app = %name, %error, "poller ended badly");
+            let ended = async {
+                // A poller that is gone ends this, too.
+                let _ = member.commands.send(Command::Dismiss).await;
+                (&mut member.poller).await
+            };
+            match tokio::time::timeout(DISMISS_DEADLINE, ended).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(app = %name, %error, "poller ended badly"),
+                Err(_) => {
+                    member.poller.abort();
+                    let _ = member.poller.await; // It was cancelled.
+                    tracing::error!(app = %name, "poller did not end in time; it waited for the ledger");
+                }
             }
             tracing::info!(app = %name, "app left the configuration");
         }))

@@ -119,7 +119,7 @@ impl Poller {
         let now = wall_millis();
         self.tools.metrics.request_ended(looked.took);
         for kind in &looked.drift {
-            self.tools.metrics.drift(*kind, 1);
+            self.tools.metrics.drift(*kind);
         }
         let devices;
         let look = match &looked.end {

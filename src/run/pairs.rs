@@ -23,6 +23,8 @@ use super::told;
 const PIECE: usize = 1000;
 /// Pieces of new pairs on their way at once: while the ledger looks one up, the schedule takes in the one before.
 const PIECES_AT_ONCE: usize = 2;
+/// How much longer to wait with a list that is in force already.
+const FILL_UP_PAUSE: Duration = Duration::from_secs(9);
 /// Between two lists that nobody waits for; a list costs the poller time for each pair.
 const LIST_PAUSE: Duration = Duration::from_secs(1);
 const LIST_PAUSE_PER_PAIR: Duration = Duration::from_micros(10);
@@ -36,23 +38,21 @@ pub(super) struct Enrolment {
     queue: VecDeque<Slot>,
     /// Pieces on their way.
     running: usize,
-    /// Pairs of the list in force that were refused, and of the list before.
-    refused: RefusedPairs,
-    refused_before: RefusedPairs,
-    /// Pairs of the list in force that the ledger did not take, and that were not told yet: each is asked about once.
-    too_old: u64,
-    /// The list in force if it has pairs that were left out, and when it came into force.
-    overfull: Option<(Vec<Arc<Vec<Entry>>>, Instant)>,
-    /// Whether pairs have ended since, so that there is room for others.
-    has_room: bool,
-    done: Option<oneshot::Sender<()>>,
-}
-
-/// Pairs of one list that did not enter it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct RefusedPairs {
+    /// Pairs of the list in force that were left out for want of room, and of the list before.
     over_limit: u64,
+    over_limit_before: u64,
+    /// Pairs that the ledger did not take, since they are too old, and that were not told yet: it is asked once for each.
     too_old: u64,
+    /// The list in force, and when it came into force.
+    in_force: Vec<Arc<Vec<Entry>>>,
+    in_force_at: Option<Instant>,
+    /// How many pairs it names.
+    named: u64,
+    /// Whether the list in force may bring more: there is room for pairs that were left out.
+    may_bring_more: bool,
+    /// Whether `watch_for` has changed since, so that the ends of all pairs are others.
+    has_other_ends: bool,
+    done: Option<oneshot::Sender<()>>,
 }
 
 /// The answer to one piece.
@@ -114,12 +114,13 @@ impl Poller {
     async fn replace(&mut self, entries: Vec<Arc<Vec<Entry>>>) -> Result<(), LedgerClosed> {
         let all = entries.iter().flat_map(|entries| entries.iter());
         let over_at = wall_seconds().saturating_sub_unsigned(self.app.watch_for.as_secs());
+        self.enrolment.named = all.clone().map(|entry| entry.users.len() as u64).sum();
         let difference = self.list.replace(all, self.app.max_pairs, over_at);
-        self.enrolment.refused_before = std::mem::take(&mut self.enrolment.refused);
-        self.enrolment.refused =
-            RefusedPairs { over_limit: difference.over_limit, too_old: difference.too_old };
-        self.enrolment.overfull = (difference.over_limit > 0).then(|| (entries, Instant::now()));
-        self.enrolment.has_room = false;
+        self.enrolment.over_limit_before = self.enrolment.over_limit;
+        self.enrolment.over_limit = difference.over_limit;
+        self.enrolment.may_bring_more = difference.over_left;
+        self.enrolment.in_force = entries;
+        self.enrolment.in_force_at = Some(Instant::now());
         let mut leaves = Vec::new();
         for gone in difference.gone {
             // Those that are still queued never entered the gauges.
@@ -127,16 +128,29 @@ impl Poller {
             leaves.extend(self.leave(gone, state.filter(|s| *s != State::Settled).map(|_| Ended::Removed)));
         }
         self.enrolment.queue.extend(difference.added);
-        let retimed = difference.retimed.into_iter().filter_map(|slot| {
-            let labels = self.list.pair(slot)?.labels.clone();
-            Some(Gone { slot, labels })
-        });
-        for gone in difference.relabelled.into_iter().chain(retimed.collect::<Vec<_>>()) {
-            self.schedule.remove(gone.slot);
-            self.enrolment.queue.push_back(gone.slot);
-            leaves.extend(self.leave(gone, None));
+        for gone in difference.relabelled {
+            leaves.extend(self.enrol_again(gone));
+        }
+        let retimed = if std::mem::take(&mut self.enrolment.has_other_ends) {
+            (0..self.list.end()).collect()
+        } else {
+            difference.retimed
+        };
+        for slot in retimed {
+            // Those that are relabelled, or new, are not held now.
+            if let Some(pair) = self.list.pair(slot).filter(|_| self.held.get(slot).is_some()) {
+                let labels = pair.labels.clone();
+                leaves.extend(self.enrol_again(Gone { slot, labels }));
+            }
         }
         self.tell_leaves(leaves).await
+    }
+
+    /// A pair stays, and the ledger is to be told of it anew; `gone` has the labels it had before.
+    fn enrol_again(&mut self, gone: Gone) -> Option<Leave> {
+        self.schedule.remove(gone.slot);
+        self.enrolment.queue.push_back(gone.slot);
+        self.leave(gone, None)
     }
 
     fn leave(&mut self, gone: Gone, reason: Option<Ended>) -> Option<Leave> {
@@ -214,14 +228,15 @@ impl Poller {
             }
         }
         self.enrolment.too_old += too_old;
+        self.enrolment.may_bring_more |=
+            self.enrolment.over_limit > 0 && self.list.len() < self.app.max_pairs;
         self.tell_leaves(leaves).await
     }
 
     /// Counts the pairs that the list now in force leaves out, beyond those that the list before left out, too.
     fn tell_refused(&mut self) {
-        let (now, before) = (self.enrolment.refused, self.enrolment.refused_before);
-        self.enrolment.refused_before = now;
-        let over_limit = now.over_limit.saturating_sub(before.over_limit);
+        let before = std::mem::replace(&mut self.enrolment.over_limit_before, self.enrolment.over_limit);
+        let over_limit = self.enrolment.over_limit.saturating_sub(before);
         if over_limit > 0 {
             self.tools.metrics.pairs_refused(Refused::OverLimit, over_limit);
             tracing::warn!(
@@ -229,8 +244,7 @@ impl Poller {
                 "pairs left out: max_pairs is reached"
             );
         }
-        let too_old =
-            now.too_old.saturating_sub(before.too_old) + std::mem::take(&mut self.enrolment.too_old);
+        let too_old = std::mem::take(&mut self.enrolment.too_old);
         if too_old > 0 {
             self.tools.metrics.pairs_refused(Refused::TooOld, too_old);
             tracing::warn!(app = %self.name, pairs = too_old, "pairs left out: pushed longer ago than watch_for");
@@ -247,18 +261,33 @@ impl Poller {
             let reason = (state != State::Settled).then_some(Ended::Expired);
             leaves.extend(self.list.finish(slot).and_then(|gone| self.leave(gone, reason)));
         }
-        self.enrolment.has_room |= !leaves.is_empty();
+        self.enrolment.may_bring_more |= self.enrolment.over_limit > 0 && !leaves.is_empty();
         self.tell_leaves(leaves).await
     }
 
-    /// Proposes the list in force again, where pairs that it left out may have room by now.
+    /// Proposes the list in force again, where it may bring more by now.
     pub(super) fn fill_up(&mut self) {
-        let pause = list_pause(self.list.len() as u64);
-        if !self.enrolment.has_room || !self.enrolment.takes_lists() {
+        if !self.enrolment.may_bring_more || !self.enrolment.takes_lists() {
             return;
         }
-        if let Some((entries, _)) = self.enrolment.overfull.take_if(|(_, since)| since.elapsed() >= pause) {
+        let pause = FILL_UP_PAUSE + list_pause(self.enrolment.named);
+        if self.enrolment.in_force_at.is_some_and(|at| at.elapsed() >= pause) {
+            let entries = self.enrolment.in_force.clone();
             self.enrolment.propose(entries, None);
+        }
+    }
+
+    /// The wall clock was set back, or `watch_for` is longer: pairs that were over may have time again.
+    pub(super) fn reconsider_over(&mut self) {
+        self.list.forget_over();
+        self.enrolment.may_bring_more = true;
+    }
+
+    /// `watch_for` has changed; the next list, which comes with each changed configuration, brings it into force.
+    pub(super) fn change_ends(&mut self, is_longer: bool) {
+        self.enrolment.has_other_ends = true;
+        if is_longer {
+            self.reconsider_over();
         }
     }
 

@@ -202,8 +202,8 @@ impl Poller {
         if dismissed {
             let live = State::ALL.map(|state| self.schedule.count(state));
             let removed = live.iter().sum::<usize>() - self.schedule.count(State::Settled);
-            // A closed ledger means that the process ends, and then nothing is shown any more. One that cannot be
-            // written has it among what it is to write.
+            // A closed ledger means that the process ends, and then nothing is shown any more. Where it is told too late,
+            // the poller after this one begins with it.
             let dismiss = self.tools.ledger.dismiss(&self.name, removed as u64);
             let _ = tokio::time::timeout(LEDGER_DEADLINE, dismiss).await;
         }

@@ -20,6 +20,8 @@ const TOO_MUCH_EVERY: Duration = Duration::from_secs(3600);
 impl Poller {
     /// Begins the schedule with what it had learned before the restart.
     pub(super) async fn recall(&mut self) -> Result<(), LedgerClosed> {
+        // Gauges of a poller before, that could not tell its end, are none of this one's.
+        self.tools.ledger.dismiss(&self.name, 0).await?;
         let kept = self.tools.ledger.learned(&self.name).await?;
         let learned = kept.map_or_else(|| Ok(Learned::default()), |bytes| Learned::from_bytes(&bytes));
         let learned = learned.unwrap_or_else(|error| {
@@ -50,6 +52,9 @@ impl Poller {
             tracing::warn!(app = %self.name, seconds = step / 1000, "the wall clock was set; looks move along");
             self.schedule.shift(step);
             self.trouble.shift(step);
+            if step < 0 {
+                self.reconsider_over();
+            }
         }
         let now = wall_millis();
         let generation = self.signer.credential_generation(now / 1000);
@@ -145,7 +150,7 @@ impl Poller {
             self.signer = app.signer();
         }
         if app.watch_for != self.app.watch_for {
-            self.list.forget_over(); // Some may have time again.
+            self.change_ends(app.watch_for > self.app.watch_for);
         }
         self.upstream = Arc::new(app.upstream());
         self.status.endpoint_host = app.host().to_owned();

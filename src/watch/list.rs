@@ -1,5 +1,6 @@
 //! The list in force: each pair once, compactly kept, and the difference that a new list makes.
 
+mod over;
 mod replace;
 
 use std::hash::{BuildHasher, RandomState};
@@ -9,6 +10,7 @@ use hashbrown::HashTable;
 use super::LabelSet;
 use super::arena::{Arena, Span};
 use super::interner::Interner;
+use over::Over;
 
 pub use replace::Difference;
 
@@ -44,9 +46,7 @@ pub struct List {
     free: Vec<Slot>,
     index: HashTable<Slot>,
     hasher: RandomState,
-    /// Pairs whose watching is over, and how many of them are known at most.
-    over: usize,
-    over_cap: usize,
+    over: Over,
 }
 
 /// One pair, or a slot that is free.
@@ -55,9 +55,6 @@ struct Kept {
     user: Span,
     /// Whether the slot is in use.
     listed: bool,
-    /// Its watching is over. It is known so that the next list, which may name it still, does not bring it back; nothing
-    /// else sees it.
-    over: bool,
     /// Seen in the list that is being taken over.
     marked: bool,
     task: u32,
@@ -79,8 +76,7 @@ impl Default for List {
             free: Vec::new(),
             index: HashTable::new(),
             hasher: RandomState::new(),
-            over: 0,
-            over_cap: 0,
+            over: Over::default(),
         }
     }
 }
@@ -88,12 +84,12 @@ impl Default for List {
 impl List {
     /// How many pairs are listed.
     pub fn len(&self) -> usize {
-        self.index.len() - self.over
+        self.index.len()
     }
 
     /// True if no pair is listed.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.index.is_empty()
     }
 
     /// All slots lie below this; some of them may be free.
@@ -103,7 +99,7 @@ impl List {
 
     /// Where that pair is listed.
     pub fn slot_of(&self, task: &str, user: &str) -> Option<Slot> {
-        self.find(self.task_number(task)?, user).filter(|slot| !self.pairs[*slot as usize].over)
+        self.find(self.task_number(task)?, user)
     }
 
     /// Stands for that task as long as a pair of it is listed.
@@ -113,7 +109,7 @@ impl List {
 
     /// The pair of a slot that is listed.
     pub fn pair(&self, slot: Slot) -> Option<Pair<'_>> {
-        let kept = self.pairs.get(slot as usize).filter(|kept| kept.listed && !kept.over)?;
+        let kept = self.pairs.get(slot as usize).filter(|kept| kept.listed)?;
         Some(Pair {
             task: self.tasks.get(kept.task),
             task_number: kept.task,
@@ -123,25 +119,17 @@ impl List {
         })
     }
 
-    /// Takes a pair whose watching is over off the list; as long as the next lists name it with this push time, it takes
-    /// no place in them.
+    /// Takes a pair whose watching is over off the list. As long as the next lists name it with this push time, they do not
+    /// bring it back.
     pub fn finish(&mut self, slot: Slot) -> Option<Gone> {
-        if self.over >= self.over_cap {
-            return self.remove(slot);
-        }
-        let kept = self.pairs.get_mut(slot as usize).filter(|kept| kept.listed && !kept.over)?;
-        kept.over = true;
-        self.over += 1;
-        Some(Gone { slot, labels: self.labels.get(kept.labels).clone() })
+        let kept = self.pairs.get(slot as usize).filter(|kept| kept.listed)?;
+        self.over.add(self.tasks.get(kept.task), self.users.get(kept.user), kept.pushed_at);
+        self.remove(slot)
     }
 
     /// Forgets which pairs are over: the next list brings back those that it names.
     pub fn forget_over(&mut self) {
-        for slot in 0..self.end() {
-            if self.pairs[slot as usize].over {
-                self.remove(slot);
-            }
-        }
+        self.over.clear();
     }
 
     /// Takes a pair off the list.
@@ -155,8 +143,7 @@ impl List {
         self.users.drop_text(kept.user);
         self.tasks.release(kept.task);
         self.labels.release(kept.labels);
-        self.over -= usize::from(kept.over);
-        self.pairs[slot as usize] = Kept { listed: false, over: false, ..kept };
+        self.pairs[slot as usize].listed = false;
         self.free.push(slot);
         Some(Gone { slot, labels })
     }

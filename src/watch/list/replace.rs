@@ -3,6 +3,10 @@
 use super::super::Entry;
 use super::{Gone, Kept, List, Slot, Span, UNKNOWN, hash_of};
 
+/// Pairs that are over and were not known to be so that one list adds: whoever asks takes them off again one by one, and
+/// meanwhile they hold slots.
+const OVER_AT_ONCE: usize = 10_000;
+
 /// What a new list changes.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Difference {
@@ -14,8 +18,8 @@ pub struct Difference {
     pub retimed: Vec<Slot>,
     /// Pairs refused because the list is full.
     pub over_limit: u64,
-    /// Pairs refused because they are over and there are too many of them.
-    pub too_old: u64,
+    /// Whether there are more pairs that are over than one list adds.
+    pub over_left: bool,
 }
 
 impl List {
@@ -23,8 +27,7 @@ impl List {
     /// more than once, its first place says its labels and push time.
     ///
     /// Pairs that are new and whose entry says that they were pushed at `over_at` or before take none of these places:
-    /// their watching is over, whether it had begun or not. With those that are known to be over there may be `cap` of
-    /// them beside.
+    /// their watching is over, whether it had begun or not. Only [`OVER_AT_ONCE`] of them are added.
     pub fn replace<'a>(
         &mut self,
         entries: impl IntoIterator<Item = &'a Entry, IntoIter: Clone>,
@@ -32,9 +35,10 @@ impl List {
         over_at: i64,
     ) -> Difference {
         let mut difference = Difference::default();
-        self.over_cap = cap;
         let entries = entries.into_iter();
+        self.over.begin_round();
         let first_new = self.keep(entries.clone(), cap, &mut difference);
+        self.over.end_round();
         self.remove_unmarked(&mut difference);
         if let Some(first_new) = first_new {
             self.make_room(entries.clone(), cap);
@@ -56,21 +60,22 @@ impl List {
         // A list that changed little names its pairs in the order of their slots.
         let mut next = 0;
         for (place, entry) in entries.enumerate() {
-            let Some(task) = self.task_number(&entry.task) else {
-                first_new.get_or_insert(place);
-                continue;
-            };
-            let new = self.kept_as(entry, task, &mut shared);
+            let task = self.task_number(&entry.task);
+            let new = task.map(|task| self.kept_as(entry, task, &mut shared));
+            let pushed_at = pushed_at(entry);
             for user in &entry.users {
-                let found = Some(next).filter(|slot| self.is_at(*slot, task, user));
-                let found = found.or_else(|| self.find(task, user));
-                let found = found.filter(|slot| self.stays(*slot, new.pushed_at, kept < cap));
-                match found {
-                    Some(slot) => {
+                let found = task.and_then(|task| {
+                    let found = Some(next).filter(|slot| self.is_at(*slot, task, user));
+                    found.or_else(|| self.find(task, user))
+                });
+                let is_room = |slot: &Slot| kept < cap || self.pairs[*slot as usize].marked;
+                match (found.filter(is_room), new) {
+                    (Some(slot), Some(new)) => {
                         kept += usize::from(self.confirm(slot, new, difference));
                         next = slot + 1;
                     }
-                    None => {
+                    _ if found.is_none() && self.over.stays(&entry.task, user, pushed_at) => {}
+                    _ => {
                         first_new.get_or_insert(place);
                     }
                 }
@@ -78,20 +83,6 @@ impl List {
         }
         self.release_labels(shared);
         first_new
-    }
-
-    /// Whether a pair may stay, where `has_room` says if there is a place for it. One that is over is tried again where
-    /// its entry says another push time.
-    fn stays(&mut self, slot: Slot, pushed_at: u32, has_room: bool) -> bool {
-        let kept = self.pairs[slot as usize];
-        if kept.marked {
-            return true;
-        }
-        let is_tried_again = kept.over && kept.pushed_at != pushed_at;
-        if is_tried_again {
-            self.remove(slot);
-        }
-        !is_tried_again && (kept.over || has_room)
     }
 
     /// Adds the pairs that are not listed yet, as far as there is room.
@@ -102,7 +93,7 @@ impl List {
         difference: &mut Difference,
     ) {
         let mut shared = None;
-        let mut over = self.over;
+        let mut over = 0;
         for entry in entries {
             let task = match self.task_number(&entry.task) {
                 Some(known) => {
@@ -114,16 +105,16 @@ impl List {
             let new = Kept { marked: false, ..self.kept_as(entry, task, &mut shared) };
             let is_over = entry.pushed_at.is_some_and(|at| at <= over_at);
             for user in &entry.users {
-                if self.find(task, user).is_some() {
+                if self.find(task, user).is_some() || self.over.stays(&entry.task, user, new.pushed_at) {
                     continue;
                 }
-                let taken = if is_over { over } else { self.index.len() - over };
-                match Some(user).filter(|_| taken < cap).and_then(|user| self.insert(user, new)) {
+                let has_room = if is_over { over < OVER_AT_ONCE } else { self.index.len() - over < cap };
+                match Some(user).filter(|_| has_room).and_then(|user| self.insert(user, new)) {
                     Some(slot) => {
                         over += usize::from(is_over);
                         difference.added.push(slot);
                     }
-                    None if is_over => difference.too_old += 1,
+                    None if is_over => difference.over_left = true,
                     None => difference.over_limit += 1,
                 }
             }
@@ -144,8 +135,7 @@ impl List {
                 labels
             }
         };
-        let pushed_at = entry.pushed_at.map_or(UNKNOWN, |at| at.clamp(1, u32::MAX.into()) as u32);
-        Kept { user: Span::default(), listed: true, over: false, marked: true, task, labels, pushed_at }
+        Kept { user: Span::default(), listed: true, marked: true, task, labels, pushed_at: pushed_at(entry) }
     }
 
     fn release_labels(&mut self, shared: Option<(&Entry, u32)>) {
@@ -175,9 +165,6 @@ impl List {
         if std::mem::replace(&mut kept.marked, true) {
             return false;
         }
-        if kept.over {
-            return false;
-        }
         let is_retimed = std::mem::replace(&mut kept.pushed_at, new.pushed_at) != new.pushed_at;
         if kept.labels != new.labels {
             let before = std::mem::replace(&mut kept.labels, new.labels);
@@ -195,13 +182,16 @@ impl List {
             let kept = &mut self.pairs[at];
             if kept.listed && !std::mem::take(&mut kept.marked) {
                 let slot = u32::try_from(at).expect("slots are counted in u32");
-                let was_over = kept.over;
-                let gone = self.remove(slot).filter(|_| !was_over);
-                difference.gone.extend(gone);
+                difference.gone.extend(self.remove(slot));
             }
         }
         if self.users.is_wasteful() {
             self.users.compact(self.pairs.iter_mut().filter(|kept| kept.listed).map(|kept| &mut kept.user));
         }
     }
+}
+
+/// The push time of an entry as it is kept.
+fn pushed_at(entry: &Entry) -> u32 {
+    entry.pushed_at.map_or(UNKNOWN, |at| at.clamp(1, u32::MAX.into()) as u32)
 }

@@ -84,8 +84,8 @@ fn pairs_that_are_over_take_no_places() {
     let mut list = List::default();
     let entries = [pushed(10, &["a", "b", "c"]), pushed(11, &["a", "d", "e", "f"])];
     let difference = list.replace(&entries, 2, 10);
-    assert_eq!(names(&list, &difference.added), ["t/a", "t/b", "t/d", "t/e"]);
-    assert_eq!((difference.over_limit, difference.too_old), (1, 1));
+    assert_eq!(names(&list, &difference.added), ["t/a", "t/b", "t/c", "t/d", "t/e"]);
+    assert_eq!((difference.over_limit, difference.over_left), (1, false));
     assert_eq!(list.pair(difference.added[0]).unwrap().pushed_at, Some(10), "its first place");
 }
 
@@ -133,22 +133,22 @@ fn a_list_says_what_its_entries_say_whatever_was_listed_before() {
         assert!(over.keys().all(|(task, user)| list.slot_of(task, user).is_none()));
         let gone: BTreeSet<Slot> = difference.gone.iter().map(|gone| gone.slot).collect();
         assert_eq!(gone, &before - &stays);
-        let mut labels = BTreeSet::new();
+        let (mut labels, mut slots) = (BTreeSet::new(), Vec::new());
         for ((task, user), (slot, label_set, pushed_at)) in expected {
             let found = list.slot_of(&task, &user).unwrap();
             assert!(slot.is_none_or(|slot| slot == found), "{task}/{user} keeps its slot");
             let pair = list.pair(found).unwrap();
             assert_eq!((pair.labels, pair.pushed_at), (&label_set, pushed_at));
             labels.insert(label_set);
-            if dice.u8(..8) == 0 && over.len() < cap {
-                assert!(list.finish(found).is_some());
-                over.insert((task, user), pushed_at);
-            }
+            slots.push((found, (task, user), pushed_at));
         }
-        assert_eq!(list.over, over.len());
-        if over.is_empty() {
-            assert_eq!(list.labels.len(), labels.len(), "labels are given back after their last use");
+        assert_eq!(list.labels.len(), labels.len(), "labels are given back after their last use");
+        slots.retain(|_| dice.u8(..8) == 0);
+        for (slot, pair, pushed_at) in slots {
+            assert!(list.finish(slot).is_some());
+            over.insert(pair, pushed_at);
         }
+        assert_eq!(list.over.len(), over.len());
     }
 }
 
@@ -174,6 +174,27 @@ fn a_pair_taken_off_is_added_again_by_the_next_list() {
 }
 
 #[test]
+fn pairs_that_are_over_come_in_pieces() {
+    let users: Vec<String> = (0..25_000).map(|n| format!("u{n}")).collect();
+    let entries = [Entry { users, pushed_at: Some(1), ..entry("t", &[], "") }, entry("t", &["fresh"], "")];
+    let mut list = List::default();
+    for (added, over_left) in [(10_001, true), (10_000, true), (5_000, false), (0, false)] {
+        let difference = list.replace(&entries, 1, 10);
+        assert_eq!(
+            (difference.added.len(), difference.over_left, difference.over_limit),
+            (added, over_left, 0)
+        );
+        for slot in difference.added {
+            if list.pair(slot).unwrap().pushed_at.is_some() {
+                list.finish(slot);
+            }
+        }
+    }
+    assert_eq!((list.len(), list.over.len()), (1, 25_000));
+    assert!(list.end() <= 10_001);
+}
+
+#[test]
 fn a_pair_that_is_over_comes_back_with_another_push_time_alone() {
     let mut list = List::default();
     let entries = [entry("t", &["a", "b"], "x")];
@@ -190,5 +211,5 @@ fn a_pair_that_is_over_comes_back_with_another_push_time_alone() {
     assert_eq!(list.replace(&entries, 2, NEVER).added.len(), 2);
     // Nothing is known any more of those that no list names.
     list.replace(&[], 2, NEVER);
-    assert_eq!((list.over, list.index.len(), list.labels.len()), (0, 0, 0));
+    assert_eq!((list.over.len(), list.index.len(), list.labels.len()), (0, 0, 0));
 }
