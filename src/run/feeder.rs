@@ -9,7 +9,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::ledger::{Posted, Records};
 use crate::metrics::{AppMetrics, Refused};
 use crate::watch::Entry;
-use crate::watch::feed::Report;
+use crate::watch::feed::{Given, Report};
 use crate::web::SourceStatus;
 
 use super::clock::{StepWatch, wall_millis};
@@ -31,6 +31,8 @@ pub(super) struct Shown {
     pub sources: Arc<ArcSwap<Arc<[SourceStatus]>>>,
     /// The lists in force of all sources but the API.
     pub lists: Arc<ArcSwap<Vec<Arc<Vec<Entry>>>>>,
+    /// Those that came over HTTP, for the feeder that follows after a reload.
+    given: Arc<ArcSwap<Vec<Given>>>,
 }
 
 /// Feeds one poller.
@@ -56,15 +58,18 @@ pub(super) struct Posts {
 }
 
 impl Feeder {
-    /// Feeds from `sources` until the poller ends. `in_force` is told when the first list is.
+    /// Feeds from `sources` until the poller ends. `in_force` is told when the first list is that holds what every source
+    /// gave; no list waits for an address.
     pub async fn run(self, sources: Sources, in_force: oneshot::Sender<()>) {
         let mut in_force = Some(in_force);
+        let mut is_first = true;
         let mut clock = StepWatch::default();
         self.show(self.shown.sources.load().to_vec()); // Without those that left the configuration.
         let mut posted = Arc::new(Vec::new());
         let mut posted_due = true;
         let mut posted_at: Option<Instant> = None;
-        let (mut feed, mut refreshed) = sources.looked_at().await;
+        let (mut round, mut refreshed) = sources.looked_at().await;
+        round.feed.go_on(self.shown.given.load().to_vec());
         loop {
             for report in &refreshed.reports {
                 self.tell_report(report);
@@ -79,16 +84,19 @@ impl Feeder {
                     posted = Arc::new(list);
                 }
             }
-            if changed || in_force.is_some() {
-                let lists = feed.lists();
+            let has_all = round.feed.has_asked_all();
+            if changed || is_first || (has_all && in_force.is_some()) {
+                is_first = false;
+                let lists = round.feed.lists();
                 self.shown.lists.store(Arc::new(lists.clone()));
+                self.shown.given.store(Arc::new(round.feed.given()));
                 let entries = lists.into_iter().chain([posted.clone()]).collect();
-                let list = Command::List { entries, done: in_force.take() };
+                let list = Command::List { entries, done: in_force.take_if(|_| has_all) };
                 if self.commands.send(list).await.is_err() {
                     return; // The poller ended.
                 }
             }
-            let wait = feed.next_at().map(|at| {
+            let wait = round.feed.next_at().map(|at| {
                 let wait = u64::try_from(at.saturating_sub(wall_millis())).unwrap_or(0);
                 Duration::from_millis(wait.clamp(LEAST_WAIT_MS, MOST_WAIT_MS))
             });
@@ -97,11 +105,12 @@ impl Feeder {
             tokio::select! {
                 () = sleep(wait) => {}
                 () = sleep(posted_wait) => {}
+                () = round.answered() => {}
                 () = self.posts.changed.notified(), if !posted_due => posted_due = true,
                 () = self.commands.closed() => return,
             }
-            feed.shift(clock.step());
-            refreshed = feed.refresh(wall_millis()).await;
+            round.feed.shift(clock.step());
+            refreshed = round.look().await;
         }
     }
 

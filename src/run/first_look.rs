@@ -8,7 +8,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::config::App;
 use crate::watch::feed::{Feed, FeedError, Refreshed};
 
-use super::clock::wall_millis;
+use super::round::Round;
 
 /// The sources of one app on their way to its feeder.
 pub(super) struct Sources {
@@ -19,9 +19,9 @@ pub(super) struct Sources {
 
 enum Look {
     /// Not looked at yet.
-    Due(Feed),
+    Due(Box<Round>),
     /// Being looked at; given up if nobody waits for it any more.
-    Begun(AbortOnDropHandle<(Feed, Refreshed)>),
+    Begun(AbortOnDropHandle<(Round, Refreshed)>),
 }
 
 impl Sources {
@@ -29,22 +29,25 @@ impl Sources {
     /// See [`Feed::new`].
     pub fn new(app: &App) -> Result<Sources, FeedError> {
         let feed = Feed::new(&app.watch, &app.watch_labels)?;
-        Ok(Sources { names: feed.source_names(), look: Look::Due(feed) })
+        Ok(Sources { names: feed.source_names(), look: Look::Due(Box::new(Round::new(feed))) })
     }
 
     fn begin(mut self) -> Sources {
-        if let Look::Due(feed) = self.look {
-            self.look = Look::Begun(AbortOnDropHandle::new(tokio::spawn(look(feed))));
+        if let Look::Due(round) = self.look {
+            self.look = Look::Begun(AbortOnDropHandle::new(tokio::spawn(look(*round))));
         }
         self
     }
 
-    /// The sources and what the first look at them came to.
-    pub async fn looked_at(self) -> (Feed, Refreshed) {
+    /// The sources and what the first look at them came to, with the answers that are there by now.
+    pub async fn looked_at(self) -> (Round, Refreshed) {
         match self.look {
-            Look::Due(feed) => look(feed).await,
+            Look::Due(round) => look(*round).await,
             Look::Begun(begun) => match begun.await {
-                Ok(looked) => looked,
+                Ok((mut round, refreshed)) => {
+                    let refreshed = refreshed.and(round.take().await);
+                    (round, refreshed)
+                }
                 Err(error) => match error.try_into_panic() {
                     Ok(panic) => std::panic::resume_unwind(panic),
                     Err(_) => std::future::pending().await, // The runtime ends, and whoever waits ends with it.
@@ -54,9 +57,9 @@ impl Sources {
     }
 }
 
-async fn look(mut feed: Feed) -> (Feed, Refreshed) {
-    let refreshed = feed.refresh(wall_millis()).await;
-    (feed, refreshed)
+async fn look(mut round: Round) -> (Round, Refreshed) {
+    let refreshed = round.look().await;
+    (round, refreshed)
 }
 
 /// Sources whose first look has begun, by app.
@@ -111,12 +114,12 @@ mod tests {
         std::fs::remove_file(&list).unwrap();
         let sources = looks.take(&apps[0]).unwrap();
         assert_eq!(sources.names, ["files[0]"]);
-        let (feed, refreshed) = sources.looked_at().await;
+        let (round, refreshed) = sources.looked_at().await;
         assert!(refreshed.changed);
-        assert_eq!(feed.lists()[0][0].users, ["a", "b"]);
+        assert_eq!(round.feed.lists()[0][0].users, ["a", "b"]);
         // Taken once; the next one who asks looks anew.
-        let (feed, _) = looks.take(&apps[0]).unwrap().looked_at().await;
-        assert!(feed.lists().is_empty());
+        let (round, _) = looks.take(&apps[0]).unwrap().looked_at().await;
+        assert!(round.feed.lists().is_empty());
     }
 
     #[tokio::test]

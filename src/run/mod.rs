@@ -14,6 +14,7 @@ mod poller;
 mod question;
 mod recent;
 mod register;
+mod round;
 mod told;
 mod trouble;
 mod upkeep;

@@ -15,6 +15,7 @@ mod scrape;
 mod secrets;
 mod service;
 mod soak;
+mod sources;
 mod support;
 mod swaps;
 mod tidy;

@@ -16,6 +16,7 @@ use super::report::News;
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One address and what it gave.
+#[derive(Clone)]
 pub(super) struct HttpFeed {
     source: Arc<HttpSource>,
     watch_labels: Arc<[Box<str>]>,
@@ -69,6 +70,10 @@ impl HttpFeed {
     #[cfg(test)]
     pub(super) fn set_max_bytes(&mut self, max_bytes: usize) {
         self.max_bytes = max_bytes;
+    }
+
+    pub(super) fn source(&self) -> &Arc<HttpSource> {
+        &self.source
     }
 
     /// Time between two looks.

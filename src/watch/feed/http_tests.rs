@@ -34,7 +34,7 @@ pub(super) fn feed(source: HttpSource) -> Feed {
 
 /// Looks, and expects to be told of the one source there is.
 async fn look(feed: &mut Feed, now: i64) -> Report {
-    let mut reports = feed.refresh(now).await.reports;
+    let mut reports = feed.look(now).await.reports;
     assert_eq!(reports.len(), 1, "{reports:?}");
     reports.remove(0)
 }
@@ -51,7 +51,7 @@ async fn an_address_is_asked_when_it_is_due() {
     peer.answer(&ok(ONE));
     let mut feed = feed(source(&peer));
     assert!(feed.next_at().unwrap() < 0);
-    let refreshed = feed.refresh(1_000).await;
+    let refreshed = feed.look(1_000).await;
     assert!(refreshed.changed);
     let expected = Report {
         source: "http[0]".to_owned(),
@@ -68,12 +68,12 @@ async fn an_address_is_asked_when_it_is_due() {
     assert!(head.contains("accept: application/json\r\n") && !head.contains("authorization"), "{head}");
 
     peer.answer(&ok(TWO));
-    assert!(feed.refresh(60_999).await.reports.is_empty());
+    assert!(feed.look(60_999).await.reports.is_empty());
     assert_eq!((peer.heads().len(), users(&feed).len()), (1, 1));
-    assert!(feed.refresh(61_000).await.changed);
+    assert!(feed.look(61_000).await.changed);
     assert_eq!(users(&feed), ["a", "b"]);
 
-    let same = feed.refresh(121_000).await;
+    let same = feed.look(121_000).await;
     assert_eq!((same.changed, same.reports[0].last_success_at), (false, Some(121)));
 }
 
@@ -89,7 +89,7 @@ async fn an_answer_of_304_is_a_success_that_keeps_the_list() {
     peer.answer(&answer("200 OK", "etag: \"v1\"\r\n", ONE));
     assert_eq!(look(&mut feed, MINUTE).await.error, None);
     peer.answer(&answer("304 Not Modified", "", ""));
-    let refreshed = feed.refresh(2 * MINUTE).await;
+    let refreshed = feed.look(2 * MINUTE).await;
     assert!(!refreshed.changed);
     assert_eq!(refreshed.reports[0].last_success_at, Some(120));
     assert_eq!(users(&feed), ["a"]);
@@ -100,7 +100,7 @@ async fn an_answer_of_304_is_a_success_that_keeps_the_list() {
     // Whoever answers with something else has forgotten what that tag was of.
     peer.answer(&answer("200 OK", "etag: \"v2\"\r\n", "{}"));
     assert!(look(&mut feed, 3 * MINUTE).await.error.is_some());
-    feed.refresh(4 * MINUTE).await;
+    feed.look(4 * MINUTE).await;
     assert!(!peer.heads()[4].contains("if-none-match"));
     assert_eq!(users(&feed), ["a"]);
 }
@@ -134,7 +134,7 @@ async fn whatever_fails_keeps_the_last_good_list_and_is_logged_once() {
     ];
     for (number, (answer, text)) in (1..).zip(cases) {
         peer.answer(&answer);
-        let refreshed = feed.refresh(2 * number * MINUTE).await;
+        let refreshed = feed.look(2 * number * MINUTE).await;
         let report = &refreshed.reports[0];
         let error = report.error.as_ref().unwrap();
         assert!(error.starts_with(&format!("{shown}: {text}")), "{error}");
@@ -142,11 +142,11 @@ async fn whatever_fails_keeps_the_last_good_list_and_is_logged_once() {
         assert_eq!((refreshed.changed, report.entries, report.last_success_at), (false, 1, Some(0)));
         assert!(!format!("{report:?}").contains("hidden"));
         assert_eq!(users(&feed), ["a"]);
-        let again = feed.refresh((2 * number + 1) * MINUTE).await;
+        let again = feed.look((2 * number + 1) * MINUTE).await;
         assert!(again.reports.is_empty(), "{again:?}");
     }
     peer.answer(&ok(ONE));
-    let refreshed = feed.refresh(100 * MINUTE).await;
+    let refreshed = feed.look(100 * MINUTE).await;
     assert!(!refreshed.changed);
     assert_eq!(refreshed.reports[0].messages, [format!("{shown}: can be read again")]);
     assert_eq!(refreshed.reports[0].last_success_at, Some(6_000));
@@ -173,16 +173,6 @@ async fn silence_ends_with_the_shorter_of_refresh_and_timeout() {
 }
 
 #[tokio::test]
-async fn a_look_dropped_midway_changes_nothing() {
-    let peer = Peer::start(None);
-    let mut feed = feed(source(&peer));
-    let waited = tokio::time::timeout(Duration::from_millis(1), feed.refresh(0)).await;
-    assert!(waited.is_err());
-    peer.answer(&ok(ONE));
-    assert!(feed.refresh(0).await.changed);
-}
-
-#[tokio::test]
 async fn a_body_beyond_the_cap_is_not_taken() {
     let peer = Peer::start(None);
     let mut feed = feed(source(&peer));
@@ -198,7 +188,7 @@ async fn a_body_beyond_the_cap_is_not_taken() {
     for (number, answer) in (1..).zip([length_told, length_untold, chunked]) {
         peer.answer(&answer);
         // Trouble told already is not told again: a good answer between.
-        let refreshed = feed.refresh(2 * number * MINUTE).await;
+        let refreshed = feed.look(2 * number * MINUTE).await;
         assert!(refreshed.reports[0].error.as_ref().unwrap().ends_with(&text));
         peer.answer(&ok(ONE));
         assert_eq!(look(&mut feed, (2 * number + 1) * MINUTE).await.error, None);

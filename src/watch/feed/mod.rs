@@ -1,7 +1,8 @@
 //! All sources of one app's watch list: looked at when they are due, each keeping its last good list.
 //!
 //! A source that fails keeps what it gave before, and the time of its last success stands still. Reading and parsing
-//! happen on the threads for blocking work; nothing is spawned that outlives a look.
+//! happen on the threads for blocking work; nothing is spawned that outlives a look. Addresses are asked beside the
+//! others, each by a future that the caller drives, so that one that is slow holds up nobody.
 
 mod dial;
 mod files;
@@ -29,9 +30,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{join, join_all};
-
-use super::{Entry, Sources};
+use super::{Entry, HttpSource, Sources};
 use files::{FilePattern, Known};
 use held::{Held, pairs_of};
 use http::{HttpFeed, Looked};
@@ -60,6 +59,32 @@ pub struct Refreshed {
     pub reports: Vec<Report>,
 }
 
+impl Refreshed {
+    /// Both, one after the other.
+    #[must_use]
+    pub fn and(mut self, mut later: Refreshed) -> Refreshed {
+        self.changed |= later.changed;
+        self.reports.append(&mut later.reports);
+        self
+    }
+}
+
+/// What asking one address came to.
+pub struct Answered {
+    index: usize,
+    /// Unix ms.
+    asked_at: i64,
+    /// `None` while the runtime shuts down.
+    looked: Option<Looked>,
+}
+
+/// A list that an address gave.
+#[derive(Clone, Debug)]
+pub struct Given {
+    source: Arc<HttpSource>,
+    list: Arc<Vec<Entry>>,
+}
+
 /// All sources of one app.
 pub struct Feed {
     fixed: Arc<Vec<Entry>>,
@@ -69,6 +94,8 @@ pub struct Feed {
     /// When files are due, Unix ms.
     files_at: i64,
     http: Vec<Address>,
+    /// What addresses gave to another feed; empty once all of these here were asked.
+    before: Vec<Given>,
 }
 
 struct Pattern {
@@ -82,6 +109,8 @@ struct Address {
     account: Account,
     /// When it is due, Unix ms.
     due_at: i64,
+    /// Whether its answer is on its way.
+    is_asked: bool,
 }
 
 impl Feed {
@@ -107,10 +136,12 @@ impl Feed {
                 url: source.shown_url(),
                 reason,
             })?;
-            http.push(Address { feed, account: Account::new(format!("http[{index}]")), due_at: i64::MIN });
+            let account = Account::new(format!("http[{index}]"));
+            http.push(Address { feed, account, due_at: i64::MIN, is_asked: false });
         }
         let untold = (!sources.entries.is_empty()).then(|| Account::new("static".to_owned()));
-        Ok(Feed { fixed: Arc::new(sources.entries.clone()), untold, patterns, files_at: i64::MIN, http })
+        let fixed = Arc::new(sources.entries.clone());
+        Ok(Feed { fixed, untold, patterns, files_at: i64::MIN, http, before: Vec::new() })
     }
 
     /// The names that reports use, in the order of [`Feed::lists`].
@@ -121,38 +152,73 @@ impl Feed {
         fixed.into_iter().chain(files).chain(http).collect()
     }
 
-    /// Looks at every source that is due at `now_millis` (Unix ms), all addresses at once. Call it once at the start,
-    /// then whenever [`Feed::next_at`] has come. It takes no longer than [`TIMEOUT`] and the reading of what changed.
+    /// Looks at the files if they are due at `now_millis` (Unix ms). Call it once at the start, then whenever
+    /// [`Feed::next_at`] has come. It takes as long as the reading of what changed.
     ///
-    /// A call that is dropped before it ends changes nothing: the same sources are due again.
+    /// A call that is dropped before it ends changes nothing: the files are due again.
     pub async fn refresh(&mut self, now_millis: i64) -> Refreshed {
-        let files = self.look_at_files(now_millis);
-        let http = join_all(self.http.iter().map(|address| address.look(now_millis)));
-        let (files, http) = join(files, http).await;
-        let mut closing = Closing { now_millis, refreshed: Refreshed::default(), replaced: Vec::new() };
+        let files = self.look_at_files(now_millis).await;
+        let mut closing = Closing::default();
         if let Some(mut account) = self.untold.take() {
-            closing.close(&mut account, News::of_a_change(), pairs_of(&self.fixed));
+            closing.close(&mut account, News::of_a_change(), (pairs_of(&self.fixed), now_millis));
         }
         if let Some(files) = files {
             self.files_at = after(now_millis, FILES_LOOK);
             for (pattern, (known, news)) in self.patterns.iter_mut().zip(files) {
                 pattern.known = Arc::new(known);
                 let pairs = pattern.known.held().map(Held::pairs).sum();
-                closing.close(&mut pattern.account, news, pairs);
+                closing.close(&mut pattern.account, news, (pairs, now_millis));
             }
         }
-        for (address, looked) in self.http.iter_mut().zip(http) {
-            let Some(looked) = looked else { continue };
+        closing.end().await
+    }
+
+    /// Asks each address that is due at `now_millis` (Unix ms) and is not being asked. Nothing happens before these
+    /// futures are driven; what each comes to, after [`TIMEOUT`] and the reading at the latest, is for [`Feed::take`],
+    /// and until then that address is not asked again.
+    pub fn ask(&mut self, now_millis: i64) -> Vec<impl Future<Output = Answered> + Send + use<>> {
+        let due = |(_, address): &(usize, &mut Address)| {
+            !address.is_asked && is_due(address.due_at, address.feed.refresh(), now_millis)
+        };
+        let ask = |(index, address): (usize, &mut Address)| {
+            address.is_asked = true;
             address.due_at = after(now_millis, address.feed.refresh());
+            let feed = address.feed.clone();
+            async move { Answered { index, asked_at: now_millis, looked: feed.look().await } }
+        };
+        self.http.iter_mut().enumerate().filter(due).map(ask).collect()
+    }
+
+    /// Takes over what addresses answered to [`Feed::ask`].
+    pub async fn take(&mut self, answers: Vec<Answered>) -> Refreshed {
+        let mut closing = Closing::default();
+        for Answered { index, asked_at, looked } in answers {
+            let address = &mut self.http[index];
+            address.is_asked = false;
+            let Some(looked) = looked else { continue };
             let news = address.feed.take(looked);
             let pairs = address.feed.held().pairs();
-            closing.close(&mut address.account, news, pairs);
+            closing.close(&mut address.account, news, (pairs, asked_at));
         }
-        let replaced = closing.replaced;
-        if !replaced.is_empty() {
-            blocking(move || drop(replaced)).await;
+        if self.has_asked_all() && !self.before.is_empty() {
+            closing.refreshed.changed = true;
+            closing.replaced.extend(self.before.drain(..).map(|given| given.list));
         }
-        closing.refreshed
+        closing.end().await
+    }
+
+    /// Goes on where another feed ended, which had [`Feed::given`] that: each address that has not answered or failed yet
+    /// gives what it gave there, and what others gave stays until all have. Else their pairs would leave the list and
+    /// come back.
+    pub fn go_on(&mut self, before: Vec<Given>) {
+        if !self.has_asked_all() {
+            self.before = before;
+        }
+    }
+
+    /// True once every address has answered or failed.
+    pub fn has_asked_all(&self) -> bool {
+        self.http.iter().all(|address| address.account.is_told())
     }
 
     /// `None` if files are not due, or while the runtime shuts down.
@@ -168,10 +234,11 @@ impl Feed {
         blocking(move || patterns.iter().map(|(files, known)| files.look(known)).collect()).await
     }
 
-    /// When the next source is due (Unix ms; long ago if one was never looked at); `None` if no source ever changes.
+    /// When the next source is due (Unix ms; long ago if one was never looked at); `None` if none will be before an
+    /// answer comes.
     pub fn next_at(&self) -> Option<i64> {
         let files = (!self.patterns.is_empty()).then_some(self.files_at);
-        let http = self.http.iter().map(|address| address.due_at).min();
+        let http = self.http.iter().filter(|address| !address.is_asked).map(|address| address.due_at).min();
         [files, http].into_iter().flatten().min()
     }
 
@@ -183,13 +250,26 @@ impl Feed {
         }
     }
 
-    /// The lists in force: static, files by the order of their patterns and then of their paths, http. Empty ones are
-    /// left out.
+    /// The lists in force: static, files by the order of their patterns and then of their paths, http as
+    /// [`Feed::given`]. Empty ones are left out.
     pub fn lists(&self) -> Vec<Arc<Vec<Entry>>> {
-        let files = self.patterns.iter().flat_map(|pattern| pattern.known.held());
-        let http = self.http.iter().map(|address| address.feed.held());
-        let fixed = std::iter::once(&self.fixed);
-        fixed.chain(files.chain(http).map(Held::list)).filter(|list| !list.is_empty()).cloned().collect()
+        let files = self.patterns.iter().flat_map(|pattern| pattern.known.held()).map(Held::list);
+        let own = std::iter::once(&self.fixed).chain(files).filter(|list| !list.is_empty()).cloned();
+        own.chain(self.given().into_iter().map(|given| given.list)).collect()
+    }
+
+    /// The lists in force of addresses alone.
+    pub fn given(&self) -> Vec<Given> {
+        let is_of = |given: &Given, address: &Address| given.source.url == address.feed.source().url;
+        let in_force = |address: &Address| {
+            let before = self.before.iter().find(|given| is_of(given, address));
+            let list = before.filter(|_| !address.account.is_told()).map(|given| &given.list);
+            let list = list.unwrap_or(address.feed.held().list()).clone();
+            Given { source: Arc::clone(address.feed.source()), list }
+        };
+        let gone = |given: &&Given| !self.http.iter().any(|address| is_of(given, address));
+        let gone = self.before.iter().filter(gone).cloned();
+        self.http.iter().map(in_force).chain(gone).filter(|given| !given.list.is_empty()).collect()
     }
 }
 
@@ -199,25 +279,27 @@ impl fmt::Debug for Feed {
     }
 }
 
-impl Address {
-    async fn look(&self, now_millis: i64) -> Option<Looked> {
-        if is_due(self.due_at, self.feed.refresh(), now_millis) { self.feed.look().await } else { None }
-    }
-}
-
 /// Gathers what a refresh tells.
+#[derive(Default)]
 struct Closing {
-    now_millis: i64,
     refreshed: Refreshed,
     replaced: Vec<Arc<Vec<Entry>>>,
 }
 
 impl Closing {
-    fn close(&mut self, account: &mut Account, mut news: News, pairs: u64) {
+    /// Of a source that has so many pairs since a look at that time (Unix ms).
+    fn close(&mut self, account: &mut Account, mut news: News, (pairs, at): (u64, i64)) {
         self.refreshed.changed |= news.changed;
         self.replaced.append(&mut news.replaced);
-        let report = account.close(news, pairs, self.now_millis);
-        self.refreshed.reports.extend(report);
+        self.refreshed.reports.extend(account.close(news, pairs, at));
+    }
+
+    async fn end(self) -> Refreshed {
+        let Closing { refreshed, replaced } = self;
+        if !replaced.is_empty() {
+            blocking(move || drop(replaced)).await;
+        }
+        refreshed
     }
 }
 

@@ -91,6 +91,11 @@ impl Account {
         Account { source, last_success_at: None, told: None }
     }
 
+    /// Whether a look was told of.
+    pub(super) fn is_told(&self) -> bool {
+        self.told.is_some()
+    }
+
     /// Takes over what a look at `now` (Unix ms) brought; a report if there is anything to tell.
     pub(super) fn close(&mut self, news: News, entries: u64, now_millis: i64) -> Option<Report> {
         let error = news.error();

@@ -5,12 +5,22 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures_util::future::{join, join_all};
 use tempfile::TempDir;
 
 use super::super::{MAX_LIST_BYTES, Sources};
 use super::*;
 
 pub(super) const LOOK: i64 = 2_000;
+
+impl Feed {
+    /// Looks at all that is due and waits for all answers.
+    pub(super) async fn look(&mut self, now: i64) -> Refreshed {
+        let answers = join_all(self.ask(now));
+        let (files, answers) = join(self.refresh(now), answers).await;
+        files.and(self.take(answers).await)
+    }
+}
 
 /// A folder, and a feed that watches it; each look is one interval after the one before.
 pub(super) struct Scene {
@@ -44,7 +54,7 @@ impl Scene {
 
     pub(super) async fn look(&mut self) -> Refreshed {
         self.now += LOOK;
-        self.feed.refresh(self.now).await
+        self.feed.look(self.now).await
     }
 
     /// Looks, and expects to be told of the one source there is.

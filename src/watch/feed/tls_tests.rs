@@ -111,7 +111,7 @@ impl Files {
 async fn error(peer: &Peer, tls: TlsSettings) -> Option<String> {
     let mut source = source(peer);
     source.tls = tls;
-    let refreshed = feed(source).refresh(0).await;
+    let refreshed = feed(source).look(0).await;
     let [report] = &refreshed.reports[..] else { panic!("{refreshed:?}") };
     assert_eq!(report.entries, u64::from(report.error.is_none()));
     report.error.clone()
@@ -167,12 +167,12 @@ async fn files_that_are_replaced_are_read_again() {
     // Another root that is none of the server's: its own certificate.
     fs::write(files.path("new"), SERVER).unwrap();
     fs::rename(files.path("new"), files.path("ca")).unwrap();
-    let report = feed.refresh(0).await.reports.remove(0);
+    let report = feed.look(0).await.reports.remove(0);
     assert!(report.error.unwrap().contains("invalid peer certificate"));
 
     fs::write(files.path("new"), "rubbish").unwrap();
     fs::rename(files.path("new"), files.path("ca")).unwrap();
-    let report = feed.refresh(60_000).await.reports.remove(0);
+    let report = feed.look(60_000).await.reports.remove(0);
     let ca_file = files.path("ca");
     let expected = format!(
         "tls_config.ca_file {}: holds no certificate; certificates as PEM would be right",
@@ -182,7 +182,7 @@ async fn files_that_are_replaced_are_read_again() {
 
     fs::write(files.path("new"), ROOT).unwrap();
     fs::rename(files.path("new"), files.path("ca")).unwrap();
-    let refreshed = feed.refresh(120_000).await;
+    let refreshed = feed.look(120_000).await;
     assert_eq!((refreshed.changed, &refreshed.reports[0].error), (true, &None));
 }
 

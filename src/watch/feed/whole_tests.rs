@@ -4,6 +4,8 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use futures_util::future::{join, join_all};
+
 use super::super::{Entry, HttpSource, Sources, TlsSettings};
 use super::peer::{Peer, ok};
 use super::tests::{LOOK, Scene, yaml};
@@ -46,6 +48,70 @@ async fn lists_stand_in_the_order_of_the_sources() {
 }
 
 #[tokio::test]
+async fn an_address_that_is_asked_holds_up_no_file_and_is_not_asked_again() {
+    let (peer, folder) = (Peer::start(None), tempfile::tempdir().unwrap());
+    peer.answer(&ok(r#"[{"task":"t","users":["http"]}]"#));
+    let http = vec![super::http_tests::source(&peer)];
+    let sources = Sources { files: vec![folder.path().join("*.yaml")], http, ..Sources::default() };
+    let feed = Feed::new(&sources, &Arc::from([])).unwrap();
+    let mut scene = Scene { folder, feed, now: 0 };
+    let asked = scene.feed.ask(0);
+    assert_eq!(asked.len(), 1);
+    // Two minutes later it would be due twice over.
+    let now = 120_000;
+    scene.write("a.yaml", &yaml("a"));
+    assert!(scene.feed.refresh(now).await.changed);
+    assert!(scene.feed.ask(now).is_empty() && scene.feed.ask(-now).is_empty());
+    assert_eq!((scene.users(), scene.feed.next_at()), ("a".to_owned(), Some(now + LOOK)));
+    assert!(!scene.feed.has_asked_all());
+    scene.feed.shift(1_000);
+    let refreshed = scene.feed.take(join_all(asked).await).await;
+    assert!(refreshed.changed && scene.feed.has_asked_all());
+    assert_eq!(refreshed.reports[0].last_success_at, Some(0), "as of when it was asked");
+    assert_eq!((scene.users(), scene.feed.next_at()), ("a http".to_owned(), Some(61_000)));
+}
+
+#[tokio::test]
+async fn what_addresses_gave_to_another_feed_stays_until_these_have_answered() {
+    let answers = |user: &str| {
+        let peer = Peer::start(None);
+        peer.answer(&ok(&format!(r#"[{{"task":"t","users":["{user}"]}}]"#)));
+        peer
+    };
+    let (stays, leaves, comes) = (answers("stays"), answers("leaves"), answers("comes"));
+    let of = |peers: &[&Peer]| {
+        let http = peers.iter().map(|peer| super::http_tests::source(peer)).collect();
+        let feed = Feed::new(&Sources { http, ..Sources::default() }, &Arc::from([])).unwrap();
+        Scene { folder: tempfile::tempdir().unwrap(), feed, now: 0 }
+    };
+    let mut before = of(&[&leaves, &stays]);
+    before.look().await;
+    assert_eq!(before.users(), "leaves stays");
+
+    let mut after = of(&[&stays, &comes]);
+    after.feed.go_on(before.feed.given());
+    assert_eq!(after.users(), "stays leaves", "in the order of these addresses, then those that are gone");
+    stays.answer(&ok(r#"[{"task":"t","users":["anew"]}]"#));
+    let mut asked = after.feed.ask(0).into_iter();
+    let first = asked.next().unwrap().await;
+    after.feed.take(vec![first]).await;
+    assert_eq!(after.users(), "anew leaves");
+    // Another feed follows before all have answered.
+    let mut last = of(&[&comes, &stays]);
+    last.feed.go_on(after.feed.given());
+    assert_eq!(last.users(), "anew leaves");
+
+    comes.answer("rubbish\r\n\r\n");
+    let second = asked.next().unwrap().await;
+    let refreshed = after.feed.take(vec![second]).await;
+    assert!(refreshed.changed && refreshed.reports[0].error.is_some());
+    assert_eq!(after.users(), "anew");
+    let mut nothing = of(&[]);
+    nothing.feed.go_on(after.feed.given());
+    assert_eq!(nothing.users(), "");
+}
+
+#[tokio::test]
 async fn entries_of_the_config_file_are_never_due_and_told_once() {
     let sources = Sources {
         entries: vec![Entry { task: "t".to_owned(), users: vec!["a".to_owned()], ..Entry::default() }],
@@ -53,13 +119,13 @@ async fn entries_of_the_config_file_are_never_due_and_told_once() {
     };
     let mut feed = Feed::new(&sources, &Arc::from([])).unwrap();
     assert_eq!(feed.next_at(), None);
-    let refreshed = feed.refresh(5_000).await;
+    let refreshed = feed.look(5_000).await;
     assert!(refreshed.changed && refreshed.reports[0].last_success_at == Some(5));
-    let refreshed = feed.refresh(50_000).await;
+    let refreshed = feed.look(50_000).await;
     assert!(!refreshed.changed && refreshed.reports.is_empty());
 
     let mut nothing = Feed::new(&Sources::default(), &Arc::from([])).unwrap();
-    let refreshed = nothing.refresh(0).await;
+    let refreshed = nothing.look(0).await;
     assert!(!refreshed.changed && refreshed.reports.is_empty() && nothing.lists().is_empty());
 }
 
