@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use crate::support_b::answers::nobody;
-use crate::support_b::listener::{Listener, Reply, Seen};
-use crate::support_b::town::FIRST_APP;
-use crate::support_b::{AppText, Daemon, Place, until};
+use crate::support::answers::nobody;
+use crate::support::listener::{Listener, Reply, Seen};
+use crate::support::town::FIRST_APP;
+use crate::support::{AppText, Daemon, Place, until};
 
 const FLAGS: [&str; 2] = ["--web.enable-watch-api", "--web.enable-lifecycle"];
 const PAIRS: &str = "timpush_watched_pairs";
