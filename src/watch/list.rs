@@ -12,7 +12,7 @@ use super::arena::{Arena, Span};
 use super::interner::Interner;
 use over::Over;
 
-pub use replace::Difference;
+pub use replace::{Difference, OVER_AT_ONCE};
 
 /// Names a pair of one list for as long as it is listed; used again afterwards.
 pub type Slot = u32;

@@ -5,7 +5,7 @@ use super::{Gone, Kept, List, Slot, Span, UNKNOWN, hash_of};
 
 /// Pairs that are over and were not known to be so that one list adds: whoever asks takes them off again one by one, and
 /// meanwhile they hold slots.
-const OVER_AT_ONCE: usize = 10_000;
+pub const OVER_AT_ONCE: usize = 10_000;
 
 /// What a new list changes.
 #[derive(Debug, Default, PartialEq, Eq)]
