@@ -83,6 +83,14 @@ pub struct Answered {
 pub struct Given {
     source: Arc<HttpSource>,
     list: Arc<Vec<Entry>>,
+    /// Unix seconds.
+    last_success_at: Option<i64>,
+}
+
+impl Given {
+    fn is_of(&self, address: &Address) -> bool {
+        self.source.url == address.feed.source().url
+    }
 }
 
 /// All sources of one app.
@@ -94,7 +102,8 @@ pub struct Feed {
     /// When files are due, Unix ms.
     files_at: i64,
     http: Vec<Address>,
-    /// What addresses gave to another feed; empty once all of these here were asked.
+    /// What addresses gave to another feed: those that are gone until all of these here were asked, the others until they
+    /// succeed.
     before: Vec<Given>,
 }
 
@@ -197,21 +206,32 @@ impl Feed {
             address.is_asked = false;
             let Some(looked) = looked else { continue };
             let news = address.feed.take(looked);
-            let pairs = address.feed.held().pairs();
+            let before = self.before.iter().find(|given| given.is_of(address));
+            let before = before.filter(|_| news.error().is_some() && !address.account.has_succeeded());
+            let pairs = before.map_or_else(|| address.feed.held().pairs(), |given| pairs_of(&given.list));
             closing.close(&mut address.account, news, (pairs, asked_at));
         }
-        if self.has_asked_all() && !self.before.is_empty() {
-            closing.refreshed.changed = true;
-            closing.replaced.extend(self.before.drain(..).map(|given| given.list));
+        if self.has_asked_all() {
+            let http = &self.http;
+            let stays = |given: &Given| http.iter().any(|a| given.is_of(a) && !a.account.has_succeeded());
+            let (stay, go): (Vec<_>, Vec<_>) = self.before.drain(..).partition(stays);
+            self.before = stay;
+            closing.refreshed.changed |= !go.is_empty();
+            closing.replaced.extend(go.into_iter().map(|given| given.list));
         }
         closing.end().await
     }
 
-    /// Goes on where another feed ended, which had [`Feed::given`] that: each address that has not answered or failed yet
-    /// gives what it gave there, and what others gave stays until all have. Else their pairs would leave the list and
-    /// come back.
+    /// Goes on where another feed ended, which had [`Feed::given`] that: each address gives what it gave there until it
+    /// succeeds here, and what others gave stays until all were asked. Else their pairs would leave the list and come
+    /// back.
     pub fn go_on(&mut self, before: Vec<Given>) {
-        if !self.has_asked_all() {
+        for address in self.http.iter_mut().filter(|address| !address.account.has_succeeded()) {
+            if let Some(given) = before.iter().find(|given| given.is_of(address)) {
+                address.account.go_on(given.last_success_at);
+            }
+        }
+        if !self.http.iter().all(|address| address.account.has_succeeded()) {
             self.before = before;
         }
     }
@@ -260,14 +280,14 @@ impl Feed {
 
     /// The lists in force of addresses alone.
     pub fn given(&self) -> Vec<Given> {
-        let is_of = |given: &Given, address: &Address| given.source.url == address.feed.source().url;
         let in_force = |address: &Address| {
-            let before = self.before.iter().find(|given| is_of(given, address));
-            let list = before.filter(|_| !address.account.is_told()).map(|given| &given.list);
+            let before = self.before.iter().find(|given| given.is_of(address));
+            let list = before.filter(|_| !address.account.has_succeeded()).map(|given| &given.list);
             let list = list.unwrap_or(address.feed.held().list()).clone();
-            Given { source: Arc::clone(address.feed.source()), list }
+            let last_success_at = address.account.last_success_at();
+            Given { source: Arc::clone(address.feed.source()), list, last_success_at }
         };
-        let gone = |given: &&Given| !self.http.iter().any(|address| is_of(given, address));
+        let gone = |given: &&Given| !self.http.iter().any(|address| given.is_of(address));
         let gone = self.before.iter().filter(gone).cloned();
         self.http.iter().map(in_force).chain(gone).filter(|given| !given.list.is_empty()).collect()
     }

@@ -69,7 +69,8 @@ impl News {
         self.messages
     }
 
-    fn error(&self) -> Option<String> {
+    /// The first trouble, and how many more there are.
+    pub(super) fn error(&self) -> Option<String> {
         let first = self.first_trouble.as_ref()?;
         Some(match self.troubles {
             1 => first.clone(),
@@ -83,12 +84,27 @@ impl News {
 pub(super) struct Account {
     source: String,
     last_success_at: Option<i64>,
+    has_succeeded: bool,
     told: Option<(u64, Option<i64>, Option<String>)>,
 }
 
 impl Account {
     pub(super) fn new(source: String) -> Account {
-        Account { source, last_success_at: None, told: None }
+        Account { source, last_success_at: None, has_succeeded: false, told: None }
+    }
+
+    /// Goes on where another account ended, with the time of its last success.
+    pub(super) fn go_on(&mut self, last_success_at: Option<i64>) {
+        self.last_success_at = last_success_at;
+    }
+
+    pub(super) fn last_success_at(&self) -> Option<i64> {
+        self.last_success_at
+    }
+
+    /// Whether a look of its own succeeded.
+    pub(super) fn has_succeeded(&self) -> bool {
+        self.has_succeeded
     }
 
     /// Whether a look was told of.
@@ -101,6 +117,7 @@ impl Account {
         let error = news.error();
         if error.is_none() {
             self.last_success_at = Some(now_millis.div_euclid(1000));
+            self.has_succeeded = true;
         }
         let figures = (entries, self.last_success_at, error.clone());
         let same = self.told.as_ref() == Some(&figures);

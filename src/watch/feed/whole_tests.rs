@@ -112,6 +112,41 @@ async fn what_addresses_gave_to_another_feed_stays_until_these_have_answered() {
 }
 
 #[tokio::test]
+async fn an_address_that_fails_after_a_reload_keeps_what_it_gave_before() {
+    let peer = Peer::start(None);
+    let list = |users: &str| ok(&format!(r#"[{{"task":"t","users":[{users}]}}]"#));
+    let feed = || {
+        let http = vec![super::http_tests::source(&peer)];
+        Feed::new(&Sources { http, ..Sources::default() }, &Arc::from([])).unwrap()
+    };
+    let users = |feed: &Feed| feed.lists().iter().flat_map(|list| list[0].users.clone()).collect::<Vec<_>>();
+    peer.answer(&list(r#""a","b""#));
+    let mut before = feed();
+    before.look(5_000).await;
+    let mut after = feed();
+    after.go_on(before.given());
+    peer.answer("rubbish\r\n\r\n");
+    let failed = after.look(1_000_000).await;
+    assert!(!failed.changed && failed.reports[0].error.is_some());
+    assert_eq!((failed.reports[0].entries, failed.reports[0].last_success_at), (2, Some(5)));
+    assert_eq!((users(&after), after.has_asked_all()), (vec!["a".to_owned(), "b".to_owned()], true));
+    // And over the next reload.
+    let mut last = feed();
+    last.go_on(after.given());
+    assert_eq!(users(&last), ["a", "b"]);
+    peer.answer(&list(r#""c""#));
+    let worked = last.look(2_000_000).await;
+    assert!(worked.changed);
+    assert_eq!((worked.reports[0].entries, worked.reports[0].last_success_at), (1, Some(2_000)));
+    assert_eq!(users(&last), ["c"]);
+    // A list that is empty by now is none that failed.
+    let mut empty = feed();
+    empty.go_on(last.given());
+    peer.answer(&ok("[]"));
+    assert!(empty.look(3_000_000).await.changed && empty.lists().is_empty());
+}
+
+#[tokio::test]
 async fn entries_of_the_config_file_are_never_due_and_told_once() {
     let sources = Sources {
         entries: vec![Entry { task: "t".to_owned(), users: vec!["a".to_owned()], ..Entry::default() }],
