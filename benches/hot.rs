@@ -4,11 +4,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use prometheus::Registry;
 use timpush_exporter::api::wire::Answer;
 use timpush_exporter::ledger::fold::{Record, fold};
 use timpush_exporter::ledger::{Enrol, Ledger, Opened, Sighting, Snapshot};
-use timpush_exporter::metrics::{self, PushView};
+use timpush_exporter::metrics::{self, BuildInfo, PushView, Registry};
 use timpush_exporter::trace::read::read;
 use timpush_exporter::usersig::{self, Identity};
 use timpush_exporter::watch::list::List;
@@ -52,7 +51,7 @@ fn signature(criterion: &mut Criterion) {
 fn lists(criterion: &mut Criterion) {
     let csv: String = (0..LISTED).map(|n| format!("task_{:06},user_{n:06}\n", n / 500)).collect();
     let csv = format!("task,user\n{csv}");
-    let parsed = parse_list(ListFormat::Csv, csv.as_bytes(), &[]).expect("the list has no fault");
+    let parsed = parse_list(ListFormat::Csv, csv.as_bytes(), &[], 0).expect("the list has no fault");
     let json: Vec<_> =
         parsed.entries.iter().map(|e| serde_json::json!({"task": e.task, "users": e.users})).collect();
     let json = serde_json::to_vec(&json).expect("texts are JSON");
@@ -61,9 +60,9 @@ fn lists(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("list_of_10000");
     group.throughput(Throughput::Elements(LISTED as u64)).sample_size(20);
     group.bench_function("parse_csv", |b| {
-        b.iter(|| parse_list(ListFormat::Csv, black_box(csv.as_bytes()), &[]))
+        b.iter(|| parse_list(ListFormat::Csv, black_box(csv.as_bytes()), &[], 0))
     });
-    group.bench_function("parse_json", |b| b.iter(|| parse_list(ListFormat::Json, black_box(&json), &[])));
+    group.bench_function("parse_json", |b| b.iter(|| parse_list(ListFormat::Json, black_box(&json), &[], 0)));
     group.bench_function("replace_same", |b| {
         b.iter(|| list.replace(black_box(&parsed.entries), LISTED, i64::MIN))
     });
@@ -83,19 +82,23 @@ fn ledger(criterion: &mut Criterion) {
         user: "user".to_owned(),
         labels: labels(set),
         pushed_at: None,
-        add: true,
-        watch_for: 0,
+        watch_for: 604_800,
     });
     let known = runtime.block_on(ledger.enrol(&app, pairs.collect(), NOW)).expect("the ledger is open");
-    let sighting =
-        |set: usize, row: i64| Sighting { row, labels: labels(set), polled_at: NOW, trace: trace.clone() };
+    let sighting = |set: usize, row: i64| Sighting {
+        row,
+        labels: labels(set),
+        polled_at: NOW,
+        trace: trace.clone(),
+        lags: Arc::default(),
+    };
     let rows: Vec<i64> = known.into_iter().flatten().map(|known| known.row).collect();
     let recorded = rows.iter().enumerate().map(|(set, row)| ledger.record(&app, sighting(set, *row)));
     for verdict in runtime.block_on(futures_util::future::join_all(recorded)) {
         verdict.expect("the ledger is open");
     }
     let views = [PushView { app: app.clone(), watch_labels: Arc::from([Box::from("campaign")]) }];
-    let registry = Registry::new();
+    let registry = Registry::new(BuildInfo { version: "0", revision: None });
     let snapshot: Arc<Snapshot> = ledger.snapshot();
     let page = || black_box((&*snapshot, &views[..]));
     let room = metrics::render(page(), &registry, NOW, 0).len();

@@ -1,5 +1,7 @@
 //! The product as a whole on this machine: idle, scrapes beside a Pushgateway, 600,000 pairs, a thousand apps: `cargo bench --bench scale`.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where what it needs is not there")]
+
 #[path = "scale/apps.rs"]
 mod apps;
 #[path = "scale/crowd.rs"]

@@ -1,6 +1,8 @@
-//! The schedule on eighteen workloads in virtual time, and its memory and speed at 600,000 pairs: `cargo bench --bench schedule`.
+//! The schedule on twenty-two workloads in virtual time, and its memory and speed at 600,000 pairs: `cargo bench --bench schedule`.
 //!
 //! `-- crowd` does the latter alone, and `-- burst` the workloads whose names have that in them.
+
+#![expect(unsafe_code, reason = "the allocator that counts bytes")]
 
 #[path = "world/mod.rs"]
 mod world;
@@ -27,11 +29,19 @@ fn main() {
     );
     let first = world::table::loads(world::table::FULL);
     let loads = first.into_iter().chain(world::table::other_loads(world::table::FULL));
+    let loads = loads.chain(world::table::failing_loads(world::table::FULL));
     for load in loads.filter(|load| wanted.as_deref().is_none_or(|part| load.name.contains(part))) {
         let row = world::table::row(load);
         print!("{}", row.lines());
         if let Some(bound) = row.bound {
             println!("  bound: {bound:.1} s");
+        }
+        if let Some((delay, share)) = world::table::cost_of_failing(&row) {
+            println!(
+                "  without the pairs that fail: {:.2} times their delay, {:.1} % of the polls",
+                delay,
+                share * 100.0
+            );
         }
         if row.load.outage.is_some() {
             println!(
@@ -39,6 +49,9 @@ fn main() {
                 row.ours.outage_seen, row.ours.backlog
             );
         }
+        let share = row.ours.confirming as f64 / row.ours.looks as f64;
+        let per_pair = row.ours.confirming as f64 / row.load.pairs.len() as f64;
+        println!("  polls that confirm: {:.2} % of all, {per_pair:.3} per pair", share * 100.0);
         let (mean, spread) = world::table::bias(&row);
         println!(
             "  first looks against the truth of their tasks, in standard errors: mean {mean:.2}, spread {spread:.2}"
@@ -137,6 +150,7 @@ fn crowd() {
             let known = [device(slot % 9 == 0, now - 900_000, now)];
             let look = Look::Answered {
                 settled: slot % 9 == 0,
+                confirm_from: None,
                 pushed_at: None,
                 ends_at: now + world::loads::DAY,
                 devices: &known,

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use timpush_exporter::api::wire::Answer;
 use timpush_exporter::config;
+use timpush_exporter::document::{MAX_WARNINGS, strays, trim_strays};
 use timpush_exporter::ledger::fold::{DEVICES_CAP, Record, fold};
+use timpush_exporter::ledger::settle::{Lags, outlook};
 use timpush_exporter::trace::read;
 use timpush_exporter::watch::list::List;
 use timpush_exporter::watch::{ListFormat, MAX_ID_BYTES, MAX_LABEL_BYTES, MAX_REFUSED_TOLD, parse_list};
@@ -35,7 +37,7 @@ pub fn answer(data: &[u8]) {
     // What one element says twice in different ways may change the latest outcome, but is not counted again.
     assert_eq!(fold(&mut record, &trace, NOW + 1), []);
     assert_eq!(record.devices.len(), before.devices.len());
-    let _ = record.is_settled(NOW);
+    let _ = outlook(&record, &trace, NOW, &Lags::default());
 }
 
 /// A configuration: what is wrong is told in lines that name the file; what is right is shown.
@@ -43,7 +45,7 @@ pub fn config(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     match config::parse(text, Path::new("/nowhere/config.yaml")) {
         Ok(config) => {
-            let _ = (config::render(&config), config::summary(&config));
+            let _ = (config::render(&config), config::summary(&config, &config::Lists::of_static(&config)));
         }
         Err(faults) => told(&faults.to_string(), "/nowhere/config.yaml"),
     }
@@ -79,16 +81,21 @@ pub fn list_csv(data: &[u8]) {
 /// A watch list: whatever is taken keeps its limits, and whatever is not is told in a bounded number of lines.
 fn list(format: ListFormat, data: &[u8]) {
     let labels: [Box<str>; 2] = ["campaign".into(), "region".into()];
-    let parsed = match parse_list(format, data, &labels) {
+    let parsed = match parse_list(format, data, &labels, 1_795_392_000) {
         Ok(parsed) => parsed,
         Err(fault) => {
             assert!(!fault.to_string().is_empty(), "a refusal without a reason");
             return;
         }
     };
-    assert!(parsed.refused.len() <= MAX_REFUSED_TOLD + 1);
+    assert!(
+        parsed.refused.len() <= MAX_REFUSED_TOLD && parsed.refused.len() as u64 <= parsed.refused_entries
+    );
+    assert!(parsed.warnings.lines().len() <= MAX_WARNINGS + 1);
+    assert!(parsed.warnings.lines().iter().all(|line| !line.contains('\n')), "{:?}", parsed.warnings);
     assert!(parsed.refused.iter().all(|line| !line.contains('\n')), "{:?}", parsed.refused);
-    let is_id = |id: &str| !id.is_empty() && id.len() <= MAX_ID_BYTES && !id.contains(char::is_control);
+    let is_seen = |id: &str| strays(id).next().is_none() && trim_strays(id).0 == id;
+    let is_id = |id: &str| !id.is_empty() && id.len() <= MAX_ID_BYTES && is_seen(id);
     for entry in &parsed.entries {
         assert!(is_id(&entry.task) && !entry.users.is_empty(), "{entry:?}");
         assert!(entry.users.iter().all(|user| is_id(user)), "{entry:?}");

@@ -1,28 +1,27 @@
 //! The command line: parse, dispatch, exit code.
 
-mod command;
+#![forbid(unsafe_code)]
+
+mod cli;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use command::{Command, Flags};
+use cli::{Command, Flags};
 
 fn main() -> ExitCode {
-    command::forbid_core_dumps();
+    cli::forbid_core_dumps();
+    cli::write_private_files();
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
-        Err(error) if error.use_stderr() => return command::unusable(&command::in_one_line(&error)),
-        Err(help) => {
-            // Nothing is left to be done where not even this can be printed.
-            let _ = help.print();
-            return ExitCode::SUCCESS;
-        }
+        Err(error) if error.use_stderr() => return cli::unusable(&cli::in_one_line(&error)),
+        Err(help) => return cli::out::ended(help.print()).err().unwrap_or(ExitCode::SUCCESS),
     };
-    command::log::start(flags.log_level, flags.log_format);
+    cli::log::start(flags.log_level, flags.log_format);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return command::failed(&format!("runtime: {error}")),
+        Err(error) => return cli::failed(&format!("runtime: {error}")),
     };
     let ended = runtime.block_on(dispatch(flags));
     runtime.shutdown_background();
@@ -31,12 +30,13 @@ fn main() -> ExitCode {
 
 async fn dispatch(flags: Flags) -> ExitCode {
     match &flags.command {
-        Some(_) if flags.config_check => command::unusable("--config.check: goes with no subcommand"),
-        Some(Command::Demo(demo)) => command::demo::run(demo, flags.storage.as_deref()).await,
-        Some(Command::Simulate(simulate)) => command::simulate::run(simulate).await,
-        Some(Command::Trace(trace)) => command::trace::run(trace, &flags).await,
-        Some(Command::Usersig { app }) => command::usersig(app, &flags),
-        None if flags.config_check => command::check(&flags).await,
-        None => command::serve::run(flags).await,
+        Some(_) if flags.config_check => cli::unusable("--config.check: goes with no subcommand"),
+        Some(Command::Demo(demo)) => cli::demo::run(demo, flags.storage.as_deref()).await,
+        Some(Command::Simulate(simulate)) => cli::simulate::run(simulate).await,
+        Some(Command::Trace(trace)) => cli::trace::run(trace, &flags).await,
+        Some(Command::Usersig { app }) => cli::usersig(app, &flags),
+        Some(Command::Backup { file }) => cli::backup::run(file, &flags).await,
+        None if flags.config_check => cli::check(&flags).await,
+        None => cli::serve::run(flags).await,
     }
 }

@@ -5,7 +5,7 @@ mod world;
 
 use world::measure::run;
 use world::policies::{Ours, Policy, RoundRobin};
-use world::table::{TOY, loads, row};
+use world::table::{TOY, cost_of_failing, failing_loads, loads, row};
 
 #[test]
 fn the_schedule_is_better_than_round_robin_and_respects_the_bound() {
@@ -20,7 +20,6 @@ fn the_schedule_is_better_than_round_robin_and_respects_the_bound() {
             assert!(ours <= theirs * 1.05, "{name}: {ours} against {theirs} of round robin");
         }
         if row.load.looks_per_pair.is_some() {
-            assert!(ours * 8.0 < theirs, "{name}: {ours} against {theirs} of round robin");
             assert!(row.bound.is_some_and(|bound| bound > 0.0 && bound < theirs), "{name}: {:?}", row.bound);
         }
         if row.load.outage.is_some() {
@@ -28,6 +27,20 @@ fn the_schedule_is_better_than_round_robin_and_respects_the_bound() {
             assert!(row.ours.backlog > 5_000 && row.backoff.backlog > 5_000);
         }
         assert!(row.ours.looks > 0 && row.ours.unseen <= row.ours.delays.len());
+    }
+}
+
+/// One small stream has some 80 failures: where round robin is 15 times slower on the whole, single seeds say 7 to 50.
+#[test]
+fn failures_in_streams_are_seen_many_times_sooner_than_by_round_robin() {
+    for looks in [5.0, 20.0] {
+        let (mut ours, mut theirs) = (0.0, 0.0);
+        for seed in 1..=8 {
+            let load = world::loads::stream(world::shapes::FIRST, looks, (100, 3), seed);
+            ours += run(&load, &mut Ours::new(7)).mean() / 8.0;
+            theirs += run(&load, &mut RoundRobin::default()).mean() / 8.0;
+        }
+        assert!(ours * 10.0 < theirs, "{looks} polls a pair: {ours} s against {theirs} s of round robin");
     }
 }
 
@@ -49,6 +62,20 @@ fn of_a_burst_in_several_tasks_those_that_fail_come_first() {
     }
     assert!(ours[0] < 0.9 * theirs[0], "mean of {} s against {} s of round robin", ours[0], theirs[0]);
     assert!(ours[1] < theirs[1], "{} s at p95 against {} s of round robin", ours[1], theirs[1]);
+}
+
+/// So small a load is noisy; without the limits it is a hundred times the delay.
+#[test]
+fn a_fifth_that_fails_for_ever_costs_the_others_little() {
+    for load in failing_loads(TOY) {
+        let row = row(load);
+        let (delay, share) = cost_of_failing(&row).expect("a fifth fails");
+        let looks = row.load.looks_per_pair.expect("a stream");
+        let name = &row.load.name;
+        assert!(delay < 2.0, "{name}: {delay} times the delay");
+        assert!(share < 0.2 / looks + 0.1, "{name}: {share} of the polls");
+        assert!(row.lines().lines().count() == 3, "{name}");
+    }
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub struct Pair {
     pub listed_at: i64,
     pub pushed_at: i64,
     pub elements: Vec<Element>,
+    /// The upstream never answers a poll of it.
+    pub fails: bool,
 }
 
 /// A workload.
@@ -128,5 +130,39 @@ fn pair(task: &Task, number: u32, outage: Option<Outage>, dice: &mut Rng) -> Pai
         listed_at: task.pushed_at,
         pushed_at: task.pushed_at,
         elements: task.push(outage, dice),
+        fails: false,
     }
+}
+
+/// Which pairs of a workload fail for ever: one in five.
+#[derive(Clone, Copy, Debug)]
+pub enum Failing {
+    Pairs,
+    Tasks,
+}
+
+/// The workload with a fifth of its pairs failing for ever: polls of them are never answered.
+pub fn failing(mut load: Load, which: Failing) -> Load {
+    let dice = &mut Rng::with_seed(load.pairs.len() as u64);
+    for pair in &mut load.pairs {
+        pair.fails = match which {
+            Failing::Pairs => dice.f64() < 0.2,
+            Failing::Tasks => pair.task % 5 == 4,
+        };
+        if pair.fails {
+            pair.elements.clear();
+        }
+    }
+    load.name = match which {
+        Failing::Pairs => format!("{}, a fifth of the pairs fails", load.name),
+        Failing::Tasks => format!("{}, a fifth of the tasks fails", load.name),
+    };
+    load
+}
+
+/// The same workload without the pairs that fail.
+pub fn without_failing(load: &Load) -> Load {
+    let mut load = load.clone();
+    load.pairs.retain(|pair| !pair.fails);
+    load
 }

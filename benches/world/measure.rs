@@ -2,7 +2,7 @@
 
 use super::BEGIN;
 use super::loads::Load;
-use super::policies::Policy;
+use super::policies::{self, Policy};
 
 /// What a run came to. Delays in seconds.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +11,10 @@ pub struct Measured {
     pub delays: Vec<f64>,
     pub unseen: usize,
     pub looks: usize,
+    /// Those of pairs that fail.
+    pub failed: usize,
+    /// Those of pairs whose devices were all complete at the poll before.
+    pub confirming: usize,
     /// Of the first 100 failures of the vendor that is out, under tasks that were looked at: seen within 5 minutes.
     pub outage_seen: usize,
     /// Pairs that were never looked at when the outage began.
@@ -60,6 +64,12 @@ pub fn run(load: &Load, policy: &mut dyn Policy) -> Measured {
             let at = slot as usize;
             let pair = &load.pairs[at];
             measured.looks += 1;
+            if pair.fails {
+                measured.failed += 1;
+                policy.failed(slot, now);
+                now += 1000;
+                continue;
+            }
             if last_look[at].is_none() {
                 new -= 1;
                 count_first(&mut measured, load, at, now);
@@ -70,6 +80,9 @@ pub fn run(load: &Load, policy: &mut dyn Policy) -> Measured {
                 }
             }
             let before = last_look[at].replace(now);
+            let was_complete =
+                before.is_some_and(|before| policies::poll_from(pair, None, before, None).is_some());
+            measured.confirming += usize::from(was_complete);
             policy.looked(slot, pair, before, now);
         }
         now += 1000;

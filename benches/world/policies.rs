@@ -13,16 +13,49 @@ pub trait Policy {
     fn take(&mut self, now: i64) -> Option<u32>;
     /// `before` is the last look, if there was one.
     fn looked(&mut self, slot: u32, pair: &Pair, before: Option<i64>, now: i64);
+    /// The poll was not answered.
+    fn failed(&mut self, slot: u32, now: i64);
 }
 
-/// True if nothing more can come, as the ledger says it.
-pub fn is_settled(pair: &Pair, now: i64) -> bool {
-    now - pair.pushed_at >= 10_000
-        && pair.elements.iter().all(|element| {
-            let last = if element.online { 3 } else { 4 };
-            let seen = element.events.iter().filter(|event| event.at <= now);
-            seen.into_iter().any(|event| event.failed || event.stage == last)
-        })
+/// What is expected of a pair polled `before` and `now`, as the ledger says it by what was `learned`: when a poll may settle
+/// it, `None` while a device is not complete. A time that is not ahead means that it is settled.
+pub fn poll_from(pair: &Pair, before: Option<i64>, now: i64, learned: Option<&Learned>) -> Option<i64> {
+    let mut poll_from = None;
+    for element in &pair.elements {
+        let last = if element.online { 3 } else { 4 };
+        let mut seen = element.events.iter().filter(|event| event.at <= now).peekable();
+        if seen.peek().is_none() {
+            continue; // It is not shown yet.
+        }
+        let mut is_complete = false;
+        for event in seen {
+            is_complete |= event.failed || event.stage == last;
+            let seen_at = before.filter(|before| event.at <= *before).unwrap_or(now);
+            poll_from = poll_from.max(Some((seen_at + 30_000).min(event.at + 600_000)));
+        }
+        let of = |stage| element.events.iter().find(|event| event.stage == stage && event.at <= now);
+        let latest = element.events.iter().filter(|event| event.at <= now).map(|event| event.at).max();
+        let missing = learned.zip(latest).and_then(|(learned, latest)| {
+            let (since, lag) = if element.online {
+                (pair.pushed_at, learned.answer_lag())
+            } else if of(3).is_none() && of(4).is_some() {
+                let lags = learned.receipt_lags();
+                (of(2)?.at, lags.iter().find(|(number, _)| *number == element.vendor).map(|(_, lag)| *lag))
+            } else {
+                return None;
+            };
+            Some((since + (lag? * 1000.0) as i64).min(latest + 600_000))
+        });
+        poll_from = poll_from.max(missing);
+        if !is_complete {
+            return None;
+        }
+    }
+    poll_from
+}
+
+fn is_settled(pair: &Pair, before: Option<i64>, now: i64) -> bool {
+    poll_from(pair, before, now, None).is_some_and(|from| from <= now)
 }
 
 /// Each in its turn.
@@ -38,10 +71,14 @@ impl Policy for RoundRobin {
         self.0.pop_front()
     }
 
-    fn looked(&mut self, slot: u32, pair: &Pair, _: Option<i64>, now: i64) {
-        if !is_settled(pair, now) && now < pair.pushed_at + WATCH {
+    fn looked(&mut self, slot: u32, pair: &Pair, before: Option<i64>, now: i64) {
+        if !is_settled(pair, before, now) && now < pair.pushed_at + WATCH {
             self.0.push_back(slot);
         }
+    }
+
+    fn failed(&mut self, slot: u32, _: i64) {
+        self.0.push_back(slot);
     }
 }
 
@@ -59,11 +96,16 @@ impl Policy for Backoff {
         (due <= now).then_some(slot)
     }
 
-    fn looked(&mut self, slot: u32, pair: &Pair, _: Option<i64>, now: i64) {
+    fn looked(&mut self, slot: u32, pair: &Pair, before: Option<i64>, now: i64) {
         let wait = self.0.pop().map_or(1000, |Reverse((_, _, wait))| wait * 2);
-        if !is_settled(pair, now) && now < pair.pushed_at + WATCH {
+        if !is_settled(pair, before, now) && now < pair.pushed_at + WATCH {
             self.0.push(Reverse((now + wait, slot, wait)));
         }
+    }
+
+    fn failed(&mut self, slot: u32, now: i64) {
+        let wait = self.0.pop().map_or(1000, |Reverse((_, _, wait))| wait * 2);
+        self.0.push(Reverse((now + wait, slot, wait)));
     }
 }
 
@@ -99,13 +141,19 @@ impl Policy for Ours {
 
     fn looked(&mut self, slot: u32, pair: &Pair, before: Option<i64>, now: i64) {
         devices(pair, before, now, &mut self.devices);
+        let confirm_from = poll_from(pair, before, now, Some(self.schedule.learned()));
         let look = Look::Answered {
-            settled: is_settled(pair, now),
+            settled: confirm_from.is_some_and(|from| from <= now),
+            confirm_from,
             pushed_at: Some(pair.pushed_at),
             ends_at: pair.pushed_at + WATCH,
             devices: &self.devices,
         };
         self.schedule.looked(slot, look, now);
+    }
+
+    fn failed(&mut self, slot: u32, now: i64) {
+        self.schedule.looked(slot, Look::Failed { at_least: 0 }, now);
     }
 }
 

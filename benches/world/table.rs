@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::bound;
-use super::loads::{self, Load};
+use super::loads::{self, Failing, Load};
 use super::measure::{Measured, run};
 use super::policies::{Backoff, Ours, RoundRobin};
 use super::shapes::{BROKEN, EVEN, FIRST, SLOW};
@@ -54,6 +54,8 @@ pub struct Row {
     pub round_robin: Measured,
     pub backoff: Measured,
     pub ours: Measured,
+    /// Ours on the same load without the pairs that fail, where there are such.
+    pub without_failing: Option<Measured>,
 }
 
 /// The workloads of that size.
@@ -83,11 +85,23 @@ pub fn other_loads(size: Size) -> Vec<Load> {
         .collect()
 }
 
+/// Streams of which a fifth fails for ever.
+pub fn failing_loads(size: Size) -> Vec<Load> {
+    let stream = |looks, seed| loads::stream(FIRST, looks, (100, size.stream_hours), seed);
+    vec![
+        loads::failing(stream(2.0, 3), Failing::Pairs),
+        loads::failing(stream(5.0, 4), Failing::Pairs),
+        loads::failing(stream(20.0, 5), Failing::Pairs),
+        loads::failing(stream(5.0, 4), Failing::Tasks),
+    ]
+}
+
 /// Runs the policies through one workload.
 pub fn row(load: Load) -> Row {
-    let bound = match (load.looks_per_pair, load.outage) {
+    let some_fail = load.pairs.iter().any(|pair| pair.fails);
+    let bound = match (load.looks_per_pair.filter(|_| !some_fail), load.outage) {
         (Some(looks), _) => Some(bound::stream(&load, looks)),
-        (None, None) if load.tasks.len() == 1 => Some(bound::burst(&load)),
+        (None, None) if load.tasks.len() == 1 && !some_fail => Some(bound::burst(&load)),
         _ => None,
     };
     Row {
@@ -95,6 +109,7 @@ pub fn row(load: Load) -> Row {
         round_robin: run(&load, &mut RoundRobin::default()),
         backoff: run(&load, &mut Backoff::default()),
         ours: run(&load, &mut Ours::new(7)),
+        without_failing: some_fail.then(|| run(&loads::without_failing(&load), &mut Ours::new(7))),
         load,
     }
 }
@@ -124,6 +139,12 @@ impl Row {
         }
         lines
     }
+}
+
+/// The mean delay beside the one without the pairs that fail, and the share of the polls that those took.
+pub fn cost_of_failing(row: &Row) -> Option<(f64, f64)> {
+    let without = row.without_failing.as_ref()?;
+    Some((row.ours.mean() / without.mean(), row.ours.failed as f64 / row.ours.looks as f64))
 }
 
 /// How far the refusals seen by first looks are from the truth of each task, in standard errors: their mean and the

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 
 use timpush_exporter::config;
-use timpush_exporter::run::{Daemon, Options};
+use timpush_exporter::daemon::{Daemon, Options};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     static SERVER: OnceLock<SocketAddr> = OnceLock::new();

@@ -1,7 +1,7 @@
 //! Asks one question and takes the answer: the only place that dials the upstream.
 
 use std::pin::Pin;
-use std::sync::Once;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,14 +13,16 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use crate::budget::Moment;
+use crate::sys;
 
+use super::body;
 use super::code::{Failure, classify, classify_http};
+pub use super::failed::Failed;
+use super::failed::{chain, of_transport};
 use super::wire::Answer;
 
 /// The command of the upstream that this program asks.
 const COMMAND: &str = "v4/timpush/all_member_push_trace";
-/// The largest answer that is read; a real one has one or two kilobytes for each device.
-const ANSWER_CAP_BYTES: usize = 1 << 20;
 /// A connection that nothing used for so long is not used again: the other side may just be closing it.
 const IDLE: Duration = Duration::from_secs(15);
 /// The longest that a request is held back; a thread is kept busy meanwhile.
@@ -59,54 +61,45 @@ pub struct Departure {
     pub sent: oneshot::Sender<Moment>,
 }
 
-/// Why there is no answer: what it is, and a sentence for the log that holds no secret.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}{}: {detail}", failure.kind.as_str(), code_text(failure))]
-pub struct Failed {
-    pub failure: Failure,
-    pub detail: String,
-}
-
-fn code_text(failure: &Failure) -> String {
-    failure.code.map(|code| format!(" {code}")).unwrap_or_default()
-}
-
 /// The client could not be built.
 #[derive(Debug, thiserror::Error)]
-#[error("HTTP client: {0}")]
+#[error("{0}")]
 pub struct ClientError(String);
 
 /// Speaks HTTP to the upstream. Keeps connections; clones share them.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// For `https`; proxies named by the environment are honoured.
-    tls: reqwest::Client,
+    /// For `https`, once it was prepared; proxies named by the environment are honoured.
+    tls: Arc<OnceLock<reqwest::Client>>,
     /// For `http`, which is for tests and gateways nearby: the signature in the URL goes through no proxy.
     plain: reqwest::Client,
 }
 
 impl Client {
-    /// Builds the client.
+    /// Builds the client; endpoints of `https` are to be prepared.
     ///
     /// # Errors
-    /// The system's certificate store cannot be used.
+    /// The HTTP library cannot be used.
     pub fn new() -> Result<Client, ClientError> {
-        static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| {
-            // Only fails where a provider is installed already, which serves as well.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        });
-        let base = || {
-            reqwest::Client::builder()
-                .redirect(reqwest::redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .referer(false)
-                .tcp_nodelay(true)
-                .pool_idle_timeout(IDLE)
-                .user_agent(concat!("timpush_exporter/", env!("CARGO_PKG_VERSION")))
-        };
-        let error = |e: reqwest::Error| ClientError(chain(&e));
-        Ok(Client { tls: base().build().map_err(error)?, plain: base().no_proxy().build().map_err(error)? })
+        sys::install_tls_provider();
+        // Without the empty list the system's certificates would have to be there.
+        let plain = builder().no_proxy().tls_certs_only([]).build();
+        let plain = plain.map_err(|error| ClientError(format!("HTTP client: {}", chain(&error))))?;
+        Ok(Client { tls: Arc::default(), plain })
+    }
+
+    /// Makes ready for requests to `endpoint`. Reads the system's certificates the first time they are needed: blocks.
+    ///
+    /// # Errors
+    /// There are none that can be used.
+    pub fn prepare(&self, endpoint: &str) -> Result<(), ClientError> {
+        if is_https(endpoint) && self.tls.get().is_none() {
+            let built = builder().build();
+            let tls = built.map_err(|error| ClientError(sys::no_certificates(&chain(&error))))?;
+            // Another app may have been quicker.
+            let _ = self.tls.set(tls);
+        }
+        Ok(())
     }
 
     /// Asks `question`, signed with `usersig`.
@@ -121,9 +114,11 @@ impl Client {
         departure: Departure,
     ) -> Result<Answer, Failed> {
         let asked = self.exchange(upstream, question, usersig, departure).await;
-        asked.map_err(|failed| Failed {
-            detail: plain_words(&failed.detail, usersig.expose_secret()),
-            ..failed
+        let plain = |text: String| plain_words(&text, usersig.expose_secret());
+        asked.map_err(|Failed { failure, detail, upstream_text }| Failed {
+            failure,
+            detail: plain(detail),
+            upstream_text: upstream_text.map(plain),
         })
     }
 
@@ -134,7 +129,11 @@ impl Client {
         usersig: &SecretString,
         departure: Departure,
     ) -> Result<Answer, Failed> {
-        let client = if upstream.endpoint.starts_with("https:") { &self.tls } else { &self.plain };
+        let client = match self.tls.get() {
+            Some(tls) if is_https(&upstream.endpoint) => tls,
+            // It speaks no HTTPS that anybody could sign for.
+            _ => &self.plain,
+        };
         let exchange = async {
             let response = client
                 .post(url(upstream, usersig))
@@ -145,21 +144,37 @@ impl Client {
                 .map_err(|error| of_transport(&error))?;
             let status = response.status().as_u16();
             if status != 200 {
-                let detail = "the upstream answered with that HTTP status".to_owned();
-                return Err(Failed { failure: classify_http(status), detail });
+                let failure = classify_http(status);
+                return Err(Failed::new(failure, "the upstream answered with that HTTP status"));
             }
-            read_body(response).await
+            body::read(response).await
         };
         let body = tokio::time::timeout(upstream.timeout, exchange)
             .await
             .unwrap_or_else(|_| Err(timed_out(upstream.timeout)))?;
         let answer = Answer::parse(&body)
-            .map_err(|malformed| Failed { failure: Failure::MALFORMED, detail: malformed.to_string() })?;
+            .map_err(|malformed| Failed::new(Failure::MALFORMED, malformed.to_string()))?;
         if answer.success {
-            return Ok(answer);
+            return Ok(answer.without_user(question.user));
         }
-        Err(Failed { failure: classify(answer.code), detail: answer.error_info })
+        let failure = classify(answer.code);
+        let upstream_text = Some(answer.error_info).filter(|text| !text.is_empty());
+        Err(Failed { upstream_text, ..Failed::new(failure, failure.kind.meaning()) })
     }
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .tcp_nodelay(true)
+        .pool_idle_timeout(IDLE)
+        .user_agent(concat!("timpush_exporter/", env!("CARGO_PKG_VERSION")))
+}
+
+fn is_https(endpoint: &str) -> bool {
+    endpoint.starts_with("https:")
 }
 
 /// The address with the signature in it: made for one request, never kept, never shown.
@@ -187,43 +202,8 @@ fn percent_encode(text: &str) -> String {
     encoded
 }
 
-async fn read_body(mut response: reqwest::Response) -> Result<Vec<u8>, Failed> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| of_transport(&error))? {
-        if body.len() + chunk.len() > ANSWER_CAP_BYTES {
-            let detail = format!("the answer is larger than {ANSWER_CAP_BYTES} bytes");
-            return Err(Failed { failure: Failure::MALFORMED, detail });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
 fn timed_out(timeout: Duration) -> Failed {
-    Failed { failure: Failure::TIMEOUT, detail: format!("no answer within {} ms", timeout.as_millis()) }
-}
-
-/// What reqwest says, without the URL, which holds the signature.
-fn of_transport(error: &reqwest::Error) -> Failed {
-    let failure = if error.is_timeout() { Failure::TIMEOUT } else { Failure::CONNECT };
-    Failed { failure, detail: chain(error) }
-}
-
-/// The causes of an error, outermost left out: reqwest's own words name the URL there.
-fn chain(error: &reqwest::Error) -> String {
-    let mut words = Vec::new();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if words.last() != Some(&text) {
-            words.push(text);
-        }
-        cause = error.source();
-    }
-    if words.is_empty() {
-        words.push("the exchange broke off".to_owned());
-    }
-    words.join(": ")
+    Failed::new(Failure::TIMEOUT, format!("no answer within {} ms", timeout.as_millis()))
 }
 
 /// A text for the log: without every run of ASCII that is long enough to be a token, a key or a signature, and without

@@ -69,6 +69,26 @@ impl Kind {
             Kind::Malformed => "malformed",
         }
     }
+
+    /// What it means, in our own words: the upstream's may name users.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Kind::Auth => "the upstream does not accept the signature",
+            Kind::Permission => "this account may not use the API; it must be an administrator of the app",
+            Kind::Config => "SDKAppID, host and product do not belong together",
+            Kind::RateLimit => "the upstream's rate limit or quota is used up",
+            Kind::InvalidArgument => "the upstream refuses the request as invalid",
+            Kind::NotEnabled => "the service or plan is not bought, or its quota is used up",
+            Kind::NotFound => "the upstream does not know the task or the user",
+            Kind::Server => "the upstream has an internal error",
+            Kind::Blocked => "the application or the account is disabled",
+            Kind::Unknown => "the upstream refuses the request with an error code that is not documented",
+            Kind::Timeout => "no answer in time",
+            Kind::Connect => "no connection, or one that broke",
+            Kind::Http => "an HTTP status other than 200",
+            Kind::Malformed => "the answer could not be read",
+        }
+    }
 }
 
 /// What we do about a failure. Every way spends the same budget.
@@ -88,8 +108,12 @@ pub enum Action {
     /// Stop all questions of this app for this long, as the upstream asks, then probe with one. Never makes a new
     /// signature.
     Pause { at_least: Duration },
-    /// Stop all questions of this app until somebody acts; probe slowly with one. Never makes a new signature.
+    /// Stop all requests of this app until somebody acts; probe slowly with one. Never makes a new signature. Only for what
+    /// names something that all requests of the app share: signature, administrator, SDKAppID, plan, host, address.
     Stop,
+    /// As [`Action::Stop`], but it may be about what this one request says: a second pair must meet the same first. Until
+    /// then it is held against the pair.
+    StopIfConfirmed,
     /// This pair is at fault: ask for it rarely or no more; others go on.
     GiveUpPair,
 }
@@ -139,38 +163,42 @@ pub fn classify(code: i64) -> Failure {
 /// The failure that an HTTP status other than 200 stands for (domain sheet, section 6.4).
 ///
 /// 429 is a retry that also slows down: whoever sent it, it says that we ask too often. What is neither that, 408 nor
-/// 5xx (a redirect, 403 of a proxy) needs somebody to act.
+/// 5xx (a redirect, 403 of a proxy) needs somebody to act; a filter may have looked at one request alone.
 pub fn classify_http(status: u16) -> Failure {
     let action = match status {
         429 => Action::SlowDown,
         408 | 500..=599 => Action::Retry,
-        _ => STOP,
+        _ => CONFIRM,
     };
     Failure { kind: Kind::Http, code: Some(i64::from(status)), action }
 }
 
 const STOP: Action = Action::Stop;
+const CONFIRM: Action = Action::StopIfConfirmed;
 const RESIGN: Action = Action::Resign { then_tries: 0 };
 
 /// Domain sheet, sections 6.1 to 6.3, by number. Codes of other commands are left out and so unknown.
+///
+/// What tells [`STOP`] from [`CONFIRM`] is whether one request alone can be meant. "This account" may be the user that is
+/// asked for, and a number that is not expected here may mean anything: these need a second pair.
 #[rustfmt::skip]
 const TABLE: &[(i64, Kind, Action)] = &[
-    (60002, Kind::InvalidArgument, STOP),
-    (60003, Kind::InvalidArgument, STOP),
+    (60002, Kind::InvalidArgument, CONFIRM),
+    (60003, Kind::InvalidArgument, CONFIRM),
     (60004, Kind::Auth, Action::Resign { then_tries: AFTER_RESIGN_TRIES }),
     (60005, Kind::Auth, Action::Resign { then_tries: AFTER_RESIGN_TRIES }),
     (60006, Kind::Config, STOP),
     (60007, Kind::RateLimit, Action::SlowDown),
     (60008, Kind::Server, Action::Retry),
-    (60009, Kind::InvalidArgument, STOP),
+    (60009, Kind::InvalidArgument, CONFIRM),
     (60010, Kind::Permission, STOP),
     (60011, Kind::RateLimit, Action::SlowDown),
     (60012, Kind::InvalidArgument, STOP),
     (60013, Kind::Server, Action::Retry),
     (60014, Kind::Server, Action::Retry),
-    (60015, Kind::InvalidArgument, STOP),
+    (60015, Kind::InvalidArgument, CONFIRM),
     (60016, Kind::Blocked, STOP),
-    (60017, Kind::Blocked, STOP),
+    (60017, Kind::Blocked, CONFIRM),
     (60018, Kind::RateLimit, Action::SlowDown),
     (60019, Kind::RateLimit, Action::SlowDown),
     (60020, Kind::NotEnabled, STOP),
@@ -194,25 +222,25 @@ const TABLE: &[(i64, Kind, Action)] = &[
     (70016, Kind::Config, STOP),
     (70020, Kind::Config, STOP),
     (70050, Kind::Auth, Action::Pause { at_least: LOCKOUT_PAUSE }),
-    (70051, Kind::Blocked, STOP),
+    (70051, Kind::Blocked, CONFIRM),
     (70107, Kind::NotFound, Action::GiveUpPair),
-    (70114, Kind::Blocked, STOP),
+    (70114, Kind::Blocked, CONFIRM),
     (70169, Kind::Server, Action::Retry),
     (70202, Kind::Server, Action::Retry),
-    (70398, Kind::Unknown, STOP),
-    (70399, Kind::Unknown, STOP),
+    (70398, Kind::Unknown, CONFIRM),
+    (70399, Kind::Unknown, CONFIRM),
     (70402, Kind::InvalidArgument, Action::GiveUpPair),
     (70403, Kind::Permission, STOP),
-    (70404, Kind::Unknown, STOP),
+    (70404, Kind::Unknown, CONFIRM),
     (70500, Kind::Server, Action::Retry),
-    (71000, Kind::Unknown, STOP),
+    (71000, Kind::Unknown, CONFIRM),
     (72000, Kind::NotEnabled, STOP),
-    (72001, Kind::Unknown, STOP),
+    (72001, Kind::Unknown, CONFIRM),
     (72002, Kind::NotEnabled, STOP),
-    (72010, Kind::Unknown, STOP),
-    (72011, Kind::Unknown, STOP),
-    (72012, Kind::Unknown, STOP),
-    (90001, Kind::InvalidArgument, STOP),
+    (72010, Kind::Unknown, CONFIRM),
+    (72011, Kind::Unknown, CONFIRM),
+    (72012, Kind::Unknown, CONFIRM),
+    (90001, Kind::InvalidArgument, CONFIRM),
     (90009, Kind::Permission, STOP),
     (90012, Kind::NotFound, Action::GiveUpPair),
     (90045, Kind::NotEnabled, STOP),
@@ -233,13 +261,15 @@ mod tests {
 
     /// The rows of the domain sheet, written once more in its own words: codes, class, action.
     const SHEET: &str = "
-        60002 60003 60009 60012 60015 | invalid_argument | stop
+        60002 60003 60009 60015       | invalid_argument | stop if confirmed
+        60012                         | invalid_argument | stop
         60004 60005                   | auth             | re-sign, then retry with back-off, then stop
         60006                         | config           | stop
         60007 60011 60018 60019       | rate_limit       | slow down
         60008 60013 60014             | server           | retry
         60010                         | permission       | stop
-        60016 60017                   | blocked          | stop
+        60016                         | blocked          | stop
+        60017                         | blocked          | stop if confirmed
         60020                         | not_enabled      | stop
         60021                         | permission       | stop
         60025                         | auth             | re-sign, then stop
@@ -249,14 +279,14 @@ mod tests {
         70002 70009 70013 70014       | auth             | stop
         70016 70020                   | config           | stop
         70050                         | auth             | pause 60 s
-        70051 70114                   | blocked          | stop
+        70051 70114                   | blocked          | stop if confirmed
         70107                         | not_found        | pair
         70169 70202 70500             | server           | retry
         70402                         | invalid_argument | pair
         70403                         | permission       | stop
-        70404 70398 70399 71000 72001 72010 72011 72012 | unknown | stop
+        70404 70398 70399 71000 72001 72010 72011 72012 | unknown | stop if confirmed
         72000 72002                   | not_enabled      | stop
-        90001                         | invalid_argument | stop
+        90001                         | invalid_argument | stop if confirmed
         90009                         | permission       | stop
         90012 90048 90049             | not_found        | pair
         90045                         | not_enabled      | stop
@@ -285,6 +315,7 @@ mod tests {
                 _ => "pause of a length that the sheet does not know",
             },
             Action::Stop => "stop",
+            Action::StopIfConfirmed => "stop if confirmed",
             Action::GiveUpPair => "pair",
         }
     }
@@ -319,10 +350,10 @@ mod tests {
             (599, Action::Retry),
             (408, Action::Retry),
             (429, Action::SlowDown),
-            (204, STOP),
-            (302, STOP),
-            (403, STOP),
-            (600, STOP),
+            (204, CONFIRM),
+            (302, CONFIRM),
+            (403, CONFIRM),
+            (600, CONFIRM),
         ] {
             let expected = Failure { kind: Kind::Http, code: Some(i64::from(status)), action };
             assert_eq!(classify_http(status), expected);

@@ -6,6 +6,12 @@ use serde_json::{Map, Value};
 pub const MAX_INSTANCES: usize = 64;
 /// Most characters of an `ErrorInfo` that are kept.
 pub const MAX_INFO_CHARS: usize = 200;
+/// Most names of unknown fields that are kept of one answer.
+pub const MAX_UNKNOWN_FIELDS: usize = 16;
+/// The longest key that is taken for the name of a field, in characters; real ones have up to 29.
+const MAX_FIELD_CHARS: usize = 40;
+/// More digits than the name of a field has: such a key is a value.
+const MAX_FIELD_DIGITS: usize = 2;
 /// Most characters of an identifier or time that are kept; real ones have up to 19.
 pub const MAX_TEXT_CHARS: usize = 128;
 
@@ -16,13 +22,16 @@ pub struct Answer {
     pub success: bool,
     /// `ErrorCode`, or `ResultCode` where that is missing.
     pub code: i64,
-    /// `ErrorInfo`, or `ResultInfo` where that is missing: for the log only, cut to [`MAX_INFO_CHARS`] and without
-    /// control characters; empty where both are missing. May quote the request.
+    /// `ErrorInfo`, or `ResultInfo` where that is missing: cut to [`MAX_INFO_CHARS`] and without control
+    /// characters; empty where both are missing. May quote the request and name users: never for the log.
     pub error_info: String,
     /// At most [`MAX_INSTANCES`]; empty too where `InstanceTrace` is null or missing, which is no error.
     pub instances: Vec<Instance>,
     /// Each at most once.
     pub drift: Vec<Drift>,
+    /// The fields that are not documented, as `InstanceTrace[].Battery`: each at most once, at most
+    /// [`MAX_UNKNOWN_FIELDS`].
+    pub unknown_fields: Vec<String>,
 }
 
 /// One element of `InstanceTrace`. The device token is never kept. An empty text counts as missing.
@@ -74,8 +83,6 @@ pub struct Stat {
 /// A way in which the words left the documented contract. What the words mean is judged by the trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Drift {
-    /// A key that is not documented.
-    UnknownField,
     /// A value of another type than documented, which could not be read as that one either.
     ValueType,
     /// `ActionStatus` is missing.
@@ -131,7 +138,7 @@ impl Answer {
             return Err(Malformed::NotObject);
         };
         let mut reader = Reader::default();
-        reader.know(answer, ANSWER_KEYS);
+        reader.know(answer, ANSWER_KEYS, &[]);
         let code = reader.number(answer, "ErrorCode").or_else(|| reader.number(answer, "ResultCode"));
         let code = code.ok_or(Malformed::NoCode)?;
         let accepted = match reader.text(answer, "ActionStatus") {
@@ -145,7 +152,30 @@ impl Answer {
         let error_info =
             if error_info.is_empty() { reader.info(answer, "ResultInfo", None) } else { error_info };
         let instances = reader.instances(answer);
-        Ok(Answer { success: accepted && code == 0, code, error_info, instances, drift: reader.drift })
+        let (drift, unknown_fields) = (reader.drift, reader.unknown_fields);
+        Ok(Answer { success: accepted && code == 0, code, error_info, instances, drift, unknown_fields })
+    }
+
+    /// The same, without the names of fields that name this user: they go to the log.
+    #[must_use]
+    pub fn without_user(mut self, user: &str) -> Answer {
+        let user = user.to_lowercase();
+        let mut fields: Vec<String> = Vec::new();
+        for field in self.unknown_fields {
+            let (path, key) = field.rsplit_once('.').map_or(("", &*field), |(path, key)| (path, key));
+            let key = key.to_lowercase();
+            let is_named = key == user || (user.len() >= LEAST_ID_CHARS && key.contains(&user));
+            let field = match path {
+                _ if !is_named => field,
+                "" => HIDDEN_FIELD.to_owned(),
+                path => format!("{path}.{HIDDEN_FIELD}"),
+            };
+            if !fields.contains(&field) {
+                fields.push(field);
+            }
+        }
+        self.unknown_fields = fields;
+        self
     }
 }
 
@@ -170,10 +200,32 @@ const INSTANCE_KEYS: &[&str] = &[
     "OfflinePushStat",
     "OnlinePushStat",
 ];
+/// How the path of a field begins that stands in an element.
+const ELEMENT: &str = "InstanceTrace[]";
+const IM: &str = "IMCommitStat";
+const OFFLINE: &str = "OfflinePushStat";
+const ONLINE: &str = "OnlinePushStat";
 const IM_KEYS: &[&str] = &["IMStat"];
 const OFFLINE_KEYS: &[&str] = &["OfflineStat", "ChannelStat", "DeviceStat", "ClickStat"];
 const ONLINE_KEYS: &[&str] = &["ChannelStat", "DeviceStat"];
 const STAT_KEYS: &[&str] = &["PushStatus", "ErrorCode", "ErrorInfo", "EventTime"];
+
+/// Stands for a key that may not be shown.
+const HIDDEN_FIELD: &str = "(a key that is no name of a field)";
+/// An id as long as this is looked for within names of fields; a shorter one may stand in any.
+const LEAST_ID_CHARS: usize = 4;
+
+/// A key that may be shown. One that does not look like the name of a field may be a value: an id, a token.
+fn field_name(key: &str) -> &str {
+    let begins = key.starts_with(|first: char| first.is_ascii_alphabetic());
+    let is_plain = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let digits = key.bytes().filter(u8::is_ascii_digit).count();
+    if begins && is_plain && key.len() <= MAX_FIELD_CHARS && digits <= MAX_FIELD_DIGITS {
+        key
+    } else {
+        HIDDEN_FIELD
+    }
+}
 
 type Object = Map<String, Value>;
 
@@ -181,6 +233,7 @@ type Object = Map<String, Value>;
 #[derive(Default)]
 struct Reader {
     drift: Vec<Drift>,
+    unknown_fields: Vec<String>,
 }
 
 impl Reader {
@@ -190,9 +243,14 @@ impl Reader {
         }
     }
 
-    fn know(&mut self, object: &Object, keys: &[&str]) {
-        if !object.keys().all(|key| keys.contains(&key.as_str())) {
-            self.note(Drift::UnknownField);
+    /// Notes keys of `object` that are not in `keys`; `path` leads to it.
+    fn know(&mut self, object: &Object, keys: &[&str], path: &[&str]) {
+        for key in object.keys().filter(|key| !keys.contains(&key.as_str())) {
+            let mut name: String = path.iter().map(|part| format!("{part}.")).collect();
+            name.push_str(field_name(key));
+            if self.unknown_fields.len() < MAX_UNKNOWN_FIELDS && !self.unknown_fields.contains(&name) {
+                self.unknown_fields.push(name);
+            }
         }
     }
 
@@ -216,11 +274,11 @@ impl Reader {
             self.note(Drift::ValueType);
             return None;
         };
-        self.know(element, INSTANCE_KEYS);
+        self.know(element, INSTANCE_KEYS, &[ELEMENT]);
         let token = element.get("Token").and_then(Value::as_str).filter(|token| !token.is_empty());
-        let im = self.object(element, "IMCommitStat", IM_KEYS);
-        let offline = self.object(element, "OfflinePushStat", OFFLINE_KEYS);
-        let online = self.object(element, "OnlinePushStat", ONLINE_KEYS);
+        let im = self.object(element, &[ELEMENT, IM], IM_KEYS);
+        let offline = self.object(element, &[ELEMENT, OFFLINE], OFFLINE_KEYS);
+        let online = self.object(element, &[ELEMENT, ONLINE], ONLINE_KEYS);
         let terminal = self.number(element, "LastActiveTerminal");
         Some(Instance {
             instance_id: self.text(element, "InstanceId"),
@@ -229,22 +287,22 @@ impl Reader {
             push_platform: self.number(element, "PushPlatform"),
             notification_status: self.number(element, "NotificationStatus"),
             last_active_terminal: terminal.or_else(|| self.number(element, "last_active_terminal")),
-            im: self.stat(im, "IMStat", token),
+            im: self.stat(im, &[ELEMENT, IM, "IMStat"], token),
             offline: OfflineStats {
-                offline: self.stat(offline, "OfflineStat", token),
-                channel: self.stat(offline, "ChannelStat", token),
-                device: self.stat(offline, "DeviceStat", token),
-                click: self.stat(offline, "ClickStat", token),
+                offline: self.stat(offline, &[ELEMENT, OFFLINE, "OfflineStat"], token),
+                channel: self.stat(offline, &[ELEMENT, OFFLINE, "ChannelStat"], token),
+                device: self.stat(offline, &[ELEMENT, OFFLINE, "DeviceStat"], token),
+                click: self.stat(offline, &[ELEMENT, OFFLINE, "ClickStat"], token),
             },
             online: OnlineStats {
-                channel: self.stat(online, "ChannelStat", token),
-                device: self.stat(online, "DeviceStat", token),
+                channel: self.stat(online, &[ELEMENT, ONLINE, "ChannelStat"], token),
+                device: self.stat(online, &[ELEMENT, ONLINE, "DeviceStat"], token),
             },
         })
     }
 
-    fn stat(&mut self, parent: Option<&Object>, key: &str, token: Option<&str>) -> Option<Stat> {
-        let stat = self.object(parent?, key, STAT_KEYS)?;
+    fn stat(&mut self, parent: Option<&Object>, path: &[&str], token: Option<&str>) -> Option<Stat> {
+        let stat = self.object(parent?, path, STAT_KEYS)?;
         Some(Stat {
             push_status: self.number(stat, "PushStatus"),
             error_code: self.number(stat, "ErrorCode"),
@@ -253,10 +311,11 @@ impl Reader {
         })
     }
 
-    fn object<'v>(&mut self, parent: &'v Object, key: &str, keys: &[&str]) -> Option<&'v Object> {
-        match parent.get(key)? {
+    /// The object under the last key of `path`, which may have those `keys`.
+    fn object<'v>(&mut self, parent: &'v Object, path: &[&str], keys: &[&str]) -> Option<&'v Object> {
+        match parent.get(*path.last()?)? {
             Value::Object(object) => {
-                self.know(object, keys);
+                self.know(object, keys, path);
                 Some(object)
             }
             Value::Null => None,

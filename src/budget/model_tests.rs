@@ -5,6 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::pace::MOST_CREDIT_CAP;
+use super::tests::key;
 use super::{Budget, LOCK_RETRY, Moment, Turn};
 
 /// Nanoseconds of the upstream's clock.
@@ -140,7 +141,7 @@ impl World {
     }
 
     fn process(&self, step: Step) -> Process {
-        let mut budget = Budget::open(self.folder.path(), "shop", self.rate).unwrap();
+        let mut budget = Budget::open(self.folder.path(), &key(), self.rate).unwrap();
         budget.slot.boot = format!("boot-{}", self.boot);
         let interval = self.interval() as Nanos;
         Process { budget, step, not_before: Moment::default(), answer: None, interval }
@@ -226,7 +227,7 @@ impl World {
         }
         let now = self.moment(self.now);
         match process.step {
-            Step::Hold if !process.budget.slot.try_lock().unwrap() => {
+            Step::Hold if !process.budget.hold().unwrap() => {
                 process.not_before = now.after(LOCK_RETRY);
             }
             Step::Ask | Step::Hold => {
@@ -296,7 +297,7 @@ impl World {
                 }
             }
             Event::Scribble { what } => {
-                std::fs::write(self.folder.path().join("shop.slot"), what).unwrap();
+                std::fs::write(self.folder.path().join(key().file_name()), what).unwrap();
             }
         }
     }

@@ -116,6 +116,11 @@ impl Pace {
         1.0 / self.interval().as_secs_f64()
     }
 
+    /// The configured rate, requests per second.
+    pub fn configured_rate(&self) -> f64 {
+        1.0 / self.base.as_secs_f64()
+    }
+
     /// The earliest moment of the next start, by what is known now.
     pub fn earliest(&self) -> Moment {
         let Some(last) = &self.last else {

@@ -1,4 +1,4 @@
-//! The file that carries an app's latest start and pause from one process to the next.
+//! The file that carries a budget's latest start and pause from one process to the next.
 //!
 //! One line of text of fixed length, written in place, so that a full disk cannot stop it. A crash of the process
 //! leaves it whole in the page cache; after a crash of the machine the boot id tells that its clock means nothing.
@@ -11,12 +11,16 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FlockOperation;
 
 use super::Moment;
+use crate::sys::boot_id;
 
 /// Length of the start's line and of the pause's line.
 const LINE_BYTES: usize = 128;
 
 /// What marks a fixed pause in the file.
 const FIXED: &str = "fixed";
+
+/// What stands in its place for another pause.
+const NOT_FIXED: &str = "-";
 
 /// A pause that outlives the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +29,14 @@ pub struct Pause {
     pub resume_at: i64,
     /// The upstream named the time.
     pub fixed: bool,
+}
+
+/// A pause, and the app that met it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct KeptPause {
+    pub pause: Pause,
+    /// Empty where an earlier version wrote it: files were named by the app then.
+    pub app: String,
 }
 
 /// The slot file failed: which, and how.
@@ -65,9 +77,21 @@ pub(super) enum Found {
     Record(Record),
 }
 
-/// The slot file of one app.
+impl Found {
+    /// When the latest start was, at the latest. Nobody knows it of a file that cannot be read or is of another boot: a
+    /// full interval from now is always enough. Or whoever took the start died before it could say that it had sent: the
+    /// request may be on its way just now.
+    pub fn at_latest(&self, now: Moment) -> Moment {
+        match self {
+            Found::Record(Record { phase: Phase::Sent, at, .. }) if *at <= now => *at,
+            _ => now,
+        }
+    }
+}
+
+/// The slot file of one budget.
 #[derive(Debug)]
-pub struct Slot {
+pub(super) struct Slot {
     file: File,
     path: PathBuf,
     pub(super) boot: String,
@@ -76,17 +100,33 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// Opens or creates the slot file of `app` in `folder`, which is created 0700 if it is missing.
+    /// Opens or creates the slot file of that name in `folder`, which is created 0700 if it is missing.
     ///
     /// # Errors
     /// The folder or the file cannot be made or opened.
-    pub fn open(folder: &Path, app: &str) -> Result<Slot, SlotError> {
-        let path = folder.join(format!("{app}.slot"));
+    pub(super) fn open(folder: &Path, name: &str) -> Result<Slot, SlotError> {
+        let path = folder.join(name);
         let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
         made.map_err(|source| SlotError { path: folder.to_owned(), source })?;
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let file = options.map_err(|source| SlotError { path: path.clone(), source })?;
-        Ok(Slot { file, path, boot: boot_id(), writer: fastrand::u64(..) })
+        Ok(Slot::of(file, path))
+    }
+
+    /// Opens the slot file at `path` if it is there.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub(super) fn existing(path: &Path) -> Result<Option<Slot>, SlotError> {
+        match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => Ok(Some(Slot::of(file, path.to_owned()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(SlotError { path: path.to_owned(), source }),
+        }
+    }
+
+    fn of(file: File, path: PathBuf) -> Slot {
+        Slot { file, path, boot: boot_id(), writer: fastrand::u64(..) }
     }
 
     /// True if this process wrote the record.
@@ -141,19 +181,23 @@ impl Slot {
         self.write_line(0, &format!("{} {phase} {} {}", self.boot, at.0, self.writer))
     }
 
-    pub(super) fn read_pause(&self) -> Result<Option<Pause>, SlotError> {
+    pub(super) fn read_pause(&self) -> Result<Option<KeptPause>, SlotError> {
         let line = self.read_line(1)?.unwrap_or_default();
         let mut words = line.split_whitespace();
         let resume_at = words.next().and_then(|word| word.parse().ok()).filter(|at| *at > 0);
-        Ok(resume_at.map(|resume_at| Pause { resume_at, fixed: words.next() == Some(FIXED) }))
+        let fixed = words.next() == Some(FIXED);
+        let app = words.next().unwrap_or_default().to_owned();
+        Ok(resume_at.map(|resume_at| KeptPause { pause: Pause { resume_at, fixed }, app }))
     }
 
-    pub(super) fn write_pause(&self, pause: Option<Pause>) -> Result<(), SlotError> {
-        let text = match pause {
-            None => "0".to_owned(),
-            Some(Pause { resume_at, fixed: true }) => format!("{resume_at} {FIXED}"),
-            Some(Pause { resume_at, fixed: false }) => resume_at.to_string(),
-        };
+    pub(super) fn write_pause(&self, kept: Option<&KeptPause>) -> Result<(), SlotError> {
+        let text = kept.map_or_else(
+            || "0".to_owned(),
+            |KeptPause { pause, app }| {
+                let fixed = if pause.fixed { FIXED } else { NOT_FIXED };
+                format!("{} {fixed} {app}", pause.resume_at)
+            },
+        );
         self.write_line(1, &text)
     }
 
@@ -176,14 +220,5 @@ impl Slot {
 
     fn error(&self, source: io::Error) -> SlotError {
         SlotError { path: self.path.clone(), source }
-    }
-}
-
-/// Names the present boot of the machine; where the system does not tell, every process counts as a new boot, which
-/// costs one interval at start.
-fn boot_id() -> String {
-    match std::fs::read_to_string("/proc/sys/kernel/random/boot_id") {
-        Ok(id) if !id.trim().is_empty() => id.trim().to_owned(),
-        _ => format!("process-{}-{}", std::process::id(), fastrand::u64(..)),
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Budget, Moment, Pace, Pause, Turn};
+use super::slot::KeptPause;
+use super::{Budget, Key, Moment, Pace, Pause, Turn};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -127,14 +128,18 @@ fn rate_limit_answers_widen_and_good_ones_narrow_back() {
     assert!(!pace.narrow());
 }
 
+pub(super) fn key() -> Key {
+    Key::new("localhost", None, 7)
+}
+
 /// Opens a budget that waits: the rate is so low that no test reaches the end of the interval.
 fn slow(folder: &std::path::Path) -> Budget {
-    Budget::open(folder, "shop", 0.001).expect("a temporary folder can be written")
+    Budget::open(folder, &key(), 0.001).expect("a temporary folder can be written")
 }
 
 /// When the budget wants to be asked again; `None` if the start is taken.
 fn take(budget: &mut Budget) -> Option<Moment> {
-    match budget.take(Duration::ZERO).unwrap() {
+    match budget.take_at(Moment::now(), Duration::ZERO).unwrap() {
         Turn::Taken(_) => None,
         Turn::NotBefore(moment) => Some(moment),
     }
@@ -185,7 +190,7 @@ fn while_one_process_sends_the_other_waits() {
 fn a_file_that_is_no_record_costs_an_interval_and_not_the_guarantee() {
     for text in ["", "rubbish\n", "some-other-boot sent 5 7\n", "\u{0}\u{1}\u{2}"] {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("shop.slot"), text).unwrap();
+        std::fs::write(folder.path().join(key().file_name()), text).unwrap();
         let taken = take(&mut slow(folder.path()));
         assert_eq!(taken.is_none(), text.is_empty(), "{text:?}");
     }
@@ -197,8 +202,9 @@ fn a_pause_outlives_the_process() {
     let mut first = slow(folder.path());
     assert_eq!(first.kept_pause().unwrap(), None);
     for fixed in [true, false] {
-        let pause = Some(Pause { resume_at: 1_800_000_000, fixed });
-        first.keep_pause(pause).unwrap();
+        let pause = Pause { resume_at: 1_800_000_000, fixed };
+        let pause = Some(KeptPause { pause, app: "shop".to_owned() });
+        first.keep_pause(pause.as_ref()).unwrap();
         assert_eq!(slow(folder.path()).kept_pause().unwrap(), pause);
     }
     assert_eq!(take(&mut first), None);
@@ -211,8 +217,8 @@ fn a_pause_outlives_the_process() {
 fn a_process_that_cannot_write_its_starts_leaves_the_slot_to_others() {
     let folder = tempfile::tempdir().unwrap();
     // Reads as a slot of which nobody took a start yet, and can be locked, but not written.
-    std::os::unix::fs::symlink("/dev/full", folder.path().join("shop.slot")).unwrap();
+    std::os::unix::fs::symlink("/dev/full", folder.path().join(key().file_name())).unwrap();
     let mut budget = slow(folder.path());
-    assert!(budget.take(Duration::ZERO).is_err());
-    assert!(slow(folder.path()).slot.try_lock().unwrap(), "the lock is free");
+    assert!(budget.take_at(Moment::now(), Duration::ZERO).is_err());
+    assert!(slow(folder.path()).hold().unwrap(), "the lock is free");
 }

@@ -4,10 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::values::{duration, is_label_name, line, maybe, or, url, zone, zone_seconds};
-use super::{App, Around, Region, secret, sources};
+use super::values::{duration, is_label_name, line, maybe, or, url, warn_unencrypted, zone, zone_seconds};
+use super::{App, Around, Region, credential, sources};
+use reqwest::Url;
+
+use crate::document::{Place, Table, shown};
 use crate::metrics::names::RESERVED_LABELS;
-use crate::tree::{Place, Table, shown};
+use crate::usersig::Identity;
 
 /// How many apps one daemon serves.
 pub const MAX_APPS: usize = 10_000;
@@ -69,9 +72,9 @@ pub(super) fn read_apps(apps: &Place<'_>, around: &Around<'_>) -> Option<Vec<App
 fn read_app(app: &Table<'_>, name: Option<String>, around: &Around<'_>) -> Option<App> {
     let sdk_app_id = app.required("sdk_app_id", SDK_APP_ID).and_then(|place| read_sdk_app_id(&place));
     let endpoint = read_endpoint(app);
-    let admin =
-        or(app.get("admin"), DEFAULT_ADMIN.to_owned(), |place| line(place, "an administrator account"));
-    let credential = secret::read_credential(app, around);
+    let admin = or(app.get("admin"), DEFAULT_ADMIN.to_owned(), |place| read_admin(place, sdk_app_id));
+    let identity = sdk_app_id.zip(admin.clone()).map(|(sdk_app_id, admin)| Identity { sdk_app_id, admin });
+    let credential = credential::read(app, identity.as_ref(), around);
     let rate = or(app.get("requests_per_second"), DEFAULT_REQUESTS_PER_SECOND, read_rate);
     let timeout = MIN_REQUEST_TIMEOUT..=MAX_REQUEST_TIMEOUT;
     let timeout = or(app.get("request_timeout"), DEFAULT_REQUEST_TIMEOUT, |place| duration(place, timeout));
@@ -123,6 +126,16 @@ fn read_sdk_app_id(place: &Place<'_>) -> Option<u64> {
     }
 }
 
+fn read_admin(place: &Place<'_>, sdk_app_id: Option<u64>) -> Option<String> {
+    let admin = line(place, "an administrator account")?;
+    if sdk_app_id.is_some_and(|id| admin == id.to_string()) {
+        place.warn("is the sdk_app_id; expected an administrator account such as administrator");
+    } else if admin.contains(char::is_whitespace) {
+        place.warn("holds white space, which is part of the account; expected an account without");
+    }
+    Some(admin)
+}
+
 /// The region's name where one is given, and the base URL: exactly one of `region` and `endpoint`.
 fn read_endpoint(app: &Table<'_>) -> Option<(Option<&'static str>, String)> {
     let right = format!("one of {}", Region::names());
@@ -158,7 +171,27 @@ fn read_base_url(place: &Place<'_>) -> Option<String> {
         place.fault(format!("has a query (?...); {ENDPOINT} would be right"));
         return None;
     }
+    if holds_api_path(&url) {
+        place.fault(
+            "holds the path of the API (/v4/timpush/...), which is added to it; expected the base URL alone",
+        );
+        return None;
+    }
+    warn_unencrypted(place, &url, "the UserSig in each URL is");
     place.text(ENDPOINT).map(|text| text.trim_end_matches('/').to_owned())
+}
+
+/// `/v4/timpush/all_member_push_trace`, and what is left of it by those who cut it. A prefix of a proxy may be called
+/// anything else.
+fn holds_api_path(url: &Url) -> bool {
+    let parts: Vec<&str> =
+        url.path_segments().into_iter().flatten().filter(|part| !part.is_empty()).collect();
+    let is_version = |part: &&str| part.eq_ignore_ascii_case("v4");
+    let after_version = parts.iter().skip_while(|part| !is_version(part)).nth(1);
+    parts.first().is_some_and(is_version)
+        || parts.last().is_some_and(is_version)
+        || after_version.is_some_and(|part| part.eq_ignore_ascii_case("timpush"))
+        || parts.iter().any(|part| part.starts_with("all_member_push"))
 }
 
 fn read_rate(place: &Place<'_>) -> Option<f64> {

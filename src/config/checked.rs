@@ -1,10 +1,12 @@
 //! The configuration as the program uses it: every value checked, every default filled in.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::client::Upstream;
+use crate::budget::{Key, Plan};
 use crate::usersig::{Credential, Identity, Signer};
 use crate::watch::Sources;
 
@@ -52,6 +54,26 @@ pub struct App {
     pub watch: Sources,
 }
 
+impl Config {
+    /// The budgets of all apps.
+    pub fn budgets(&self) -> HashMap<Key, Plan> {
+        let mut budgets = HashMap::new();
+        for app in &self.apps {
+            let rate = app.requests_per_second;
+            let new = Plan { apps: 0, requests_per_second: rate };
+            let budget = budgets.entry(app.budget_key()).or_insert(new);
+            budget.apps += 1;
+            budget.requests_per_second = budget.requests_per_second.min(rate);
+        }
+        budgets
+    }
+
+    /// The budget of one of the apps.
+    pub fn budget_of(&self, app: &App) -> Plan {
+        self.budgets()[&app.budget_key()]
+    }
+}
+
 impl App {
     /// Whom to ask.
     pub fn upstream(&self) -> Upstream {
@@ -69,6 +91,13 @@ impl App {
             Identity { sdk_app_id: self.sdk_app_id, admin: self.admin.clone() },
             self.credential.clone(),
         )
+    }
+
+    /// Whose limit its requests spend: other apps with the same share it.
+    pub fn budget_key(&self) -> Key {
+        let url = reqwest::Url::parse(&self.endpoint).ok();
+        let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or_else(|| self.host());
+        Key::new(host, url.as_ref().and_then(reqwest::Url::port), self.sdk_app_id)
     }
 
     /// Host, and port where one is given, of the endpoint.

@@ -2,6 +2,8 @@
 
 mod app;
 mod checked;
+mod credential;
+mod lists;
 mod region;
 mod render;
 mod secret;
@@ -17,105 +19,126 @@ pub use app::{
     MIN_REQUESTS_PER_SECOND,
 };
 pub use checked::{App, Config};
+pub use lists::Lists;
 pub use region::{REGIONS, Region};
 pub use render::render;
+pub use secret::storage_warning;
 pub use summary::{advice, summary};
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read;
+use std::collections::hash_map::Entry;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::tree::{self, Fault, Faults, Notes, Place, Syntax};
+use crate::budget::Key;
+use crate::document::{self, Fault, Faults, Notes, Place, Syntax, Warnings};
+use crate::sys::{self, ReadError};
 
 /// The largest config file that is read, in bytes. Longer lists belong into `watch.files`.
 pub const MAX_CONFIG_BYTES: u64 = 64 << 20;
+
+/// How what a credential holds is judged. It is read again whenever it changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Credentials {
+    /// One that cannot be used is a fault.
+    MustWork,
+    /// One that cannot be used is a warning: its app pauses until it is replaced, and the others go on.
+    MayWork,
+}
 
 /// What a check looks at outside the file itself.
 struct Around<'a> {
     /// Folder of the config file, absolute: relative paths start here.
     folder: PathBuf,
     /// The value of an environment variable.
-    env: &'a dyn Fn(&str) -> Option<String>,
+    env: &'a dyn Fn(&str) -> Option<OsString>,
+    /// Unix seconds.
+    now: i64,
+    credentials: Credentials,
 }
 
 impl<'a> Around<'a> {
-    fn of(path: &Path, env: &'a dyn Fn(&str) -> Option<String>) -> Around<'a> {
+    fn of(path: &Path, env: &'a dyn Fn(&str) -> Option<OsString>) -> Around<'a> {
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        Around { folder: absolute.parent().map(Path::to_owned).unwrap_or_default(), env }
+        let folder = absolute.parent().map(Path::to_owned).unwrap_or_default();
+        let now = jiff::Timestamp::now().as_second();
+        Around { folder, env, now, credentials: Credentials::MayWork }
     }
 }
 
 /// Reads and checks a config file. Files and environment variables that hold secrets must exist and not be empty;
-/// what they hold is not kept.
+/// what they hold is not kept. A credential that cannot be used is a warning.
 pub fn load(path: &Path) -> Result<Config, Faults> {
+    parse(&text_of(path)?, path)
+}
+
+/// As [`load`], for `--config.check`: a credential that cannot be used is a fault.
+pub fn check(path: &Path) -> Result<Config, Faults> {
+    let env = |name: &str| std::env::var_os(name);
+    let around = Around { credentials: Credentials::MustWork, ..Around::of(path, &env) };
+    parse_noting(&text_of(path)?, path, &around, &Notes::new())
+}
+
+fn text_of(path: &Path) -> Result<String, Faults> {
     let whole = |text: String| Faults::one(path.display().to_string(), Fault::whole(text));
-    let cannot = |error: std::io::Error| {
-        whole(format!("cannot be read ({error}); a readable YAML file would be right"))
-    };
-    let file = File::open(path).map_err(cannot)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_CONFIG_BYTES + 1).read_to_end(&mut bytes).map_err(cannot)?;
-    if bytes.len() as u64 > MAX_CONFIG_BYTES {
-        return Err(whole(format!(
-            "is longer than {MAX_CONFIG_BYTES} bytes; put long lists into watch.files"
-        )));
-    }
-    let text = tree::utf8(&bytes).map_err(|fault| Faults::one(path.display().to_string(), fault))?;
-    parse(text, path)
+    let bytes = sys::read(path, MAX_CONFIG_BYTES).map_err(|error| match error {
+        ReadError::TooLong(_) => whole(format!("{error}; put long lists into watch.files")),
+        _ => whole(format!("{error}; a readable YAML file would be right")),
+    })?;
+    let text = document::utf8(&bytes).map_err(|fault| Faults::one(path.display().to_string(), fault))?;
+    Ok(text.to_owned())
 }
 
 /// Checks the text of a config file; `path` is where it stands: relative paths in it start at its folder.
 pub fn parse(text: &str, path: &Path) -> Result<Config, Faults> {
-    parse_noting(text, path, &|name| std::env::var(name).ok(), &Notes::new())
+    parse_noting(text, path, &Around::of(path, &|name| std::env::var_os(name)), &Notes::new())
 }
 
-/// As [`parse`], with the environment given, and notes that may also keep the keys that were asked for.
-fn parse_noting(
-    text: &str,
-    path: &Path,
-    env: &dyn Fn(&str) -> Option<String>,
-    notes: &Notes,
-) -> Result<Config, Faults> {
+/// As [`parse`], with what lies around given, and notes that may also keep the keys that were asked for.
+fn parse_noting(text: &str, path: &Path, around: &Around<'_>, notes: &Notes) -> Result<Config, Faults> {
     let file = || path.display().to_string();
-    let node = tree::parse(text, Syntax::Yaml).map_err(|fault| Faults::one(file(), fault))?;
-    let around = Around::of(path, env);
+    let node = document::parse(text, Syntax::Yaml).map_err(|fault| Faults::one(file(), fault))?;
     let root = Place::root(&node, text, notes);
     let apps = root.table("a mapping with the key apps", |table| {
-        table.required("apps", "a list of apps").and_then(|apps| app::read_apps(&apps, &around))
+        table.required("apps", "a list of apps").and_then(|apps| app::read_apps(&apps, around))
     });
     match apps.flatten() {
         Some(apps) if notes.is_empty() => {
-            let warnings = warnings(&apps);
-            Ok(Config { file: path.to_owned(), apps, warnings })
+            let mut warnings = notes.warnings();
+            warn_of_apps(&apps, &mut warnings);
+            Ok(Config { file: path.to_owned(), apps, warnings: warnings.lines() })
         }
         _ => Err(notes.faults(file())),
     }
 }
 
-/// What is allowed and yet seldom meant.
-fn warnings(apps: &[App]) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let mut first: HashMap<(String, u64), &App> = HashMap::new();
+/// What is allowed and yet seldom meant, and shows only where apps are seen as a whole.
+fn warn_of_apps(apps: &[App], warnings: &mut Warnings) {
+    let mut first: HashMap<Key, &App> = HashMap::new();
     for (index, app) in apps.iter().enumerate() {
-        let host = reqwest::Url::parse(&app.endpoint).map_or_else(|_| app.endpoint.clone(), String::from);
-        let host = host.trim_end_matches('/').to_owned();
-        match first.get(&(host.clone(), app.sdk_app_id)) {
-            Some(other) => warnings.push(format!(
-                "apps[{index}]: {} has the endpoint and sdk_app_id of {}: they share one limit of the upstream, so \
-                 their requests_per_second add up there",
-                app.name, other.name
-            )),
-            None => drop(first.insert((host, app.sdk_app_id), app)),
+        match first.entry(app.budget_key()) {
+            Entry::Occupied(other) => {
+                let (other, rate) = (other.get(), app.requests_per_second);
+                let lower = if rate == other.requests_per_second {
+                    String::new()
+                } else {
+                    format!("; the lower requests_per_second holds, {}", rate.min(other.requests_per_second))
+                };
+                let text = format!(
+                    "has the host and sdk_app_id of {}: they share one request budget and poll in turn{lower}",
+                    other.name
+                );
+                warnings.note(text, || format!("apps[{index}]"));
+            }
+            Entry::Vacant(place) => drop(place.insert(app)),
         }
         let pairs = summary::static_pairs(app);
         if pairs > app.max_pairs {
-            warnings.push(format!(
-                "apps[{index}].max_pairs: {} lists {pairs} pairs in watch.static alone and takes {}: the rest will be \
-                 refused",
-                app.name, app.max_pairs
-            ));
+            let text = format!(
+                "is {}, but watch.static alone lists {pairs} pairs: the rest will be refused",
+                app.max_pairs
+            );
+            warnings.note(text, || format!("apps[{index}].max_pairs"));
         }
     }
-    warnings
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{App, Config};
-use crate::tree::format_duration;
+use crate::document::format_duration;
 use crate::usersig::Credential;
 use crate::watch::{Entry, HttpSource, TlsSettings};
 

@@ -7,13 +7,10 @@ use std::time::Duration;
 use glob::Pattern;
 
 use super::Around;
-use super::secret::read_file;
-use super::values::{duration, line, maybe, or, url};
-use crate::tree::{Place, Table};
-use crate::watch::{
-    Authorization, BasicAuth, HttpSource, ListFormat, Sources, TlsSettings, read_entries,
-    read_entries_of_any_label,
-};
+use super::secret::{read_file, read_secret};
+use super::values::{duration, line, maybe, or, url, warn_unencrypted};
+use crate::document::{Place, Table};
+use crate::watch::{Authorization, BasicAuth, HttpSource, ListFormat, Sources, TlsSettings, read_entries};
 
 /// How many patterns of files one app may name.
 const MAX_FILE_PATTERNS: usize = 1000;
@@ -35,13 +32,14 @@ pub(super) fn read(
 ) -> Option<Sources> {
     or(watch, Sources::default(), |watch| {
         let read = watch.table("a mapping with static, files or http", |table| {
-            let entries = or(table.get("static"), Vec::new(), |list| match labels {
-                Some(labels) => Some(read_entries(list, labels)),
-                None => Some(read_entries_of_any_label(list)),
-            });
+            let warned = || watch.notes().warnings().count() as u64;
+            let before = warned();
+            let entries =
+                or(table.get("static"), Vec::new(), |list| Some(read_entries(list, labels, around.now)));
+            let warnings = warned() - before;
             let files = or(table.get("files"), Vec::new(), |list| read_patterns(list, around));
             let http = or(table.get("http"), Vec::new(), |list| read_http(list, around));
-            Some(Sources { entries: entries?, files: files?, http: http? })
+            Some(Sources { entries: entries?, warnings, files: files?, http: http? })
         });
         read.flatten()
     })
@@ -120,7 +118,11 @@ fn read_http(list: &Place<'_>, around: &Around<'_>) -> Option<Vec<HttpSource>> {
 }
 
 fn read_source(table: &Table<'_>, around: &Around<'_>) -> Option<HttpSource> {
-    let url = table.required("url", URL).and_then(|place| url(&place, URL));
+    let url = table.required("url", URL).and_then(|place| {
+        let url = url(&place, URL)?;
+        warn_unencrypted(&place, &url, "the list and the credentials for it are");
+        Some(url)
+    });
     let range = MIN_REFRESH..=MAX_REFRESH;
     let refresh = or(table.get("refresh"), DEFAULT_REFRESH, |place| duration(place, range));
     let basic = table.get("basic_auth");
@@ -150,7 +152,7 @@ fn read_basic(table: &Table<'_>, around: &Around<'_>) -> Option<BasicAuth> {
     let inline = table.refuse("password", &format!("{INLINE_PASSWORD} password_file"));
     let username = table.required("username", "a user name").and_then(|place| line(&place, "a user name"));
     let password_file = secret_place(table, "password_file", inline);
-    let password_file = password_file.and_then(|place| read_file(&place, around));
+    let password_file = password_file.and_then(|place| read_secret(&place, around)).map(|(path, _)| path);
     Some(BasicAuth { username: username?, password_file: password_file? })
 }
 
@@ -172,7 +174,7 @@ fn read_bearer(table: &Table<'_>, around: &Around<'_>) -> Option<Authorization> 
         Some(scheme)
     });
     let file = secret_place(table, "credentials_file", inline);
-    let file = file.and_then(|place| read_file(&place, around));
+    let file = file.and_then(|place| read_secret(&place, around)).map(|(path, _)| path);
     Some(Authorization { scheme: scheme?, credentials_file: file? })
 }
 
@@ -187,7 +189,7 @@ fn read_tls(table: &Table<'_>, around: &Around<'_>) -> Option<TlsSettings> {
         table.place().fault("has one of cert_file and key_file; both or none would be right");
     }
     let cert_file = maybe(cert, |place| read_file(place, around));
-    let key_file = maybe(key, |place| read_file(place, around));
+    let key_file = maybe(key, |place| read_secret(place, around).map(|(path, _)| path));
     let server_name = maybe(table.get("server_name"), |place| line(place, "a host name"));
     let insecure_skip_verify = or(table.get("insecure_skip_verify"), false, Place::truth);
     Some(TlsSettings {

@@ -1,16 +1,32 @@
 //! Single values of the config file: text, durations, zones, URLs, label names.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use reqwest::Url;
 
-use crate::tree::{Place, format_duration, parse_duration, shown};
+use crate::document::{Place, format_duration, parse_duration, shown};
 
 /// The longest text of a setting, in bytes.
 const MAX_TEXT_BYTES: usize = 4096;
 /// The farthest a time zone may lie from UTC, in seconds: 14 hours.
 const MAX_ZONE_SECONDS: i32 = 14 * 3600;
+/// Names that no public DNS answers for, or that by custom stand for a network of one's own.
+const PRIVATE_ENDINGS: [&str; 12] = [
+    ".localhost",
+    ".localdomain",
+    ".local",
+    ".internal",
+    ".intranet",
+    ".lan",
+    ".home.arpa",
+    ".corp",
+    ".private",
+    ".svc",
+    ".test",
+    ".invalid",
+];
 const ZONE: &str = "an offset from UTC such as \"+08:00\", at most 14 hours, or UTC";
 
 /// The value of an optional key: what is written, or the default where nothing is.
@@ -104,6 +120,42 @@ pub(super) fn url(place: &Place<'_>, right: &str) -> Option<Url> {
     };
     place.fault(format!("{wrong}; {right} would be right"));
     None
+}
+
+/// Warns of a URL over `http` whose host is neither this machine nor on a private network; `what` is what others on the way
+/// can read.
+pub(super) fn warn_unencrypted(place: &Place<'_>, url: &Url, what: &str) {
+    if url.scheme() == "http" && !url.host_str().is_some_and(is_private_host) {
+        place.warn(format!(
+            "is http:// to a host that is neither loopback nor private: {what} sent unencrypted; expected https://"
+        ));
+    }
+}
+
+/// By what the name or address itself says; nothing is resolved.
+fn is_private_host(host: &str) -> bool {
+    match host.trim_start_matches('[').trim_end_matches(']').parse() {
+        Ok(IpAddr::V4(address)) => is_private_v4(address),
+        Ok(IpAddr::V6(address)) => match address.to_ipv4_mapped() {
+            Some(mapped) => is_private_v4(mapped),
+            None => address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local(),
+        },
+        Err(_) => {
+            let name = host.trim_end_matches('.').to_ascii_lowercase();
+            // A name of one word is found on the own network alone.
+            !name.contains('.') || PRIVATE_ENDINGS.iter().any(|ending| name.ends_with(ending))
+        }
+    }
+}
+
+fn is_private_v4(address: Ipv4Addr) -> bool {
+    let [first, second, ..] = address.octets();
+    let is_shared = first == 100 && (64..128).contains(&second);
+    address.is_loopback()
+        || address.is_private()
+        || address.is_link_local()
+        || address.is_unspecified()
+        || is_shared
 }
 
 /// Whether Prometheus takes it as the name of a label of ours: `[a-zA-Z_][a-zA-Z0-9_]*`, not starting with `__`.

@@ -104,8 +104,7 @@ pub fn fold(record: &mut Record, trace: &Trace, polled_at: i64) -> Vec<News> {
 }
 
 fn find_or_add(record: &mut Record, device: &Device) -> Option<usize> {
-    let same = |d: &KnownDevice| d.instance == device.instance && d.event == device.event;
-    let at = match record.devices.iter().position(same) {
+    let at = match record.devices.iter().position(|known| known.is(device)) {
         Some(at) => at,
         None if record.devices.len() >= DEVICES_CAP => return None,
         None => {
@@ -129,9 +128,11 @@ fn find_or_add(record: &mut Record, device: &Device) -> Option<usize> {
     if known.platform == Platform::UNKNOWN {
         known.platform = device.platform;
     }
-    if device.pushed_at.is_some() {
-        known.pushed_at = device.pushed_at;
-    }
+    // A push time that moves on with the answers must not keep the pair watched for ever.
+    known.pushed_at = match (known.pushed_at, device.pushed_at) {
+        (Some(known), Some(told)) => Some(known.min(told)),
+        (known, told) => known.or(told),
+    };
     Some(at)
 }
 
@@ -199,8 +200,15 @@ impl KnownDevice {
         self.results.iter().find(|r| r.route == route && r.stage == stage)
     }
 
-    /// How this device stands at each stage of `route` that has a result or may still get one.
-    pub fn standings(&self, route: Route) -> Vec<(Stage, Standing)> {
+    /// True if that element of an answer is about this device.
+    pub fn is(&self, device: &Device) -> bool {
+        self.instance == device.instance && self.event == device.event
+    }
+
+    /// How this device stands at each stage of `route` that has a result or may still get one. `polled_at` is when its
+    /// pair was polled last, `None` where that is settled.
+    pub fn standings(&self, route: Route, polled_at: Option<i64>) -> Vec<(Stage, Standing)> {
+        let awaits_results = self.awaits_results(polled_at);
         let mut standings = Vec::with_capacity(route.stages().len());
         for &stage in route.stages() {
             if stage == Stage::Im && route != self.route {
@@ -208,6 +216,7 @@ impl KnownDevice {
             }
             match self.result(route, stage) {
                 Some(result) => standings.push((stage, Standing::Reported(result.outcome))),
+                None if !awaits_results => {}
                 None => standings.push((stage, Standing::Unreported(self.overdue_from(route, stage)))),
             }
             if matches!(standings.last(), Some((_, Standing::Reported(Outcome::Failure)))) {
@@ -238,43 +247,18 @@ impl KnownDevice {
         };
         minute().unwrap_or(NEVER_DUE)
     }
-
-    /// True if no further result can come on any route this device has shown.
-    pub fn is_settled(&self) -> bool {
-        self.routes().all(|route| {
-            let last = route.stages().last().copied();
-            self.results.iter().filter(|r| r.route == route).any(|r| {
-                r.outcome == Outcome::Failure || (Some(r.stage) == last && r.outcome == Outcome::Success)
-            })
-        })
-    }
 }
 
-/// A sibling device may show up this long after the push; until then a pair does not settle.
-pub const SETTLE_GRACE_SECONDS: i64 = 10;
-
-/// A failure may still be followed by a success of another try; so long after it was first seen a pair does not settle.
-pub const FAILURE_GRACE_SECONDS: i64 = 15;
-
 impl Record {
-    /// True if nothing more can come for this pair: it has devices and each of them is settled, and the push is old
-    /// enough for its siblings to have shown up.
-    pub fn is_settled(&self, now: i64) -> bool {
-        let fresh = |result: &KnownResult| {
-            result.outcome == Outcome::Failure && now.saturating_sub(result.seen_at) < FAILURE_GRACE_SECONDS
-        };
-        if self.devices.iter().flat_map(|device| &device.results).any(fresh) {
-            return false;
-        }
-        let latest_push = self.devices.iter().filter_map(|d| d.pushed_at).max();
-        let ripe = latest_push.is_none_or(|at| now.saturating_sub(at) >= SETTLE_GRACE_SECONDS || at > now);
-        ripe && !self.devices.is_empty() && self.devices.iter().all(KnownDevice::is_settled)
-    }
-
     /// How many of its devices failed at some stage.
     pub fn failed_devices(&self) -> usize {
         let failed = |device: &&KnownDevice| device.results.iter().any(|r| r.outcome == Outcome::Failure);
         self.devices.iter().filter(failed).count()
+    }
+
+    /// True if that device of an answer found no place in it.
+    pub fn leaves_out(&self, device: &Device) -> bool {
+        !self.devices.iter().any(|known| known.is(device))
     }
 
     /// The push time the upstream names: the earliest of the devices.

@@ -6,17 +6,18 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use secrecy::SecretBox;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use crate::trace::Trace;
 use crate::watch::LabelSet;
 
 use super::fold::{News, Record};
 use super::keeper::{Keeper, Shown};
-use super::open::{OpenError, open, veil_key};
-use super::posted::{OverCap, PostCounts, Posts};
+use super::open::{OpenError, open};
+use super::posted::{OverCap, PostCounts, PostError, Posts};
+use super::posting::{PostedChanges, Room, Teller, Versions};
 use super::records::Records;
+use super::settle::{Lags, Outlook};
 use super::{Ended, Snapshot};
 
 /// Jobs that may wait for the keeper; whoever has more waits.
@@ -30,9 +31,8 @@ pub struct Enrol {
     pub labels: LabelSet,
     /// As the watch list says, Unix seconds.
     pub pushed_at: Option<i64>,
-    /// Whether to add it if it is not known; a pair that is too old to ask for is not added.
-    pub add: bool,
-    /// How long it is watched, seconds: one that had expired and has time again is watched again.
+    /// How long it is watched, seconds: one that had expired and has time again is watched again, and one that is not
+    /// known and whose time is over is not added.
     pub watch_for: i64,
 }
 
@@ -41,10 +41,13 @@ pub struct Enrol {
 pub struct Known {
     /// Names the pair in later jobs.
     pub row: i64,
-    /// When it was first enrolled, Unix seconds.
+    /// When it was first enrolled, Unix seconds by the wall clock as it is now.
     pub added_at: i64,
     pub polled_at: Option<i64>,
     pub ended: Option<Ended>,
+    /// Whether it is to be watched: its time is not over, and its record can be read. The ledger takes one that is not for a
+    /// pair that has left.
+    pub is_watched: bool,
     /// What is known of its devices.
     pub record: Record,
 }
@@ -57,15 +60,21 @@ pub struct Sighting {
     /// Unix seconds.
     pub polled_at: i64,
     pub trace: Trace,
+    /// How long the stages of the app take to report.
+    pub lags: Arc<Lags>,
 }
 
 /// What an answer came to, once it is on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// Nothing more can come.
-    pub settled: bool,
+    /// What is still expected of the pair.
+    pub outlook: Outlook,
+    /// What was known of the pair cannot be read: nothing was counted, and it is not to be watched any more.
+    pub is_damaged: bool,
     /// Results that were never seen before.
     pub news: Vec<News>,
+    /// Devices of the answer that the record has no place for: their results are not counted.
+    pub left_out: usize,
     /// All that is known of its devices now.
     pub record: Record,
 }
@@ -86,6 +95,8 @@ pub struct Commit {
     /// Unix seconds.
     pub at: i64,
     pub size_bytes: u64,
+    /// Pairs whose records were found to be damaged.
+    pub damaged_pairs: u64,
 }
 
 /// Commits fail: nothing is lost, and nothing new is shown until one works.
@@ -103,14 +114,63 @@ pub struct Stall {
 pub struct LedgerClosed;
 
 pub(super) enum Job {
-    Enrol { app: Arc<str>, pairs: Vec<Enrol>, now: i64, reply: oneshot::Sender<Vec<Option<Known>>> },
-    Record { app: Arc<str>, sighting: Sighting, reply: oneshot::Sender<Verdict> },
-    Leave { app: Arc<str>, pairs: Vec<Leave>, reply: oneshot::Sender<()> },
-    Learn { app: Arc<str>, bytes: Vec<u8>, reply: oneshot::Sender<()> },
-    Learned { app: Arc<str>, reply: oneshot::Sender<Option<Vec<u8>>> },
-    Dismiss { app: Arc<str>, removed: u64, reply: oneshot::Sender<()> },
-    Post { posts: Posts, now: i64, reply: oneshot::Sender<Result<PostCounts, OverCap>> },
-    Unpost { app: Arc<str>, task: String, user: Option<String>, reply: oneshot::Sender<u64> },
+    Enrol {
+        app: Arc<str>,
+        pairs: Vec<Enrol>,
+        now: i64,
+        reply: oneshot::Sender<Vec<Option<Known>>>,
+    },
+    Record {
+        app: Arc<str>,
+        sighting: Sighting,
+        reply: oneshot::Sender<Verdict>,
+    },
+    Leave {
+        app: Arc<str>,
+        pairs: Vec<Leave>,
+        reply: oneshot::Sender<()>,
+    },
+    Learn {
+        app: Arc<str>,
+        bytes: Vec<u8>,
+        reply: oneshot::Sender<()>,
+    },
+    Learned {
+        app: Arc<str>,
+        reply: oneshot::Sender<Option<Vec<u8>>>,
+    },
+    Name {
+        app: Arc<str>,
+        pairs: Vec<(String, String)>,
+        reply: oneshot::Sender<()>,
+    },
+    ShowLabels {
+        app: Arc<str>,
+        watch_labels: Arc<[Box<str>]>,
+        now: i64,
+        reply: oneshot::Sender<()>,
+    },
+    Forget {
+        app: Arc<str>,
+        reply: oneshot::Sender<bool>,
+    },
+    Dismiss {
+        app: Arc<str>,
+        removed: u64,
+        reply: oneshot::Sender<()>,
+    },
+    Post {
+        posts: Posts,
+        now: i64,
+        room: OwnedSemaphorePermit,
+        reply: oneshot::Sender<Result<PostCounts, OverCap>>,
+    },
+    Unpost {
+        app: Arc<str>,
+        task: String,
+        user: Option<String>,
+        reply: oneshot::Sender<u64>,
+    },
 }
 
 /// What a job came to; told once it is on disk.
@@ -120,6 +180,7 @@ pub(super) enum Answer {
     Learned(Option<Vec<u8>>),
     Posted(Result<PostCounts, OverCap>),
     Unposted(u64),
+    Forgot(bool),
     Done,
 }
 
@@ -129,6 +190,8 @@ pub struct Ledger {
     jobs: mpsc::Sender<Job>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     stall: Arc<ArcSwapOption<Stall>>,
+    posts_room: Room,
+    posted: watch::Receiver<Versions>,
 }
 
 /// An opened ledger.
@@ -140,8 +203,6 @@ pub struct Opened {
     pub quarantined: Option<PathBuf>,
     /// Reads beside the keeper.
     pub records: Records,
-    /// Made with the store and kept in it: 32 random bytes for hashes that stand for users.
-    pub veil_key: SecretBox<[u8; 32]>,
 }
 
 impl Ledger {
@@ -155,16 +216,17 @@ impl Ledger {
         on_commit: impl Fn(Commit) + Send + 'static,
     ) -> Result<Opened, OpenError> {
         let (store, sums, quarantined) = open(folder, now)?;
-        let veil_key = veil_key(&store)?;
         let records = Records::of(&store);
         let snapshot = Arc::new(ArcSwap::from_pointee(sums));
         let (jobs, queue) = mpsc::channel(JOBS_CAP);
         let stall = Arc::new(ArcSwapOption::empty());
-        let shown = Shown { snapshot: snapshot.clone(), stall: stall.clone() };
+        let (teller, posted) = Teller::new();
+        let shown = Shown { snapshot: snapshot.clone(), stall: stall.clone(), posted: teller };
         let keeper = Keeper::new(store, shown, queue, Box::new(on_commit));
         let spawned = std::thread::Builder::new().name("ledger".into()).spawn(move || keeper.run());
         let keeper = spawned.map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
-        Ok(Opened { ledger: Ledger { jobs, snapshot, stall }, keeper, quarantined, records, veil_key })
+        let ledger = Ledger { jobs, snapshot, stall, posts_room: Room::default(), posted };
+        Ok(Opened { ledger, keeper, quarantined, records })
     }
 
     /// What is on disk, for readers.
@@ -219,6 +281,37 @@ impl Ledger {
         self.ask(|reply| Job::Dismiss { app: app.clone(), removed, reply }).await
     }
 
+    /// Sources of `app` name these pairs of task and user, watched or not.
+    ///
+    /// # Errors
+    /// The ledger is closed.
+    pub async fn name(&self, app: &Arc<str>, pairs: Vec<(String, String)>) -> Result<(), LedgerClosed> {
+        self.ask(|reply| Job::Name { app: app.clone(), pairs, reply }).await
+    }
+
+    /// The app has these `watch_labels`, and it is `now`: sets of them with which no pair was watched for long are not shown
+    /// any more, and make room for others.
+    ///
+    /// # Errors
+    /// The ledger is closed.
+    pub async fn show_labels(
+        &self,
+        app: &Arc<str>,
+        watch_labels: Arc<[Box<str>]>,
+        now: i64,
+    ) -> Result<(), LedgerClosed> {
+        self.ask(|reply| Job::ShowLabels { app: app.clone(), watch_labels, now, reply }).await
+    }
+
+    /// Forgets pairs of `app` that no source named for long: some at a time, true if there may be more. All pairs that the
+    /// sources name are to be told by [`Ledger::name`] before.
+    ///
+    /// # Errors
+    /// The ledger is closed.
+    pub async fn forget(&self, app: &Arc<str>) -> Result<bool, LedgerClosed> {
+        self.ask(|reply| Job::Forget { app: app.clone(), reply }).await
+    }
+
     /// Keeps what the schedule of `app` has learned.
     ///
     /// # Errors
@@ -235,12 +328,20 @@ impl Ledger {
         self.ask(|reply| Job::Learned { app: app.clone(), reply }).await
     }
 
-    /// Adds pairs to what the watch API keeps, all or none.
+    /// Adds pairs to what the watch API keeps, all or none. What waits to be written is written even where nobody waits for
+    /// the answer any more.
     ///
     /// # Errors
-    /// The ledger is closed; the inner error is an app that would hold too many.
-    pub async fn post(&self, posts: Posts, now: i64) -> Result<Result<PostCounts, OverCap>, LedgerClosed> {
-        self.ask(|reply| Job::Post { posts, now, reply }).await
+    /// [`PostError`]; nothing was added.
+    pub async fn post(&self, posts: Posts, now: i64) -> Result<PostCounts, PostError> {
+        let room = self.posts_room.take(&posts).ok_or(PostError::Full)?;
+        let told = self.ask(|reply| Job::Post { posts, now, room, reply }).await;
+        told.map_err(|LedgerClosed| PostError::Closed)?.map_err(PostError::OverCap)
+    }
+
+    /// Tells when the pairs that the watch API keeps for `app` change on disk. It does not keep the keeper alive.
+    pub fn posted_changes(&self, app: &Arc<str>) -> PostedChanges {
+        PostedChanges::new(app.clone(), self.posted.clone())
     }
 
     /// Takes a pair, or all pairs of a task, off what the watch API keeps; gives how many there were.
@@ -270,10 +371,18 @@ impl Job {
             (Job::Enrol { reply, .. }, Answer::Enrolled(known)) => drop(reply.send(known)),
             (Job::Record { reply, .. }, Answer::Recorded(verdict)) => drop(reply.send(verdict)),
             (Job::Learned { reply, .. }, Answer::Learned(bytes)) => drop(reply.send(bytes)),
-            (Job::Post { reply, .. }, Answer::Posted(counts)) => drop(reply.send(counts)),
+            (Job::Post { reply, room, .. }, Answer::Posted(counts)) => {
+                drop(room); // Whoever is answered may go on at once.
+                drop(reply.send(counts));
+            }
+            (Job::Forget { reply, .. }, Answer::Forgot(more)) => drop(reply.send(more)),
             (Job::Unpost { reply, .. }, Answer::Unposted(pairs)) => drop(reply.send(pairs)),
             (
-                Job::Leave { reply, .. } | Job::Dismiss { reply, .. } | Job::Learn { reply, .. },
+                Job::Leave { reply, .. }
+                | Job::Name { reply, .. }
+                | Job::ShowLabels { reply, .. }
+                | Job::Dismiss { reply, .. }
+                | Job::Learn { reply, .. },
                 Answer::Done,
             ) => drop(reply.send(())),
             _ => unreachable!("a batch answers its jobs in order"),

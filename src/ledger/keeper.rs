@@ -9,26 +9,20 @@ use tokio::sync::mpsc;
 use super::Snapshot;
 use super::batch::Batch;
 use super::jobs::{Answer, Commit, Job, Stall};
+use super::posting::Teller;
 use super::store::{Store, StoreError};
 
 /// Jobs that one commit takes.
 const BATCH_CAP: usize = 512;
 /// How long to wait before a failed commit is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// Pairs that nobody added, pushed or polled for so long are forgotten. The upstream forgets after seven days.
-const RETAIN_SECONDS: i64 = 30 * 86_400;
-/// Pairs that the API added are forgotten so long after they were added or pushed: no pair is watched for longer than
-/// seven days.
-const RETAIN_POSTED_SECONDS: i64 = 8 * 86_400;
-/// Pairs that one commit forgets at most.
-const PURGE_CAP: usize = 2000;
-/// How often to look for pairs to forget.
-const PURGE_EVERY: Duration = Duration::from_secs(600);
 
 /// What a keeper shows to readers.
 pub(super) struct Shown {
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(super) stall: Arc<ArcSwapOption<Stall>>,
+    /// Told what changed of the pairs that the watch API keeps.
+    pub(super) posted: Teller,
 }
 
 pub(super) struct Keeper {
@@ -36,7 +30,6 @@ pub(super) struct Keeper {
     shown: Shown,
     queue: mpsc::Receiver<Job>,
     on_commit: Box<dyn Fn(Commit) + Send>,
-    purged: Instant,
 }
 
 impl Keeper {
@@ -47,7 +40,7 @@ impl Keeper {
         queue: mpsc::Receiver<Job>,
         on_commit: Box<dyn Fn(Commit) + Send>,
     ) -> Keeper {
-        Keeper { store, shown, queue, on_commit, purged: Instant::now() }
+        Keeper { store, shown, queue, on_commit }
     }
 
     /// Works until the last way to it is dropped and the queue is empty.
@@ -72,11 +65,19 @@ impl Keeper {
         loop {
             let began = Instant::now();
             match self.commit(jobs) {
-                Ok((answers, sums)) => {
+                Ok((answers, Batch { sums, damaged, posted, .. })) => {
                     let (at, size_bytes) = (sums.committed_at, sums.size_bytes);
                     self.shown.snapshot.store(Arc::new(sums));
                     self.shown.stall.store(None);
-                    (self.on_commit)(Commit { took: began.elapsed(), at, size_bytes });
+                    self.shown.posted.tell(posted);
+                    let damaged_pairs = damaged.len() as u64;
+                    for (app, row) in damaged {
+                        tracing::error!(
+                            %app, row,
+                            "ledger: the record of a pair is damaged; the pair is not watched any more, all others are"
+                        );
+                    }
+                    (self.on_commit)(Commit { took: began.elapsed(), at, size_bytes, damaged_pairs });
                     return answers;
                 }
                 Err(error) => {
@@ -90,14 +91,13 @@ impl Keeper {
         }
     }
 
-    fn commit(&mut self, jobs: &[Job]) -> Result<(Vec<Answer>, Snapshot), StoreError> {
+    fn commit(&mut self, jobs: &[Job]) -> Result<(Vec<Answer>, Batch), StoreError> {
         let mut batch = Batch::new(Snapshot::clone(&self.shown.snapshot.load()));
         self.store.begin()?;
         let mut answers = Vec::with_capacity(jobs.len());
         for job in jobs {
             answers.push(batch.work(&mut self.store, job)?);
         }
-        let now = now();
         for (app, touched) in &batch.touched {
             let row = self.store.app(app)?;
             if let Some(tally) = batch.sums.apps.get(app) {
@@ -105,16 +105,11 @@ impl Keeper {
                 self.store.write_seals(row, tally, touched)?;
             }
         }
-        if self.purged.elapsed() >= PURGE_EVERY
-            && self.store.purge(now - RETAIN_SECONDS, PURGE_CAP)? < PURGE_CAP
-            && self.store.purge_posted(now - RETAIN_POSTED_SECONDS, PURGE_CAP)? < PURGE_CAP
-        {
-            self.purged = Instant::now();
-        }
+        self.store.keep_clock()?;
         self.store.commit()?;
-        batch.sums.committed_at = now;
+        batch.sums.committed_at = now();
         batch.sums.size_bytes = self.store.size_bytes();
-        Ok((answers, batch.sums))
+        Ok((answers, batch))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Opens the store: locks the folder, checks the file, moves a damaged one aside.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,8 +9,10 @@ use std::time::Duration;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 use rustix::fs::FlockOperation;
-use secrecy::SecretBox;
 
+use crate::sys::{boot_id, millis_since_boot, without_waiting};
+
+use super::clock::Clock;
 use super::store::{Store, StoreError, decode};
 use super::tally::Snapshot;
 use super::{seal, sums};
@@ -21,16 +24,16 @@ pub const QUARANTINE_PREFIX: &str = "ledger.db.damaged-";
 /// `application_id` of the file: "tmpx".
 const APPLICATION_ID: i64 = 0x746d_7078;
 /// `user_version` of the file: the version of its schema.
-pub(super) const SCHEMA_VERSION: i64 = 3;
+pub(super) const SCHEMA_VERSION: i64 = 4;
 /// Step by step from the first version: the first entry leads from 1 to 2.
 const STEPS: [&str; SCHEMA_VERSION as usize - 1] =
-    [include_str!("schema_1_to_2.sql"), include_str!("schema_2_to_3.sql")];
+    [include_str!("schema_1_to_2.sql"), include_str!("schema_2_to_3.sql"), include_str!("schema_3_to_4.sql")];
 /// The first version whose sums have seals.
 const SUMS_SEALED_SINCE: i64 = 2;
-/// The first version whose pairs of the watch API, and the table `meta`, have seals.
-const ROWS_SEALED_SINCE: i64 = 3;
-/// The name in the table `meta` of the key that [`super::Opened::veil_key`] gives.
-const VEIL_KEY: &str = "veil_key";
+/// The latest version whose step changed rows that have seals.
+const ROWS_CHANGED_BY: i64 = 4;
+/// The name there of what [`Clock::take_due`] gives.
+const CLOCK: &str = "clock";
 /// The smallest page that SQLite knows.
 const SMALLEST_PAGE_BYTES: u64 = 512;
 /// How long to wait for somebody who reads the file with a tool and holds it.
@@ -76,28 +79,37 @@ pub(super) fn open(folder: &Path, now: i64) -> Result<(Store, Snapshot, Option<P
             (db, sums, Some(aside))
         }
     };
-    let store = Store::new(db, path, lock);
-    Ok((store, sums, aside))
+    let kept = meta(&db, CLOCK).map_err(|source| OpenError::Sqlite { path: path.clone(), source })?;
+    let clock = Clock::resume(kept.as_deref(), boot_id(), millis_since_boot());
+    Ok((Store::new(db, path, lock, clock), sums, aside))
 }
 
 /// Why a file was not connected.
-enum Refusal {
+pub(super) enum Refusal {
     Damaged(String),
     Stop(OpenError),
 }
 
-fn connect(path: &Path) -> Result<(Connection, Snapshot), Refusal> {
-    let judge = |source: rusqlite::Error| {
+impl Refusal {
+    /// What an error of SQLite says of the file at `path`.
+    pub(super) fn of(path: &Path, source: rusqlite::Error) -> Refusal {
         if is_damage(&source) {
             Refusal::Damaged(source.to_string())
         } else {
             Refusal::Stop(OpenError::Sqlite { path: path.to_owned(), source })
         }
-    };
-    let judge_store = |error| match error {
-        StoreError::Sqlite(source) => judge(source),
-        damage => Refusal::Damaged(damage.to_string()),
-    };
+    }
+
+    fn of_store(path: &Path, error: StoreError) -> Refusal {
+        match error {
+            StoreError::Sqlite(source) => Refusal::of(path, source),
+            damage => Refusal::Damaged(damage.to_string()),
+        }
+    }
+}
+
+fn connect(path: &Path) -> Result<(Connection, Snapshot), Refusal> {
+    let judge = |source| Refusal::of(path, source);
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags).map_err(judge)?;
@@ -106,33 +118,59 @@ fn connect(path: &Path) -> Result<(Connection, Snapshot), Refusal> {
     if db.is_readonly("main").map_err(judge)? {
         return Err(Refusal::Stop(OpenError::ReadOnly { path: path.to_owned() }));
     }
+    match version(&db, path)? {
+        Some(found) => {
+            verify(&db).map_err(judge)?.map_err(Refusal::Damaged)?;
+            migrate(&db, found).map_err(|error| Refusal::of_store(path, error))?;
+        }
+        None => create(&db).map_err(judge)?,
+    }
+    db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -4096;")
+        .map_err(judge)?;
+    db.set_prepared_statement_cache_capacity(32);
+    let sums = load(&db, path)?;
+    Ok((db, sums))
+}
+
+/// The version of the schema of a store that this program knows; `None` where there is nothing in the file.
+pub(super) fn version(db: &Connection, path: &Path) -> Result<Option<i64>, Refusal> {
+    let judge = |source| Refusal::of(path, source);
     let pragma = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(judge);
     let (application, version) = (pragma("application_id")?, pragma("user_version")?);
     let empty: bool =
         db.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0)).map_err(judge)?;
     match (application, version) {
-        (APPLICATION_ID, found @ 1..=SCHEMA_VERSION) => {
-            verify(&db).map_err(judge)?.map_err(Refusal::Damaged)?;
-            migrate(&db, found).map_err(judge_store)?;
-        }
+        (APPLICATION_ID, found @ 1..=SCHEMA_VERSION) => Ok(Some(found)),
         (APPLICATION_ID, found) if found > SCHEMA_VERSION => {
-            return Err(Refusal::Stop(OpenError::Newer { path: path.to_owned(), found }));
+            Err(Refusal::Stop(OpenError::Newer { path: path.to_owned(), found }))
         }
         (0, 0) if empty && is_cut(path) => {
-            return Err(Refusal::Damaged("it was cut off within its first page".to_owned()));
+            Err(Refusal::Damaged("it was cut off within its first page".to_owned()))
         }
-        (0, 0) if empty => create(&db).map_err(judge)?,
-        (APPLICATION_ID, found) => return Err(Refusal::Damaged(format!("schema version {found}"))),
-        _ => {
-            return Err(Refusal::Stop(OpenError::Foreign { path: path.to_owned() }));
-        }
+        (0, 0) if empty => Ok(None),
+        (APPLICATION_ID, found) => Err(Refusal::Damaged(format!("schema version {found}"))),
+        _ => Err(Refusal::Stop(OpenError::Foreign { path: path.to_owned() })),
     }
-    db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -4096;")
-        .map_err(judge)?;
-    db.set_prepared_statement_cache_capacity(32);
-    let sealed = |sums| seal::verify(&db, &sums).map(|()| sums);
-    let sums = seal::verify_rows(&db).and_then(|()| sums::load(&db)).and_then(sealed).map_err(judge_store)?;
-    Ok((db, sums))
+}
+
+/// Verifies a copy as a start does, and leaves it as it is: a store of an older schema is brought up to date only to compare
+/// its sums, and then back.
+pub(super) fn verify_copy(db: &Connection, path: &Path) -> Result<(), Refusal> {
+    let judge = |source| Refusal::of(path, source);
+    let found = version(db, path)?.ok_or_else(|| Refusal::Damaged("it is empty".to_owned()))?;
+    verify(db).map_err(judge)?.map_err(Refusal::Damaged)?;
+    // Dropped without a commit, it is rolled back.
+    let whole = db.unchecked_transaction().map_err(judge)?;
+    upgrade(&whole, found).map_err(|error| Refusal::of_store(path, error))?;
+    load(&whole, path).map(drop)
+}
+
+/// Reads the sums of a store of the present schema, whose seals must be theirs.
+fn load(db: &Connection, path: &Path) -> Result<Snapshot, Refusal> {
+    verify_tables(db).map_err(|source| Refusal::of(path, source))?.map_err(Refusal::Damaged)?;
+    let sealed = |sums| seal::verify(db, &sums).map(|()| sums);
+    let sums = seal::verify_rows(db, SCHEMA_VERSION).and_then(|()| sums::load(db)).and_then(sealed);
+    sums.map_err(|error| Refusal::of_store(path, error))
 }
 
 /// Whether SQLite found the file broken, or a value in it is not of its column's kind: a text that is no UTF-8.
@@ -164,47 +202,74 @@ fn create(db: &Connection) -> Result<(), rusqlite::Error> {
 
 /// Brings an older store to the present version, or leaves it as it was.
 fn migrate(db: &Connection, found: i64) -> Result<(), StoreError> {
-    let done = usize::try_from(found - 1).unwrap_or(0);
-    if done >= STEPS.len() {
+    if found == SCHEMA_VERSION {
         return Ok(());
     }
     // Dropped without a commit, it is rolled back.
     let whole = db.unchecked_transaction()?;
-    for step in &STEPS[done..] {
-        whole.execute_batch(step)?;
-    }
-    if found < SUMS_SEALED_SINCE {
-        seal::seal(&whole, &sums::load(&whole)?)?;
-    }
-    if found < ROWS_SEALED_SINCE {
-        seal::seal_rows(&whole)?;
-    }
-    whole.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    upgrade(&whole, found)?;
     whole.commit()?;
     tracing::info!(from = found, to = SCHEMA_VERSION, "ledger: schema brought up to date");
     Ok(())
 }
 
-/// The key kept in the store; made now if there is none.
-pub(super) fn veil_key(store: &Store) -> Result<SecretBox<[u8; 32]>, OpenError> {
-    let io = |source: io::Error| OpenError::Io { path: store.path().to_owned(), source };
-    let sqlite = |source| OpenError::Sqlite { path: store.path().to_owned(), source };
-    let kept: Option<Vec<u8>> = store
-        .db
-        .query_row("SELECT value FROM meta WHERE name = ?1", [VEIL_KEY], |row| row.get(0))
-        .optional()
-        .map_err(sqlite)?;
-    if let Some(key) = kept.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()) {
-        return Ok(SecretBox::new(Box::new(key)));
+/// The steps from an older version to the present one, inside a transaction.
+fn upgrade(whole: &Connection, found: i64) -> Result<(), StoreError> {
+    let done = usize::try_from(found - 1).unwrap_or(0);
+    if done >= STEPS.len() {
+        return Ok(());
     }
-    let mut key = Box::new([0; 32]);
-    let filled = rustix::rand::getrandom(&mut *key, rustix::rand::GetRandomFlags::empty());
-    if filled.map_err(|errno| io(errno.into()))? != key.len() {
-        return Err(io(io::Error::other("the system gives no random bytes")));
+    seal::verify_rows(whole, found)?;
+    for step in &STEPS[done..] {
+        whole.execute_batch(step)?;
     }
-    let row = [ValueRef::Text(VEIL_KEY.as_bytes()), ValueRef::Blob(&*key)];
-    seal::put_row(&store.db, "meta", &row).map_err(sqlite)?;
-    Ok(SecretBox::new(key))
+    if found < SUMS_SEALED_SINCE {
+        seal::seal(whole, &sums::load(whole)?)?;
+    }
+    if found < ROWS_CHANGED_BY {
+        seal::seal_rows(whole)?;
+    }
+    Ok(whole.pragma_update(None, "user_version", SCHEMA_VERSION)?)
+}
+
+/// The value of that name in the table `meta`.
+fn meta(db: &Connection, name: &str) -> Result<Option<Vec<u8>>, rusqlite::Error> {
+    db.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0)).optional()
+}
+
+fn put_meta(db: &Connection, name: &str, value: &[u8]) -> Result<(), rusqlite::Error> {
+    seal::put_row(db, "meta", &[ValueRef::Text(name.as_bytes()), ValueRef::Blob(value)])
+}
+
+impl Store {
+    /// Keeps where the clock stands, now and then.
+    pub(super) fn keep_clock(&mut self) -> Result<(), StoreError> {
+        match self.clock.take_due(millis_since_boot()) {
+            Some(text) => Ok(put_meta(&self.db, CLOCK, text.as_bytes())?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether the tables are declared as this program declares them; else which is not. SQLite reads the declarations as they
+/// are: with another name of a column in one of them, each commit would fail. Comments do not matter, nor what else there is.
+fn verify_tables(db: &Connection) -> Result<Result<(), String>, rusqlite::Error> {
+    let fresh = Connection::open_in_memory()?;
+    fresh.execute_batch(include_str!("schema.sql"))?;
+    let found = tables(db)?;
+    let differs = tables(&fresh)?.into_iter().find(|(name, sql)| found.get(name) != Some(sql));
+    Ok(differs.map_or(Ok(()), |(name, _)| Err(format!("the table {name} is not declared as it was"))))
+}
+
+/// The declarations of all tables, without comments and spaces.
+fn tables(db: &Connection) -> Result<BTreeMap<String, String>, rusqlite::Error> {
+    let mut statement = db.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'table'")?;
+    let rows = statement.query_map([], |row| {
+        let sql: String = row.get(1)?;
+        let lines = sql.lines().map(|line| line.split_once("--").map_or(line, |(code, _)| code));
+        Ok((row.get(0)?, lines.flat_map(str::chars).filter(|c| !c.is_whitespace()).collect()))
+    })?;
+    rows.collect()
 }
 
 /// Whether the file is sound as a database and every record in it is whole; else what is wrong.
@@ -213,11 +278,12 @@ fn verify(db: &Connection) -> Result<Result<(), String>, rusqlite::Error> {
     if sound != "ok" {
         return Ok(Err(sound.replace('\n', "; ")));
     }
-    let mut statement = db.prepare("SELECT id, record FROM pair WHERE record IS NOT NULL")?;
+    let mut statement =
+        db.prepare("SELECT id, record FROM pair WHERE record IS NOT NULL AND ended IS NOT 'damaged'")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         if !row.get_ref(1)?.as_blob().is_ok_and(|bytes| decode(bytes).is_some()) {
-            return Ok(Err(StoreError::Damaged(row.get(0)?).to_string()));
+            return Ok(Err(format!("the record of pair {} is damaged", row.get::<_, i64>(0)?)));
         }
     }
     Ok(Ok(()))
@@ -232,7 +298,8 @@ fn create_folder(folder: &Path) -> Result<(), OpenError> {
 fn lock_folder(folder: &Path) -> Result<File, OpenError> {
     let path = folder.join("lock");
     let io = |source: io::Error| OpenError::Io { path: path.clone(), source };
-    let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(io)?;
+    let file =
+        without_waiting(File::options().write(true).create(true).truncate(false)).open(&path).map_err(io)?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse { path: folder.to_owned() }),

@@ -7,6 +7,7 @@ use rusqlite::{Connection, params};
 
 use crate::watch::LabelSet;
 
+use super::retain::posted_until;
 use super::seal;
 use super::store::{Store, StoreError};
 use super::sums::{labels_of, labels_text};
@@ -45,6 +46,18 @@ pub struct OverCap {
     pub would: u64,
 }
 
+/// Pairs of the watch API were not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PostError {
+    #[error("the ledger is closed")]
+    Closed,
+    /// [`super::MAX_WAITING_POST_BYTES`] wait to be written.
+    #[error("too much waits to be written")]
+    Full,
+    #[error("app {} would hold {} pairs", .0.app, .0.would)]
+    OverCap(OverCap),
+}
+
 impl Store {
     /// Adds pairs, all or none.
     pub(super) fn post(
@@ -52,6 +65,7 @@ impl Store {
         posts: &Posts,
         now: i64,
     ) -> Result<Result<PostCounts, OverCap>, StoreError> {
+        let elapsed = self.elapsed();
         let mut counts = PostCounts::default();
         let mut writes = Vec::new();
         for (app, pairs) in posts {
@@ -59,42 +73,45 @@ impl Store {
             let before = counts.added;
             for pair in pairs {
                 let labels = labels_text(&pair.labels);
-                let known = self.posted_as(row, pair)?;
-                let added_at = known.as_ref().map_or(now, |known| known.added_at);
-                match known {
-                    None => counts.added += 1,
-                    Some(known) if known.labels == labels && known.pushed_at == pair.pushed_at => {
+                match self.posted_as(row, pair)? {
+                    Found::Nothing => counts.added += 1,
+                    Found::Row(known) if known.labels == labels && known.pushed_at == pair.pushed_at => {
                         counts.known += 1;
                         continue;
                     }
-                    Some(_) => counts.changed += 1,
+                    Found::Row(_) | Found::Damaged => counts.changed += 1,
                 }
-                writes.push((row, pair, labels, added_at));
+                writes.push((row, pair, labels));
             }
             let would = self.count_posted(row)? + counts.added - before;
             if counts.added > before && would > MAX_POSTED_PAIRS {
                 return Ok(Err(OverCap { app: app.clone(), would }));
             }
         }
-        for (row, pair, labels, added_at) in writes {
+        for (row, pair, labels) in writes {
             let values = [
                 ValueRef::Integer(row),
                 ValueRef::Text(pair.task.as_bytes()),
                 ValueRef::Text(pair.user.as_bytes()),
                 ValueRef::Text(labels.as_bytes()),
                 pair.pushed_at.map_or(ValueRef::Null, ValueRef::Integer),
-                ValueRef::Integer(added_at),
+                ValueRef::Integer(posted_until(elapsed, now, pair.pushed_at)),
             ];
             seal::put_row(&self.db, "posted", &values)?;
         }
         Ok(Ok(counts))
     }
 
-    fn posted_as(&self, app: i64, pair: &Posted) -> Result<Option<Row>, StoreError> {
+    fn posted_as(&self, app: i64, pair: &Posted) -> Result<Found, StoreError> {
         let mut statement =
             self.db.prepare_cached("SELECT * FROM posted WHERE app = ?1 AND task = ?2 AND user = ?3")?;
         let mut rows = statement.query(params![app, pair.task, pair.user])?;
-        rows.next()?.map(row_of).transpose()
+        match rows.next()?.map(row_of) {
+            None => Ok(Found::Nothing),
+            Some(Ok(row)) => Ok(Found::Row(row)),
+            Some(Err(StoreError::Row(_))) => Ok(Found::Damaged),
+            Some(Err(error)) => Err(error),
+        }
     }
 
     fn count_posted(&self, app: i64) -> Result<u64, StoreError> {
@@ -112,18 +129,6 @@ impl Store {
             .execute(params![app, task, user])?;
         Ok(removed as u64)
     }
-
-    /// Deletes at most `most` pairs that were neither added nor pushed since `before`; gives how many.
-    pub(super) fn purge_posted(&self, before: i64, most: usize) -> Result<usize, StoreError> {
-        let deleted = self
-            .db
-            .prepare_cached(
-                "DELETE FROM posted WHERE (app, task, user) IN (SELECT app, task, user FROM posted WHERE \
-                 added_at < ?1 AND coalesce(pushed_at, 0) < ?1 LIMIT ?2)",
-            )?
-            .execute(params![before, i64::try_from(most).unwrap_or(i64::MAX)])?;
-        Ok(deleted)
-    }
 }
 
 /// All pairs that an app's API keeps, task by task.
@@ -134,11 +139,19 @@ pub(super) fn posted_of(db: &Connection, app: &str) -> Result<Vec<Posted>, Store
     let mut rows = statement.query([app])?;
     let mut pairs = Vec::new();
     while let Some(row) = rows.next()? {
-        let Row { task, user, labels, pushed_at, .. } = row_of(row)?;
+        let Row { task, user, labels, pushed_at } = row_of(row)?;
         let labels = labels_of(&labels).ok_or(StoreError::Text(labels))?;
         pairs.push(Posted { task, user, labels, pushed_at });
     }
     Ok(pairs)
+}
+
+/// What is kept of a pair that is added.
+enum Found {
+    Nothing,
+    Row(Row),
+    /// It cannot be read, and is written anew as the API says now.
+    Damaged,
 }
 
 /// One row of the table, but for its app.
@@ -147,7 +160,6 @@ struct Row {
     user: String,
     labels: String,
     pushed_at: Option<i64>,
-    added_at: i64,
 }
 
 /// Reads a row and its seal; a row that is not the one that was written is damage.
@@ -155,11 +167,5 @@ fn row_of(row: &rusqlite::Row<'_>) -> Result<Row, StoreError> {
     if !seal::is_sealed(row, seal::POSTED_COLUMNS)? {
         return Err(StoreError::Row("posted"));
     }
-    Ok(Row {
-        task: row.get(1)?,
-        user: row.get(2)?,
-        labels: row.get(3)?,
-        pushed_at: row.get(4)?,
-        added_at: row.get(5)?,
-    })
+    Ok(Row { task: row.get(1)?, user: row.get(2)?, labels: row.get(3)?, pushed_at: row.get(4)? })
 }

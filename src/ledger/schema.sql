@@ -1,4 +1,5 @@
--- The ledger, schema 3. Times are Unix seconds. Look at it with the sqlite3 shell; the daemon need not stop.
+-- The ledger, schema 4. Times are Unix seconds, but for those named `elapsed`: seconds on the ledger's own clock, which
+-- nobody can set (`meta`). Look at it with the sqlite3 shell; the daemon need not stop.
 
 CREATE TABLE app (
   id        INTEGER PRIMARY KEY,
@@ -17,14 +18,16 @@ CREATE TABLE task (
 ) STRICT;
 
 CREATE TABLE pair (
-  id        INTEGER PRIMARY KEY,
-  task      INTEGER NOT NULL REFERENCES task (id),
-  user      TEXT NOT NULL,                -- UserID
-  added_at  INTEGER NOT NULL,
-  pushed_at INTEGER,                      -- as the watch list says
-  polled_at INTEGER,                      -- latest answer
-  ended     TEXT CHECK (ended IN ('settled', 'expired')),
-  record    BLOB,                         -- what is known of its devices
+  id            INTEGER PRIMARY KEY,
+  task          INTEGER NOT NULL REFERENCES task (id),
+  user          TEXT NOT NULL,            -- UserID
+  added_at      INTEGER NOT NULL,         -- as the wall clock said
+  added_elapsed INTEGER NOT NULL,
+  named_elapsed INTEGER NOT NULL,         -- when a source named it last, give or take some days
+  pushed_at     INTEGER,                  -- as the watch list says
+  polled_at     INTEGER,                  -- latest answer
+  ended         TEXT CHECK (ended IN ('settled', 'expired', 'damaged')),
+  record        BLOB,                     -- what is known of its devices; unreadable where it is damaged
   UNIQUE (task, user)
 ) STRICT;
 
@@ -57,19 +60,30 @@ CREATE TABLE seal (                       -- checksums of the sums; of those of 
   PRIMARY KEY (app, labels, route, platform)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE label_set (                  -- sets of watch labels that have sums
+  app        INTEGER NOT NULL REFERENCES app (id),
+  labels     TEXT NOT NULL,               -- as in the table result
+  watched_at INTEGER NOT NULL,            -- when a pair with them was last watched, give or take a day
+  retired    INTEGER NOT NULL,            -- 1: not on /metrics until a pair with them is watched again
+  crc        INTEGER NOT NULL,            -- CRC-32 of the row
+  PRIMARY KEY (app, labels)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE posted (                     -- what the watch API was told to watch
-  app       INTEGER NOT NULL REFERENCES app (id),
-  task      TEXT NOT NULL,
-  user      TEXT NOT NULL,
-  labels    TEXT NOT NULL,                -- as in the table result
-  pushed_at INTEGER,
-  added_at  INTEGER NOT NULL,
-  crc       INTEGER NOT NULL,             -- CRC-32 of the row
+  app          INTEGER NOT NULL REFERENCES app (id),
+  task         TEXT NOT NULL,
+  user         TEXT NOT NULL,
+  labels       TEXT NOT NULL,             -- as in the table result
+  pushed_at    INTEGER,
+  kept_elapsed INTEGER NOT NULL,          -- kept until then
+  crc          INTEGER NOT NULL,          -- CRC-32 of the row
   PRIMARY KEY (app, task, user)
 ) STRICT, WITHOUT ROWID;
 
+-- In `meta`, `clock` holds the elapsed seconds, the milliseconds since boot at that moment, and the id of that boot.
+-- `returned <id of an app>` is when a set of its labels came back last.
 CREATE TABLE meta (
-  name  TEXT PRIMARY KEY,                 -- veil_key: makes the hashes that stand for users in links
+  name  TEXT PRIMARY KEY,
   value BLOB NOT NULL,
   crc   INTEGER NOT NULL                  -- CRC-32 of the row
 ) STRICT, WITHOUT ROWID;

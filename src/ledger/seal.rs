@@ -5,21 +5,26 @@
 //! holds its own. The records of the pairs carry theirs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, Row, params, params_from_iter};
 
 use super::count::Touched;
 use super::store::{Store, StoreError};
-use super::sums::labels_text;
+use super::sums::{Of, labels_text};
 use super::tally::{AppTally, Histogram, SetKey, SetTally, Snapshot};
 
 /// Columns of the table `posted`, without the seal.
 pub(super) const POSTED_COLUMNS: usize = 6;
 /// Columns of the table `meta`, without the seal.
 const META_COLUMNS: usize = 2;
-/// The tables that are sealed row by row: the last column is the seal of those before it.
-const SEALED_TABLES: [(&str, usize); 2] = [("posted", POSTED_COLUMNS), ("meta", META_COLUMNS)];
+/// Columns of the table `label_set`, without the seal.
+const LABEL_SET_COLUMNS: usize = 4;
+/// The tables that are sealed row by row, each with the first schema that seals it: the last column is the seal of those
+/// before it.
+const SEALED_TABLES: [(&str, usize, i64); 3] =
+    [("posted", POSTED_COLUMNS, 3), ("meta", META_COLUMNS, 3), ("label_set", LABEL_SET_COLUMNS, 4)];
 
 /// The app's row, then labels, route and platform as the rows of a set hold them.
 type Name = (i64, [String; 3]);
@@ -29,13 +34,26 @@ pub(super) fn seal(db: &Connection, sums: &Snapshot) -> Result<(), StoreError> {
     seals(db, sums)?.iter().try_for_each(|(name, crc)| write(db, name, *crc))
 }
 
-/// Compares all seals with the sums that were loaded.
+/// Compares all seals with the sums that were loaded, those that are shown.
 ///
 /// # Errors
 /// [`StoreError::Seal`] names a set whose sums are not those that were written.
 pub(super) fn verify(db: &Connection, sums: &Snapshot) -> Result<(), StoreError> {
-    let expected = seals(db, sums)?;
-    let found = read(db)?;
+    compare(&seals(db, sums)?, &read(db, Of::Shown)?)
+}
+
+/// The same for the sums of one app and set of labels.
+pub(super) fn verify_sets(
+    db: &Connection,
+    of: Of<'_>,
+    app: i64,
+    sets: &BTreeMap<SetKey, Arc<SetTally>>,
+) -> Result<(), StoreError> {
+    let expected = sets.iter().map(|(key, set)| (name(app, key), of_set(set))).collect();
+    compare(&expected, &read(db, of)?)
+}
+
+fn compare(expected: &BTreeMap<Name, u32>, found: &BTreeMap<Name, u32>) -> Result<(), StoreError> {
     // What was never written has no seal and only zeros.
     let differs = |(name, crc): &(&Name, &u32)| found.get(name).copied().unwrap_or(EMPTY) != **crc;
     let unsealed = |name: &&Name| !expected.contains_key(name);
@@ -85,12 +103,12 @@ pub(super) fn is_sealed(row: &Row<'_>, columns: usize) -> Result<bool, rusqlite:
     Ok(row.get_ref(columns)? == ValueRef::Integer(of_values(&values).into()))
 }
 
-/// Compares the rows of all tables that are sealed row by row with their seals.
+/// Compares the rows of all tables that are sealed row by row with their seals, in a store of that schema.
 ///
 /// # Errors
 /// [`StoreError::Row`] names a table with a row that is not the one that was written.
-pub(super) fn verify_rows(db: &Connection) -> Result<(), StoreError> {
-    for (table, columns) in SEALED_TABLES {
+pub(super) fn verify_rows(db: &Connection, schema: i64) -> Result<(), StoreError> {
+    for (table, columns, _) in SEALED_TABLES.into_iter().filter(|(.., since)| *since <= schema) {
         let mut statement = db.prepare(&format!("SELECT * FROM {table}"))?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
@@ -102,9 +120,9 @@ pub(super) fn verify_rows(db: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Seals the rows of a store that has none of them sealed.
+/// Seals the rows of a store of the present schema as they are.
 pub(super) fn seal_rows(db: &Connection) -> Result<(), StoreError> {
-    for (table, columns) in SEALED_TABLES {
+    for (table, columns, _) in SEALED_TABLES {
         let mut statement = db.prepare(&format!("SELECT * FROM {table}"))?;
         let values = |row: &Row<'_>| (0..columns).map(|column| row.get::<_, Value>(column)).collect();
         let rows: Vec<Vec<Value>> = statement.query_map([], values)?.collect::<Result<_, _>>()?;
@@ -147,10 +165,12 @@ fn write(db: &Connection, (app, [labels, route, platform]): &Name, crc: u32) -> 
     Ok(())
 }
 
-fn read(db: &Connection) -> Result<BTreeMap<Name, u32>, StoreError> {
-    let mut statement = db.prepare("SELECT app, labels, route, platform, crc FROM seal")?;
-    let rows = statement
-        .query_map([], |row| Ok(((row.get(0)?, [row.get(1)?, row.get(2)?, row.get(3)?]), row.get(4)?)))?;
+fn read(db: &Connection, of: Of<'_>) -> Result<BTreeMap<Name, u32>, StoreError> {
+    let sql = format!("SELECT app, labels, route, platform, crc FROM seal WHERE {}", of.condition());
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows = statement.query_map(params_from_iter(of.parameters()), |row| {
+        Ok(((row.get(0)?, [row.get(1)?, row.get(2)?, row.get(3)?]), row.get(4)?))
+    })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

@@ -1,20 +1,27 @@
 //! The disk that keeps the ledger: one SQLite file, written in batches.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Statement, params};
 
+use super::clock::Clock;
 use super::fold::Record;
 use super::open::suffixed;
+use crate::sys::millis_since_boot;
 
 /// Task ids kept in memory; above that they are looked up again.
 const TASKS_CACHED: usize = 10_000;
 /// What [`one_pair`] reads, by the two keys of a pair.
-const PAIR_OF_ROW: &str = "SELECT id, added_at, pushed_at, polled_at, ended, record FROM pair WHERE id = ?1";
-const PAIR_OF_USER: &str =
-    "SELECT id, added_at, pushed_at, polled_at, ended, record FROM pair WHERE task = ?1 AND user = ?2";
+const PAIR_OF_ROW: &str = "SELECT id, added_at, added_elapsed, named_elapsed, pushed_at, polled_at, ended, record \
+                           FROM pair WHERE id = ?1";
+const PAIR_OF_USER: &str = "SELECT id, added_at, added_elapsed, named_elapsed, pushed_at, polled_at, ended, record \
+                            FROM pair WHERE task = ?1 AND user = ?2";
+/// The word in the column `ended` of a pair whose record is damaged.
+pub(super) const DAMAGED: &str = "damaged";
+/// Within this much of each other the wall clock and the ledger's own are of one mind about the age of a pair.
+const CLOCKS_AGREE_SECONDS: u64 = 3600;
 /// Version of the encoding of a record, its first byte.
 const RECORD_VERSION: u8 = 1;
 
@@ -23,8 +30,6 @@ const RECORD_VERSION: u8 = 1;
 pub enum StoreError {
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
-    #[error("the record of pair {0} is damaged")]
-    Damaged(i64),
     #[error("the histogram or label set {0:?} is damaged")]
     Text(String),
     #[error("the sums of {0} are not those that were written")]
@@ -39,26 +44,74 @@ pub struct Store {
     pub(super) db: Connection,
     path: PathBuf,
     apps: HashMap<String, i64>,
-    tasks: HashMap<(i64, String), i64>,
+    pub(super) tasks: HashMap<(i64, String), i64>,
+    pub(super) clock: Clock,
+    /// Sets of labels whose retired sums are known to be damaged, by app.
+    pub(super) damaged_labels: HashSet<(i64, String)>,
     /// Held as long as the store is open.
     _lock: File,
 }
 
 /// One row of the table `pair`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PairRow {
     pub id: i64,
+    /// As the wall clock said; `added_by` says how much of that is believed.
     pub added_at: i64,
+    /// By the ledger's own clock, seconds.
+    pub added_elapsed: i64,
+    /// When a source named it last, give or take some days, by the same clock.
+    pub named_elapsed: i64,
     pub pushed_at: Option<i64>,
     pub polled_at: Option<i64>,
     pub ended: Option<super::Ended>,
+    pub damage: Damage,
+    /// What is known of its devices; nothing where it is damaged.
     pub record: Record,
+}
+
+/// Whether the record of a pair can be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Damage {
+    #[default]
+    None,
+    /// It cannot, and nobody knew.
+    Found,
+    /// It could not be read before: the pair is not watched any more.
+    Known,
+}
+
+impl PairRow {
+    /// When it was polled last, for [`super::fold::KnownDevice::standings`]; `None` where it is settled.
+    pub fn awaited_at(&self) -> Option<i64> {
+        (self.ended != Some(super::Ended::Settled)).then(|| self.polled_at.unwrap_or(self.added_at))
+    }
+
+    /// When it was added, Unix seconds, where the wall clock says `now` and the ledger's own `elapsed`: as the wall clock
+    /// said then, unless it has been set since. Its age is never more than the ledger's clock has counted.
+    pub(super) fn added_by(&self, now: i64, elapsed: i64) -> i64 {
+        let by_clock = now.saturating_sub((elapsed - self.added_elapsed).max(0));
+        if self.added_at.abs_diff(by_clock) <= CLOCKS_AGREE_SECONDS { self.added_at } else { by_clock }
+    }
 }
 
 impl Store {
     /// A store on an open connection to the file at `path`, under the `lock` of its folder.
-    pub(super) fn new(db: Connection, path: PathBuf, lock: File) -> Store {
-        Store { db, path, apps: HashMap::new(), tasks: HashMap::new(), _lock: lock }
+    pub(super) fn new(db: Connection, path: PathBuf, lock: File, clock: Clock) -> Store {
+        Store {
+            db,
+            path,
+            apps: HashMap::new(),
+            tasks: HashMap::new(),
+            clock,
+            damaged_labels: HashSet::new(),
+            _lock: lock,
+        }
+    }
+
+    /// Seconds on the ledger's own clock.
+    pub(super) fn elapsed(&self) -> i64 {
+        self.clock.elapsed(millis_since_boot())
     }
 
     /// Where the file lies.
@@ -140,14 +193,16 @@ impl Store {
 
     /// Adds a pair that [`Store::find_pairs`] did not find, unless it was added since.
     pub fn add_pair(&mut self, app: i64, pair: &super::Enrol, now: i64) -> Result<PairRow, StoreError> {
+        let elapsed = self.elapsed();
         let task = task_row(&self.db, &mut self.tasks, (app, &pair.task), true)?;
         let task = task.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
         let added = self
             .db
             .prepare_cached(
-                "INSERT INTO pair (task, user, added_at, pushed_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+                "INSERT INTO pair (task, user, added_at, added_elapsed, named_elapsed, pushed_at) \
+                 VALUES (?1, ?2, ?3, ?4, ?4, ?5) ON CONFLICT DO NOTHING",
             )?
-            .execute(params![task, pair.user, now, pair.pushed_at])?;
+            .execute(params![task, pair.user, now, elapsed, pair.pushed_at])?;
         if added == 0 {
             let known = one_pair(&mut *self.db.prepare_cached(PAIR_OF_USER)?, params![task, pair.user])?;
             return Ok(known.ok_or(rusqlite::Error::QueryReturnedNoRows)?);
@@ -155,9 +210,12 @@ impl Store {
         Ok(PairRow {
             id: self.db.last_insert_rowid(),
             added_at: now,
+            added_elapsed: elapsed,
+            named_elapsed: elapsed,
             pushed_at: pair.pushed_at,
             polled_at: None,
             ended: None,
+            damage: Damage::None,
             record: Record::default(),
         })
     }
@@ -183,6 +241,12 @@ impl Store {
         Ok(())
     }
 
+    /// The record of a pair cannot be read: it stays as it is, and the pair is not watched again.
+    pub fn set_damaged(&self, id: i64) -> Result<(), StoreError> {
+        self.db.prepare_cached("UPDATE pair SET ended = ?2 WHERE id = ?1")?.execute(params![id, DAMAGED])?;
+        Ok(())
+    }
+
     /// Keeps what the schedule of an app has learned.
     pub fn set_learned(&self, app: i64, bytes: &[u8]) -> Result<(), StoreError> {
         let mut whole = bytes.to_vec();
@@ -203,31 +267,10 @@ impl Store {
         let split = whole.as_deref().and_then(|whole| whole.split_last_chunk::<4>());
         Ok(split.filter(|(bytes, sum)| checksum(bytes) == **sum).map(|(bytes, _)| bytes.to_vec()))
     }
-
-    /// Deletes at most `most` pairs that nobody added, pushed or polled since `before`, and tasks that have no pair any
-    /// more; gives how many pairs.
-    pub fn purge(&mut self, before: i64, most: usize) -> Result<usize, StoreError> {
-        let deleted = self
-            .db
-            .prepare_cached(
-                "DELETE FROM pair WHERE id IN (SELECT id FROM pair WHERE added_at < ?1 AND \
-                 coalesce(polled_at, 0) < ?1 AND coalesce(pushed_at, 0) < ?1 LIMIT ?2)",
-            )?
-            .execute(params![before, i64::try_from(most).unwrap_or(i64::MAX)])?;
-        if deleted > 0 {
-            self.db
-                .prepare_cached(
-                    "DELETE FROM task WHERE NOT EXISTS (SELECT 1 FROM pair WHERE pair.task = task.id)",
-                )?
-                .execute([])?;
-            self.tasks.clear();
-        }
-        Ok(deleted)
-    }
 }
 
 /// The row of a task of an app; `make` makes it if it is new.
-fn task_row(
+pub(super) fn task_row(
     db: &Connection,
     known: &mut HashMap<(i64, String), i64>,
     (app, name): (i64, &str),
@@ -268,20 +311,23 @@ fn one_pair(
     let Some(row) = rows.next()? else {
         return Ok(None);
     };
-    let id = row.get(0)?;
-    let ended: Option<String> = row.get(4)?;
-    let record = match row.get_ref(5)?.as_blob_or_null() {
-        Ok(Some(bytes)) => decode(bytes).ok_or(StoreError::Damaged(id))?,
-        Ok(None) => Record::default(),
-        Err(_) => return Err(StoreError::Damaged(id)),
+    let ended: Option<String> = row.get(6)?;
+    let (record, damage) = match row.get_ref(7)?.as_blob_or_null().map(|bytes| bytes.map(decode)) {
+        _ if ended.as_deref() == Some(DAMAGED) => (None, Damage::Known),
+        Ok(Some(Some(record))) => (Some(record), Damage::None),
+        Ok(None) => (None, Damage::None),
+        Ok(Some(None)) | Err(_) => (None, Damage::Found),
     };
     Ok(Some(PairRow {
-        id,
+        id: row.get(0)?,
         added_at: row.get(1)?,
-        pushed_at: row.get(2)?,
-        polled_at: row.get(3)?,
+        added_elapsed: row.get(2)?,
+        named_elapsed: row.get(3)?,
+        pushed_at: row.get(4)?,
+        polled_at: row.get(5)?,
         ended: ended.and_then(|text| super::Ended::ALL.into_iter().find(|e| e.as_str() == text)),
-        record,
+        damage,
+        record: record.unwrap_or_default(),
     }))
 }
 

@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 use serde_json::{Map, Value, json};
 
 use crate::trace::{Outcome, Platform, Reason, Route, Stage};
 use crate::watch::LabelSet;
 
-use super::Ended;
 use super::count::Touched;
 use super::store::{Store, StoreError};
-use super::tally::{AppTally, CodeLabel, Histogram, OTHER, PlatformLabel, SetKey, Snapshot, StageTally};
+use super::tally::{
+    AppTally, CodeLabel, Histogram, OTHER, PlatformLabel, SetKey, SetTally, Snapshot, StageTally,
+};
+use super::{Ended, seal};
 
 impl Store {
     /// Writes the sums of `app` that a batch has touched.
@@ -76,7 +79,36 @@ impl Store {
     }
 }
 
-/// Reads all sums. Words that this version does not know are damage, not zero.
+/// What the names in the table `meta` begin with under which [`Store::set_returned`] writes.
+const RETURNED: &str = "returned ";
+
+/// Which rows of the sums are read.
+#[derive(Clone, Copy)]
+pub(super) enum Of<'a> {
+    /// Those that are shown.
+    Shown,
+    /// Those of one app and set of labels, shown or not.
+    One(i64, &'a str),
+}
+
+impl Of<'_> {
+    /// The rows of a table, by its columns `app` and `labels`.
+    pub(super) fn condition(&self) -> &'static str {
+        match self {
+            Of::Shown => "(app, labels) NOT IN (SELECT app, labels FROM label_set WHERE retired <> 0)",
+            Of::One(..) => "app = ?1 AND labels = ?2",
+        }
+    }
+
+    pub(super) fn parameters(&self) -> Vec<rusqlite::types::Value> {
+        match self {
+            Of::Shown => Vec::new(),
+            Of::One(app, labels) => vec![(*app).into(), (*labels).to_owned().into()],
+        }
+    }
+}
+
+/// Reads all sums that are shown. Words that this version does not know are damage, not zero.
 pub fn load(db: &Connection) -> Result<Snapshot, StoreError> {
     let mut apps: BTreeMap<i64, (String, AppTally)> = BTreeMap::new();
     let mut statement = db.prepare("SELECT id, name, settled, expired, removed, detection FROM app")?;
@@ -89,36 +121,111 @@ pub fn load(db: &Connection) -> Result<Snapshot, StoreError> {
         };
         apps.insert(row.get(0)?, (row.get(1)?, tally));
     }
-    load_stages(db, "SELECT *, '' FROM result", &mut apps, |stage, word, _, count| {
+    load_sets(db, Of::Shown, &mut apps)?;
+    let mut statement = db.prepare("SELECT app, labels, watched_at FROM label_set WHERE retired = 0")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let text: String = row.get(1)?;
+        let app = apps.get_mut(&row.get::<_, i64>(0)?);
+        let Some(((_, tally), labels)) = app.zip(labels_of(&text)) else {
+            return Err(StoreError::Text(text));
+        };
+        Arc::make_mut(&mut tally.label_sets).insert(labels, row.get(2)?);
+    }
+    let mut returned = db.prepare_cached("SELECT CAST(value AS TEXT) FROM meta WHERE name = ?1")?;
+    for (app, (_, tally)) in &mut apps {
+        let at =
+            returned.query_row([format!("{RETURNED}{app}")], |row| row.get::<_, String>(0)).optional()?;
+        tally.label_sets_returned_at = at.and_then(|at| at.parse().ok()).unwrap_or(0);
+    }
+    let apps = apps.into_values().map(|(name, tally)| (Arc::from(name), Arc::new(tally))).collect();
+    Ok(Snapshot { apps, committed_at: 0, size_bytes: 0 })
+}
+
+impl Store {
+    /// The sums of a set of labels that has retired, or has never had any; `None` where they are damaged: then they stay as
+    /// they are, and the set stays away.
+    pub(super) fn retired(
+        &mut self,
+        app: i64,
+        labels: &LabelSet,
+    ) -> Result<Option<BTreeMap<SetKey, Arc<SetTally>>>, StoreError> {
+        let text = labels_text(labels);
+        let of = Of::One(app, &text);
+        let mut apps = BTreeMap::from([(app, Default::default())]);
+        let read = load_sets(&self.db, of, &mut apps);
+        let sets = apps.remove(&app).map_or_else(BTreeMap::new, |(_, tally): (String, AppTally)| tally.sets);
+        match read.and_then(|()| seal::verify_sets(&self.db, of, app, &sets)) {
+            Ok(()) => Ok(Some(sets)),
+            Err(StoreError::Sqlite(error)) => Err(error.into()),
+            Err(error) => {
+                if self.damaged_labels.insert((app, text)) {
+                    tracing::error!(%error, "ledger: sums that had retired are damaged; results count under other labels");
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Writes when a set of labels came back last.
+    pub(super) fn set_returned(&self, app: i64, now: i64) -> Result<(), StoreError> {
+        let (name, value) = (format!("{RETURNED}{app}"), now.to_string());
+        let row = [ValueRef::Text(name.as_bytes()), ValueRef::Blob(value.as_bytes())];
+        Ok(seal::put_row(&self.db, "meta", &row)?)
+    }
+
+    /// Writes when a pair was last watched with a set of labels, and whether the set has retired.
+    pub(super) fn set_label_set(
+        &self,
+        app: i64,
+        labels: &LabelSet,
+        (watched_at, is_retired): (i64, bool),
+    ) -> Result<(), StoreError> {
+        let text = labels_text(labels);
+        let values = [
+            ValueRef::Integer(app),
+            ValueRef::Text(text.as_bytes()),
+            ValueRef::Integer(watched_at),
+            ValueRef::Integer(is_retired.into()),
+        ];
+        Ok(seal::put_row(&self.db, "label_set", &values)?)
+    }
+}
+
+/// Reads the sums of sets into their apps.
+fn load_sets(
+    db: &Connection,
+    of: Of<'_>,
+    apps: &mut BTreeMap<i64, (String, AppTally)>,
+) -> Result<(), StoreError> {
+    load_stages(db, ("SELECT *, '' FROM result", of), apps, |stage, word, _, count| {
         let outcome = Outcome::ALL.into_iter().find(|o| o.as_str() == word)?;
         stage.results[outcome as usize] = u64::try_from(count.as_i64().ok()?).ok()?;
         Some(())
     })?;
     let failures = "SELECT app, labels, route, platform, stage, reason, count, code FROM failure";
-    load_stages(db, failures, &mut apps, |stage, word, code, count| {
+    load_stages(db, (failures, of), apps, |stage, word, code, count| {
         let reason = Reason::ALL.into_iter().find(|r| r.as_str() == word)?;
         let code = if code == OTHER { CodeLabel::Other } else { CodeLabel::Code(code.parse().ok()?) };
         stage.failures.insert((reason, code), u64::try_from(count.as_i64().ok()?).ok()?);
         Some(())
     })?;
     let delays = "SELECT app, labels, route, platform, stage, '', histogram, '' FROM delay";
-    load_stages(db, delays, &mut apps, |stage, _, _, text| {
+    load_stages(db, (delays, of), apps, |stage, _, _, text| {
         stage.delay = histogram_of(text.as_str().ok()?).ok()?;
         Some(())
-    })?;
-    let apps = apps.into_values().map(|(name, tally)| (Arc::from(name), Arc::new(tally))).collect();
-    Ok(Snapshot { apps, committed_at: 0, size_bytes: 0 })
+    })
 }
 
-/// Hands each row of `sql` (app, labels, route, platform, stage, word, value, code) to `put`.
+/// Hands each row of the selection (app, labels, route, platform, stage, word, value, code) to `put`.
 fn load_stages(
     db: &Connection,
-    sql: &str,
+    (select, of): (&str, Of<'_>),
     apps: &mut BTreeMap<i64, (String, AppTally)>,
-    put: impl Fn(&mut StageTally, &str, &str, rusqlite::types::ValueRef<'_>) -> Option<()>,
+    put: impl Fn(&mut StageTally, &str, &str, ValueRef<'_>) -> Option<()>,
 ) -> Result<(), StoreError> {
-    let mut statement = db.prepare(sql)?;
-    let mut rows = statement.query([])?;
+    let mut statement = db.prepare_cached(&format!("{select} WHERE {}", of.condition()))?;
+    let mut rows = statement.query(params_from_iter(of.parameters()))?;
     while let Some(row) = rows.next()? {
         let [labels, route, platform, stage, word, code] =
             [1, 2, 3, 4, 5, 7].map(|column| row.get::<_, String>(column));

@@ -1,6 +1,6 @@
 //! The sums that become metrics: per app and set of labels, made only from what is on disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -26,6 +26,11 @@ pub struct Snapshot {
     pub size_bytes: u64,
 }
 
+/// The sets of watch labels that count towards their cap, and when a pair with each was last watched, Unix seconds.
+///
+/// That time is the wall clock's, unlike the age of pairs: a set that retires too early comes back with its first pair.
+pub type LabelSets = BTreeMap<LabelSet, i64>;
+
 /// The sums of one app.
 #[derive(Clone, Debug, Default)]
 pub struct AppTally {
@@ -37,6 +42,12 @@ pub struct AppTally {
     pub ended: [u64; 3],
     /// `timpush_series_overflow_total`, by the metric whose cap was hit.
     pub overflow: BTreeMap<&'static str, u64>,
+    /// Which of the sets count towards the cap of sets of watch labels.
+    pub label_sets: Arc<LabelSets>,
+    /// When a set came back last with what it had counted long ago, Unix seconds; 0 if none ever did.
+    pub label_sets_returned_at: i64,
+    /// Rows of watched pairs that found no room under their own labels and count under `other`.
+    pub folded: Arc<HashSet<i64>>,
 }
 
 /// What makes one set of push series beside the app.
@@ -182,6 +193,12 @@ impl StageTally {
 }
 
 impl SetTally {
+    /// True if no device is in a gauge.
+    pub(super) fn is_unwatched(&self) -> bool {
+        let is_empty = |stage: &StageTally| stage.devices == [0; 2] && stage.unreported.is_empty();
+        self.devices == [0; 3] && self.stages.iter().all(is_empty)
+    }
+
     /// The sums of that stage.
     pub fn stage(&self, stage: Stage) -> &StageTally {
         &self.stages[stage as usize]

@@ -1,17 +1,16 @@
 //! What one app's polling tells about itself; comes and goes with the app.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
-use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGaugeVec, Registry};
-
-use super::families::{self, LateGauge, MetricsError};
+use super::metric::Metric;
 use super::names;
+use super::text::{self, Durations, Samples};
 use super::words::{PairStates, Refused};
+use crate::sys::lock;
 use crate::trace::Drift;
+use crate::watch::feed::Figures;
 
 /// Distinct error codes shown for each kind of API failure of one app; later ones become the code `other`.
 pub const MAX_CODES_PER_KIND: usize = 50;
@@ -19,11 +18,50 @@ pub const MAX_CODES_PER_KIND: usize = 50;
 /// Upper bounds of the buckets of `timpush_api_request_duration_seconds`.
 const REQUEST_BOUNDS_SECONDS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
-/// The metrics about one app's polling, in a registry until this is dropped.
+/// An app of that name has metrics already.
+#[derive(Debug, thiserror::Error)]
+#[error("metrics of app \"{app}\" not registered: an app of that name holds them")]
+pub struct AppExists {
+    pub app: String,
+}
+
+/// The metrics of all apps, by name. A clone is the same metrics.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Apps(Arc<Mutex<BTreeMap<String, Arc<Mutex<App>>>>>);
+
+impl Apps {
+    pub(super) fn add(&self, name: &str, sdk_app_id: u64, region: &str) -> Result<AppMetrics, AppExists> {
+        let mut apps = lock(&self.0);
+        if apps.contains_key(name) {
+            return Err(AppExists { app: name.to_owned() });
+        }
+        let app = Arc::new(Mutex::new(App::new(sdk_app_id, region)));
+        apps.insert(name.to_owned(), Arc::clone(&app));
+        Ok(AppMetrics { app, name: name.to_owned(), apps: self.clone() })
+    }
+
+    /// How many API failures each app counted under the code `other`.
+    pub(super) fn folded_failures(&self) -> Vec<(String, u64)> {
+        lock(&self.0).iter().map(|(name, app)| (name.clone(), lock(app).failures.folded)).collect()
+    }
+
+    /// Appends all families that have samples.
+    pub(super) fn write(&self, out: &mut String) {
+        let apps = lock(&self.0).clone();
+        for (metric, write) in FAMILIES {
+            text::samples(out, metric, |out| {
+                apps.iter().for_each(|(name, app)| write(&lock(app), name, out))
+            });
+        }
+    }
+}
+
+/// The metrics about one app's polling, on `/metrics` until this is dropped.
 #[derive(Debug)]
 pub struct AppMetrics {
-    inner: Arc<Inner>,
-    registry: Registry,
+    app: Arc<Mutex<App>>,
+    name: String,
+    apps: Apps,
 }
 
 /// A code as its label: a number, nothing, or what lies beyond the cap.
@@ -42,122 +80,243 @@ struct Failures {
 
 #[derive(Clone, Copy, Debug)]
 struct Source {
-    entries: u64,
+    figures: Figures,
+    up: bool,
     last_success_at: Option<i64>,
 }
 
+/// Times are Unix seconds. What is `None` is not known and not shown: a 0 would say something that nobody knows.
 #[derive(Debug)]
-struct Inner {
-    app: String,
-    /// `SDKAppID` and region as label values.
-    info: Mutex<(String, String)>,
-    failures: Mutex<Failures>,
+struct App {
+    sdk_app_id: String,
+    region: String,
+    pairs: PairStates,
+    refused: [u64; Refused::ALL.len()],
+    awaiting_push: u64,
+    over_limit: u64,
+    backlog_seconds: Option<f64>,
+    polled_ratio: Option<f64>,
+    up: Option<bool>,
+    requests: u64,
+    failures: Failures,
+    request_duration: Durations,
+    drift: [u64; Drift::ALL.len()],
+    last_success_at: Option<i64>,
+    rate: Option<f64>,
+    resume_at: i64,
+    usersig_expires_at: Option<i64>,
+    is_credential_readable: Option<bool>,
     /// Bounded by the sources that the configuration names.
-    sources: Mutex<BTreeMap<String, Source>>,
-    watched_pairs: IntGaugeVec,
-    pairs_refused: IntCounterVec,
-    requests: IntCounter,
-    request_duration: Histogram,
-    drift: IntCounterVec,
-    resume_at: Gauge,
-    backlog: LateGauge,
-    looked: LateGauge,
-    up: LateGauge,
-    last_success: LateGauge,
-    rate: LateGauge,
-    usersig_expiry: LateGauge,
-    /// Stands for all of them in the registry.
-    desc: Desc,
+    sources: BTreeMap<String, Source>,
 }
 
-impl AppMetrics {
-    /// Puts the metrics of `app` into `registry`. `region` is `None` where an endpoint is configured.
-    ///
-    /// # Errors
-    /// An app of that name is in the registry already: drop its metrics first, or keep them and [`Self::set_info`].
-    pub fn register(
-        registry: &Registry,
-        app: &str,
-        sdk_app_id: u64,
-        region: Option<&str>,
-    ) -> Result<AppMetrics, MetricsError> {
-        let inner = Arc::new(Inner::new(app));
-        *lock(&inner.info) = (sdk_app_id.to_string(), region.unwrap_or_default().to_owned());
-        registry
-            .register(Box::new(Shared(Arc::clone(&inner))))
-            .map_err(|source| MetricsError::App { app: app.to_owned(), source })?;
-        Ok(AppMetrics { inner, registry: registry.clone() })
-    }
+/// Writes the samples of one family for the app of that name.
+type Write = fn(&App, &str, &mut Samples);
 
+/// One sample for each source of the app.
+fn by_source(app: &App, name: &str, out: &mut Samples, value: fn(&Source) -> f64) {
+    app.sources.iter().for_each(|(key, source)| out.add(&[name, key.as_str()], value(source)));
+}
+
+const FAMILIES: [(&Metric, Write); 23] = [
+    (&names::WATCHED_PAIRS, |app, name, out| {
+        app.pairs.by_name().iter().for_each(|(state, n)| out.add(&[name, *state], *n as f64));
+    }),
+    (&names::PAIRS_REFUSED, |app, name, out| {
+        Refused::ALL.iter().zip(app.refused).for_each(|(why, n)| out.add(&[name, why.as_str()], n as f64));
+    }),
+    (&names::PAIRS_AWAITING_PUSH, |app, name, out| out.add(&[name], app.awaiting_push as f64)),
+    (&names::PAIRS_OVER_LIMIT, |app, name, out| out.add(&[name], app.over_limit as f64)),
+    (&names::SCHEDULE_BACKLOG, |app, name, out| out.add_known(&[name], app.backlog_seconds)),
+    (&names::SCHEDULE_POLLED, |app, name, out| out.add_known(&[name], app.polled_ratio)),
+    (&names::UP, |app, name, out| out.add_known(&[name], app.up.map(f64::from))),
+    (&names::API_REQUESTS, |app, name, out| out.add(&[name], app.requests as f64)),
+    (&names::API_FAILURES, |app, name, out| app.failures.write(name, out)),
+    (&names::API_REQUEST_DURATION, |app, name, out| out.add_durations(&[name], &app.request_duration)),
+    (&names::API_DRIFT, |app, name, out| {
+        Drift::ALL.iter().zip(app.drift).for_each(|(kind, n)| out.add(&[name, kind.as_str()], n as f64));
+    }),
+    (&names::API_LAST_SUCCESS, |app, name, out| {
+        out.add_known(&[name], app.last_success_at.map(|at| at as f64))
+    }),
+    (&names::BUDGET_RATE, |app, name, out| out.add_known(&[name], app.rate)),
+    (&names::BUDGET_RESUME, |app, name, out| out.add(&[name], app.resume_at as f64)),
+    (&names::USERSIG_EXPIRY, |app, name, out| {
+        out.add_known(&[name], app.usersig_expires_at.map(|at| at as f64))
+    }),
+    (&names::CREDENTIAL_READABLE, |app, name, out| {
+        out.add_known(&[name], app.is_credential_readable.map(f64::from));
+    }),
+    (&names::APP_INFO, |app, name, out| out.add(&[name, &app.sdk_app_id, &app.region], 1.0)),
+    (&names::SOURCE_LAST_SUCCESS, |app, name, out| {
+        by_source(app, name, out, |source| source.last_success_at.unwrap_or(0) as f64)
+    }),
+    (&names::SOURCE_ENTRIES, |app, name, out| {
+        by_source(app, name, out, |source| source.figures.entries as f64)
+    }),
+    (&names::SOURCE_UP, |app, name, out| by_source(app, name, out, |source| f64::from(source.up))),
+    (&names::SOURCE_REFUSED, |app, name, out| {
+        by_source(app, name, out, |source| source.figures.refused as f64)
+    }),
+    (&names::SOURCE_WARNINGS, |app, name, out| {
+        by_source(app, name, out, |source| source.figures.warnings as f64)
+    }),
+    (&names::SOURCE_SKIPPED_FILES, |app, name, out| {
+        by_source(app, name, out, |source| source.figures.skipped_files as f64)
+    }),
+];
+
+impl AppMetrics {
     /// After a reload that changed them: counters go on.
     pub fn set_info(&self, sdk_app_id: u64, region: Option<&str>) {
-        *lock(&self.inner.info) = (sdk_app_id.to_string(), region.unwrap_or_default().to_owned());
+        let mut app = lock(&self.app);
+        app.sdk_app_id = sdk_app_id.to_string();
+        region.unwrap_or_default().clone_into(&mut app.region);
     }
 
     /// The pairs of the watch list by state.
     pub fn set_watched_pairs(&self, pairs: PairStates) {
-        for (state, n) in pairs.by_name() {
-            let n = i64::try_from(n).unwrap_or(i64::MAX);
-            self.inner.watched_pairs.with_label_values(&[state]).set(n);
-        }
+        lock(&self.app).pairs = pairs;
     }
 
     /// Pairs that did not enter the watch list.
     pub fn pairs_refused(&self, reason: Refused, pairs: u64) {
-        self.inner.pairs_refused.with_label_values(&[reason.as_str()]).inc_by(pairs);
+        lock(&self.app).refused[reason as usize] += pairs;
+    }
+
+    /// Listed pairs whose push time lies ahead.
+    pub fn set_pairs_awaiting_push(&self, pairs: u64) {
+        lock(&self.app).awaiting_push = pairs;
+    }
+
+    /// Pairs that the sources name beyond `max_pairs`.
+    pub fn set_pairs_over_limit(&self, pairs: u64) {
+        lock(&self.app).over_limit = pairs;
     }
 
     /// Time the budget needs for all that is due now.
     pub fn set_backlog_seconds(&self, seconds: f64) {
-        self.inner.backlog.set(seconds);
+        lock(&self.app).backlog_seconds = Some(seconds);
     }
 
-    /// Share of the pairs whose push is out that were looked at, if there are any.
-    pub fn set_looked_ratio(&self, ratio: Option<f64>) {
-        match ratio {
-            Some(ratio) => self.inner.looked.set(ratio),
-            None => self.inner.looked.clear(),
-        }
+    /// Fraction of the pairs past their push time that were polled, if there are any.
+    pub fn set_polled_ratio(&self, ratio: Option<f64>) {
+        lock(&self.app).polled_ratio = ratio;
     }
 
     /// A request left.
     pub fn request_sent(&self) {
-        self.inner.requests.inc();
+        lock(&self.app).requests += 1;
     }
 
     /// The exchange ended `duration` after the request left, well or not.
     pub fn request_ended(&self, duration: Duration) {
-        self.inner.request_duration.observe(duration.as_secs_f64());
+        lock(&self.app).request_duration.observe(duration);
     }
 
     /// The API answered as it should, at `now` in Unix seconds: `timpush_up` is 1.
     pub fn exchange_worked(&self, now: i64) {
-        self.inner.up.set(1.0);
-        self.inner.last_success.set(now as f64);
+        let mut app = lock(&self.app);
+        app.up = Some(true);
+        app.last_success_at = Some(now);
     }
 
     /// The exchange did not work: `timpush_up` is 0, and the failure is counted as by [`Self::failed`].
     pub fn exchange_failed(&self, kind: &'static str, code: Option<i64>) {
-        self.inner.up.set(0.0);
+        lock(&self.app).up = Some(false);
         self.failed(kind, code);
     }
 
     /// Nothing can be asked, for want of a signature: `timpush_up` is 0.
     pub fn cannot_ask(&self) {
-        self.inner.up.set(0.0);
+        lock(&self.app).up = Some(false);
     }
 
     /// The API refused one pair, which is an exchange that worked: `timpush_up` is 1, and the failure is counted.
     pub fn pair_refused(&self, kind: &'static str, code: Option<i64>) {
-        self.inner.up.set(1.0);
+        lock(&self.app).up = Some(true);
         self.failed(kind, code);
     }
 
     /// Counts a failure that says nothing about the API as a whole. `kind` is of a
     /// closed set; codes beyond [`MAX_CODES_PER_KIND`] become `other` and `timpush_series_overflow_total`.
     pub fn failed(&self, kind: &'static str, code: Option<i64>) {
-        let mut failures = lock(&self.inner.failures);
-        let codes = failures.by_kind.entry(kind).or_default();
+        lock(&self.app).failures.count(kind, code);
+    }
+
+    /// An answer left the documented contract in that way.
+    pub fn drift(&self, kind: Drift) {
+        lock(&self.app).drift[kind as usize] += 1;
+    }
+
+    /// The request rate in force now.
+    pub fn set_rate(&self, requests_per_second: f64) {
+        lock(&self.app).rate = Some(requests_per_second);
+    }
+
+    /// When polling goes on, Unix seconds; `None` when not paused.
+    pub fn set_resume_at(&self, at: Option<i64>) {
+        lock(&self.app).resume_at = at.unwrap_or(0);
+    }
+
+    /// When the signature in use expires, Unix seconds; `None` while there is none.
+    pub fn set_usersig_expiry(&self, at: Option<i64>) {
+        lock(&self.app).usersig_expires_at = at;
+    }
+
+    /// Whether the credential could be read at the latest attempt.
+    pub fn set_credential_readable(&self, is_readable: bool) {
+        lock(&self.app).is_credential_readable = Some(is_readable);
+    }
+
+    /// What is known of one watch source, and whether its latest read gave a usable list. `source` is a name such as
+    /// `static` or `http[0]`, never a path or URL.
+    pub fn set_source(&self, source: &str, figures: Figures, up: bool, last_success_at: Option<i64>) {
+        let known = Source { figures, up, last_success_at };
+        lock(&self.app).sources.insert(source.to_owned(), known);
+    }
+
+    /// Forgets the sources that are not in `names`, after a reload.
+    pub fn retain_sources(&self, names: &[&str]) {
+        lock(&self.app).sources.retain(|source, _| names.contains(&source.as_str()));
+    }
+}
+
+impl Drop for AppMetrics {
+    fn drop(&mut self) {
+        lock(&self.apps.0).remove(&self.name);
+    }
+}
+
+impl App {
+    fn new(sdk_app_id: u64, region: &str) -> App {
+        App {
+            sdk_app_id: sdk_app_id.to_string(),
+            region: region.to_owned(),
+            pairs: PairStates::default(),
+            refused: Default::default(),
+            awaiting_push: 0,
+            over_limit: 0,
+            backlog_seconds: None,
+            polled_ratio: None,
+            up: None,
+            requests: 0,
+            failures: Failures::default(),
+            request_duration: Durations::new(REQUEST_BOUNDS_SECONDS),
+            drift: Default::default(),
+            last_success_at: None,
+            rate: None,
+            resume_at: 0,
+            usersig_expires_at: None,
+            is_credential_readable: None,
+            sources: BTreeMap::new(),
+        }
+    }
+}
+
+impl Failures {
+    fn count(&mut self, kind: &'static str, code: Option<i64>) {
+        let codes = self.by_kind.entry(kind).or_default();
         let mut code = code.map_or(Code::None, Code::Number);
         let numbers = codes.keys().filter(|code| matches!(code, Code::Number(_))).count();
         let folds =
@@ -166,163 +325,19 @@ impl AppMetrics {
             code = Code::Other;
         }
         *codes.entry(code).or_default() += 1;
-        failures.folded += u64::from(folds);
+        self.folded += u64::from(folds);
     }
 
-    /// An answer left the documented contract in that way.
-    pub fn drift(&self, kind: Drift) {
-        self.inner.drift.with_label_values(&[kind.as_str()]).inc();
-    }
-
-    /// The request rate in force now.
-    pub fn set_rate(&self, requests_per_second: f64) {
-        self.inner.rate.set(requests_per_second);
-    }
-
-    /// When polling goes on, Unix seconds; `None` when not paused.
-    pub fn set_resume_at(&self, at: Option<i64>) {
-        self.inner.resume_at.set(at.unwrap_or(0) as f64);
-    }
-
-    /// When the signature in use expires, Unix seconds; `None` while there is none.
-    pub fn set_usersig_expiry(&self, at: Option<i64>) {
-        match at {
-            Some(at) => self.inner.usersig_expiry.set(at as f64),
-            None => self.inner.usersig_expiry.clear(),
-        }
-    }
-
-    /// What is known of one watch source. `source` is a name such as `static` or `http[0]`, never a path or URL.
-    pub fn set_source(&self, source: &str, entries: u64, last_success_at: Option<i64>) {
-        let known = Source { entries, last_success_at };
-        lock(&self.inner.sources).insert(source.to_owned(), known);
-    }
-
-    /// Forgets the sources that are not in `names`, after a reload.
-    pub fn retain_sources(&self, names: &[&str]) {
-        lock(&self.inner.sources).retain(|source, _| names.contains(&source.as_str()));
-    }
-}
-
-impl Drop for AppMetrics {
-    fn drop(&mut self) {
-        // Cannot fail: it was registered at birth, and nobody else holds the collector.
-        if let Err(error) = self.registry.unregister(Box::new(Shared(Arc::clone(&self.inner)))) {
-            tracing::error!(app = self.inner.app, %error, "metrics of the app were not in the registry");
-        }
-    }
-}
-
-/// What was counted stays right when a thread died while it held the lock: each change is one step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Inner {
-    fn new(app: &str) -> Inner {
-        let some = Some(app);
-        Inner {
-            app: app.to_owned(),
-            info: Mutex::default(),
-            failures: Mutex::default(),
-            sources: Mutex::default(),
-            watched_pairs: families::gauges(&names::WATCHED_PAIRS, app, &PairStates::NAMES),
-            pairs_refused: families::counters(
-                &names::PAIRS_REFUSED,
-                Some(app),
-                &Refused::ALL.map(Refused::as_str),
-            ),
-            requests: families::counter(&names::API_REQUESTS, some),
-            request_duration: families::histogram(&names::API_REQUEST_DURATION, some, REQUEST_BOUNDS_SECONDS),
-            drift: families::counters(&names::API_DRIFT, Some(app), &Drift::ALL.map(Drift::as_str)),
-            resume_at: families::gauge(&names::BUDGET_RESUME, some),
-            backlog: LateGauge::new(&names::SCHEDULE_BACKLOG, some),
-            looked: LateGauge::new(&names::SCHEDULE_LOOKED, some),
-            up: LateGauge::new(&names::UP, some),
-            last_success: LateGauge::new(&names::API_LAST_SUCCESS, some),
-            rate: LateGauge::new(&names::BUDGET_RATE, some),
-            usersig_expiry: LateGauge::new(&names::USERSIG_EXPIRY, some),
-            desc: families::desc(&names::APP_INFO, some),
-        }
-    }
-
-    fn ready_made(&self) -> [&dyn Collector; 12] {
-        [
-            &self.watched_pairs,
-            &self.pairs_refused,
-            &self.requests,
-            &self.request_duration,
-            &self.drift,
-            &self.resume_at,
-            &self.backlog,
-            &self.looked,
-            &self.up,
-            &self.last_success,
-            &self.rate,
-            &self.usersig_expiry,
-        ]
-    }
-
-    fn info(&self) -> MetricFamily {
-        let info = lock(&self.info);
-        let row = families::sample(&names::APP_INFO, &[&self.app, &info.0, &info.1], 1.0);
-        families::family(&names::APP_INFO, vec![row])
-    }
-
-    fn failures(&self) -> [MetricFamily; 2] {
-        let failures = lock(&self.failures);
-        let mut rows = Vec::new();
-        for (kind, codes) in &failures.by_kind {
+    fn write(&self, app: &str, out: &mut Samples) {
+        for (kind, codes) in &self.by_kind {
             for (code, n) in codes {
                 let code = match code {
                     Code::None => String::new(),
                     Code::Number(number) => number.to_string(),
                     Code::Other => "other".to_owned(),
                 };
-                rows.push(families::sample(&names::API_FAILURES, &[&self.app, kind, &code], *n as f64));
+                out.add(&[app, kind, &code], *n as f64);
             }
         }
-        let labels = [self.app.as_str(), names::API_FAILURES.name];
-        let folded = families::sample(&names::SERIES_OVERFLOW, &labels, failures.folded as f64);
-        [
-            families::family(&names::API_FAILURES, rows),
-            families::family(&names::SERIES_OVERFLOW, vec![folded]),
-        ]
-    }
-
-    fn sources(&self) -> [MetricFamily; 2] {
-        let sources = lock(&self.sources);
-        let mut read = Vec::new();
-        let mut entries = Vec::new();
-        for (name, source) in &*sources {
-            let labels = [self.app.as_str(), name.as_str()];
-            entries.push(families::sample(&names::SOURCE_ENTRIES, &labels, source.entries as f64));
-            if let Some(at) = source.last_success_at {
-                read.push(families::sample(&names::SOURCE_LAST_SUCCESS, &labels, at as f64));
-            }
-        }
-        [
-            families::family(&names::SOURCE_LAST_SUCCESS, read),
-            families::family(&names::SOURCE_ENTRIES, entries),
-        ]
-    }
-}
-
-/// One collector for the whole app, so that it enters and leaves a registry in one step.
-struct Shared(Arc<Inner>);
-
-impl Collector for Shared {
-    /// One for all: the registry of `prometheus` 0.14 tells collectors apart by the *sum* of the hashes of their
-    /// descriptions, and over two dozen metrics those sums are equal for names as common as app3 and app5.
-    fn desc(&self) -> Vec<&Desc> {
-        vec![&self.0.desc]
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        let mut families: Vec<_> = self.0.ready_made().iter().flat_map(|metric| metric.collect()).collect();
-        families.push(self.0.info());
-        families.extend(self.0.failures());
-        families.extend(self.0.sources());
-        families
     }
 }

@@ -1,15 +1,12 @@
 //! What the process tells about itself: ledger, configuration, connections, build.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use prometheus::core::{Collector, Desc};
-use prometheus::process_collector::ProcessCollector;
-use prometheus::proto::MetricFamily;
-use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, Registry};
-
-use super::families::{self, LateGauge, MetricsError, VALID};
+use super::metric::Metric;
 use super::names;
+use super::text::{self, Durations, Samples};
+use crate::sys::lock;
 
 /// Upper bounds of the buckets of `timpush_ledger_commit_duration_seconds`.
 const COMMIT_BOUNDS_SECONDS: &[f64] =
@@ -28,14 +25,17 @@ pub struct BuildInfo<'a> {
 pub enum WebRefusal {
     /// None, or a wrong one.
     Password,
-    /// Too many passwords are being checked.
+    /// Too many passwords are being checked, or too many requests answered.
     Busy,
     /// More requests than `rate_limit` lets through.
     Rate,
+    /// The watch API holds as many bytes as may wait.
+    QueueFull,
 }
 
 impl WebRefusal {
-    const ALL: [WebRefusal; 3] = [WebRefusal::Password, WebRefusal::Busy, WebRefusal::Rate];
+    const ALL: [WebRefusal; 4] =
+        [WebRefusal::Password, WebRefusal::Busy, WebRefusal::Rate, WebRefusal::QueueFull];
 
     /// The value of the label `reason`.
     pub const fn as_str(self) -> &'static str {
@@ -43,167 +43,162 @@ impl WebRefusal {
             WebRefusal::Password => "password",
             WebRefusal::Busy => "busy",
             WebRefusal::Rate => "rate",
+            WebRefusal::QueueFull => "queue_full",
         }
     }
 }
 
 /// The metrics that belong to no app. A clone is the same metrics.
 #[derive(Clone, Debug)]
-pub struct ExporterMetrics {
-    inner: Arc<Inner>,
+pub struct ExporterMetrics(Arc<Mutex<Exporter>>);
+
+/// Times are Unix seconds. What is `None` is not known and not shown.
+#[derive(Debug)]
+struct Exporter {
+    version: String,
+    revision: Option<String>,
+    last_commit_at: Option<i64>,
+    size_bytes: Option<u64>,
+    commit_duration: Durations,
+    quarantined_files: Option<u64>,
+    damaged_records: u64,
+    connections_refused: u64,
+    connections_evicted: u64,
+    handshakes_failed: u64,
+    requests_refused: [u64; WebRefusal::ALL.len()],
+    certificate_expires_at: Option<i64>,
+    web_config_works: Option<bool>,
+    reload_works: Option<bool>,
+    reload_success_at: Option<i64>,
 }
 
-#[derive(Debug)]
-struct Inner {
-    last_commit: LateGauge,
-    size: LateGauge,
-    commit_duration: Histogram,
-    quarantined: LateGauge,
-    connections_refused: IntCounter,
-    connections_evicted: IntCounter,
-    handshakes_failed: IntCounter,
-    requests_refused: IntCounterVec,
-    certificate_expiry: LateGauge,
-    web_config_successful: LateGauge,
-    reload_successful: LateGauge,
-    reload_success_at: LateGauge,
-    build: Gauge,
-}
+type Write = fn(&Exporter, &mut Samples);
+
+const FAMILIES: [(&Metric, Write); 14] = [
+    (&names::LEDGER_LAST_COMMIT, |exporter, out| {
+        out.add_known(&[], exporter.last_commit_at.map(|at| at as f64))
+    }),
+    (&names::LEDGER_SIZE, |exporter, out| out.add_known(&[], exporter.size_bytes.map(|bytes| bytes as f64))),
+    (&names::LEDGER_COMMIT_DURATION, |exporter, out| out.add_durations(&[], &exporter.commit_duration)),
+    (&names::LEDGER_QUARANTINED, |exporter, out| {
+        out.add_known(&[], exporter.quarantined_files.map(|files| files as f64))
+    }),
+    (&names::LEDGER_DAMAGED, |exporter, out| out.add(&[], exporter.damaged_records as f64)),
+    (&names::CONNECTIONS_REFUSED, |exporter, out| out.add(&[], exporter.connections_refused as f64)),
+    (&names::CONNECTIONS_EVICTED, |exporter, out| out.add(&[], exporter.connections_evicted as f64)),
+    (&names::HANDSHAKES_FAILED, |exporter, out| out.add(&[], exporter.handshakes_failed as f64)),
+    (&names::REQUESTS_REFUSED, |exporter, out| {
+        let refused = WebRefusal::ALL.iter().zip(exporter.requests_refused);
+        refused.for_each(|(reason, n)| out.add(&[reason.as_str()], n as f64));
+    }),
+    (&names::CERTIFICATE_EXPIRY, |exporter, out| {
+        out.add_known(&[], exporter.certificate_expires_at.map(|at| at as f64))
+    }),
+    (&names::WEB_CONFIG_SUCCESSFUL, |exporter, out| {
+        out.add_known(&[], exporter.web_config_works.map(f64::from))
+    }),
+    (&names::RELOAD_SUCCESSFUL, |exporter, out| out.add_known(&[], exporter.reload_works.map(f64::from))),
+    (&names::RELOAD_SUCCESS_AT, |exporter, out| {
+        out.add_known(&[], exporter.reload_success_at.map(|at| at as f64))
+    }),
+    (&names::BUILD_INFO, |exporter, out| match &exporter.revision {
+        Some(revision) => out.add(&[&exporter.version, revision], 1.0),
+        None => out.add(&[&exporter.version], 1.0),
+    }),
+];
 
 impl ExporterMetrics {
-    /// Puts these metrics and `process_*` into `registry`, once.
-    ///
-    /// # Errors
-    /// They are there already.
-    pub fn register(registry: &Registry, build: BuildInfo<'_>) -> Result<ExporterMetrics, MetricsError> {
-        let inner = Arc::new(Inner::new(build));
-        let exporter = |source| MetricsError::Exporter { source };
-        registry.register(Box::new(Shared(Arc::clone(&inner)))).map_err(exporter)?;
-        registry.register(Box::new(ProcessCollector::for_self())).map_err(exporter)?;
-        Ok(ExporterMetrics { inner })
+    pub(super) fn new(build: BuildInfo) -> ExporterMetrics {
+        ExporterMetrics(Arc::new(Mutex::new(Exporter {
+            version: build.version.to_owned(),
+            revision: build.revision.map(str::to_owned),
+            last_commit_at: None,
+            size_bytes: None,
+            commit_duration: Durations::new(COMMIT_BOUNDS_SECONDS),
+            quarantined_files: None,
+            damaged_records: 0,
+            connections_refused: 0,
+            connections_evicted: 0,
+            handshakes_failed: 0,
+            requests_refused: Default::default(),
+            certificate_expires_at: None,
+            web_config_works: None,
+            reload_works: None,
+            reload_success_at: None,
+        })))
+    }
+
+    /// Appends all families that have samples.
+    pub(super) fn write(&self, out: &mut String) {
+        let exporter = lock(&self.0);
+        for (metric, write) in FAMILIES {
+            text::samples(out, metric, |out| write(&exporter, out));
+        }
     }
 
     /// A group of results became durable at `now`, Unix seconds, and that took `duration`.
     pub fn ledger_committed(&self, now: i64, duration: Duration) {
-        self.inner.last_commit.set(now as f64);
-        self.inner.commit_duration.observe(duration.as_secs_f64());
+        let mut exporter = lock(&self.0);
+        exporter.last_commit_at = Some(now);
+        exporter.commit_duration.observe(duration);
     }
 
     /// Size of the ledger's files.
     pub fn set_ledger_size_bytes(&self, bytes: u64) {
-        self.inner.size.set(bytes as f64);
+        lock(&self.0).size_bytes = Some(bytes);
     }
 
     /// Damaged store files that were moved aside and are still in the storage folder.
     pub fn set_ledger_quarantined_files(&self, files: u64) {
-        self.inner.quarantined.set(files as f64);
+        lock(&self.0).quarantined_files = Some(files);
+    }
+
+    /// Pairs whose records were found damaged.
+    pub fn ledger_records_damaged(&self, pairs: u64) {
+        lock(&self.0).damaged_records += pairs;
     }
 
     /// A connection was closed at once because too many are open.
     pub fn connection_refused(&self) {
-        self.inner.connections_refused.inc();
+        lock(&self.0).connections_refused += 1;
     }
 
     /// A connection that waited was cut for a new one.
     pub fn connection_evicted(&self) {
-        self.inner.connections_evicted.inc();
+        lock(&self.0).connections_evicted += 1;
     }
 
     /// A connection did not get through the TLS handshake.
     pub fn handshake_failed(&self) {
-        self.inner.handshakes_failed.inc();
+        lock(&self.0).handshakes_failed += 1;
     }
 
     /// A request was refused as the web configuration says.
     pub fn request_refused(&self, reason: WebRefusal) {
-        self.inner.requests_refused.with_label_values(&[reason.as_str()]).inc();
+        lock(&self.0).requests_refused[reason as usize] += 1;
     }
 
     /// A web configuration came into force; its certificate, if it has one, is good until then, Unix seconds.
     pub fn web_config_worked(&self, certificate_expires_at: Option<i64>) {
-        self.inner.web_config_successful.set(1.0);
-        match certificate_expires_at {
-            Some(at) => self.inner.certificate_expiry.set(at as f64),
-            None => self.inner.certificate_expiry.clear(),
-        }
+        let mut exporter = lock(&self.0);
+        exporter.web_config_works = Some(true);
+        exporter.certificate_expires_at = certificate_expires_at;
     }
 
     /// The web configuration as its files are now cannot be used; the one before stays in force.
     pub fn web_config_failed(&self) {
-        self.inner.web_config_successful.set(0.0);
+        lock(&self.0).web_config_works = Some(false);
     }
 
     /// The configuration was loaded at `now`, Unix seconds.
     pub fn reload_worked(&self, now: i64) {
-        self.inner.reload_successful.set(1.0);
-        self.inner.reload_success_at.set(now as f64);
+        let mut exporter = lock(&self.0);
+        exporter.reload_works = Some(true);
+        exporter.reload_success_at = Some(now);
     }
 
     /// The configuration could not be loaded; the one before stays in force.
     pub fn reload_failed(&self) {
-        self.inner.reload_successful.set(0.0);
-    }
-}
-
-impl Inner {
-    fn new(build: BuildInfo<'_>) -> Inner {
-        let labels = [("version", Some(build.version)), ("revision", build.revision)];
-        let mut opts = prometheus::Opts::new(names::BUILD_INFO.name, names::BUILD_INFO.help);
-        for (name, value) in labels {
-            if let Some(value) = value {
-                opts = opts.const_label(name, value);
-            }
-        }
-        let build = Gauge::with_opts(opts).expect(VALID);
-        build.set(1.0);
-        Inner {
-            last_commit: LateGauge::new(&names::LEDGER_LAST_COMMIT, None),
-            size: LateGauge::new(&names::LEDGER_SIZE, None),
-            commit_duration: families::histogram(&names::LEDGER_COMMIT_DURATION, None, COMMIT_BOUNDS_SECONDS),
-            quarantined: LateGauge::new(&names::LEDGER_QUARANTINED, None),
-            connections_refused: families::counter(&names::CONNECTIONS_REFUSED, None),
-            connections_evicted: families::counter(&names::CONNECTIONS_EVICTED, None),
-            handshakes_failed: families::counter(&names::HANDSHAKES_FAILED, None),
-            requests_refused: families::counters(
-                &names::REQUESTS_REFUSED,
-                None,
-                &WebRefusal::ALL.map(WebRefusal::as_str),
-            ),
-            certificate_expiry: LateGauge::new(&names::CERTIFICATE_EXPIRY, None),
-            web_config_successful: LateGauge::new(&names::WEB_CONFIG_SUCCESSFUL, None),
-            reload_successful: LateGauge::new(&names::RELOAD_SUCCESSFUL, None),
-            reload_success_at: LateGauge::new(&names::RELOAD_SUCCESS_AT, None),
-            build,
-        }
-    }
-
-    fn ready_made(&self) -> [&dyn Collector; 13] {
-        [
-            &self.last_commit,
-            &self.size,
-            &self.commit_duration,
-            &self.quarantined,
-            &self.connections_refused,
-            &self.connections_evicted,
-            &self.handshakes_failed,
-            &self.requests_refused,
-            &self.certificate_expiry,
-            &self.web_config_successful,
-            &self.reload_successful,
-            &self.reload_success_at,
-            &self.build,
-        ]
-    }
-}
-
-struct Shared(Arc<Inner>);
-
-impl Collector for Shared {
-    fn desc(&self) -> Vec<&Desc> {
-        self.0.ready_made().into_iter().flat_map(|metric| metric.desc()).collect()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        self.0.ready_made().iter().flat_map(|metric| metric.collect()).collect()
+        lock(&self.0).reload_works = Some(false);
     }
 }

@@ -1,25 +1,26 @@
-//! Every name and help in one place; the push families made fresh from a snapshot.
+//! Every name and help in one place; one scrape from a snapshot and from what the process counts about itself.
 
 mod app;
 mod exporter;
-mod families;
+mod metric;
 pub mod names;
 #[cfg(test)]
 mod own_tests;
 mod push;
+mod registry;
 mod sum;
 #[cfg(test)]
 mod tests;
+mod text;
 mod words;
 
-pub use app::{AppMetrics, MAX_CODES_PER_KIND};
+pub use app::{AppExists, AppMetrics, MAX_CODES_PER_KIND};
 pub use exporter::{BuildInfo, ExporterMetrics, WebRefusal};
-pub use families::MetricsError;
-pub use names::{Kind, Metric, catalogue};
+pub use metric::{Kind, Metric};
+pub use names::catalogue;
 pub use push::PushView;
+pub use registry::Registry;
 pub use words::{PairStates, Refused};
-
-use prometheus::{Registry, TextEncoder};
 
 use crate::ledger::Snapshot;
 
@@ -38,12 +39,8 @@ pub fn render(
     now: i64,
     room: usize,
 ) -> Vec<u8> {
-    let mut families = registry.gather();
-    let own_overflow = families::take(&mut families, names::SERIES_OVERFLOW.name);
     let mut out = String::with_capacity(room);
-    push::Page::new(snapshot, views, now).write(&mut out, &own_overflow);
-    TextEncoder::new()
-        .encode_utf8(&families, &mut out)
-        .expect("a registry gathers only named families with samples, and a String takes all text");
+    push::Page::new(snapshot, views, now).write(&mut out, &registry.folded_failures());
+    registry.write(&mut out);
     out.into_bytes()
 }

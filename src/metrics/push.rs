@@ -4,12 +4,14 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::families::Overflow;
-use super::names::{self, Metric};
+use super::names;
 use super::sum::add_set;
+use super::text::{
+    app_label, close, close_with, close_with_number, escape, family, histogram, label, open, open_label,
+};
 use crate::ledger::{
-    AppTally, CodeLabel, DETECTION_BOUNDS_SECONDS, Ended, Histogram, PlatformLabel,
-    STAGE_DELAY_BOUNDS_SECONDS, SetTally, Snapshot, StageTally,
+    AppTally, CodeLabel, DETECTION_BOUNDS_SECONDS, Ended, PlatformLabel, STAGE_DELAY_BOUNDS_SECONDS,
+    SetTally, Snapshot, StageTally,
 };
 use crate::trace::{Notifications, Outcome, Route, Stage};
 
@@ -54,8 +56,9 @@ impl<'a> Page<'a> {
         page
     }
 
-    /// Appends all push families that have samples.
-    pub(super) fn write(&self, out: &mut String, own_overflow: &[Overflow]) {
+    /// Appends all push families that have samples. `folded` is how many API failures each app counted under the code
+    /// `other`.
+    pub(super) fn write(&self, out: &mut String, folded: &[(String, u64)]) {
         out.reserve(self.sets.len() * SET_BYTES);
         family(out, &names::STAGE_RESULTS, |out| self.results(out));
         family(out, &names::STAGE_FAILURES, |out| self.failures(out));
@@ -65,7 +68,8 @@ impl<'a> Page<'a> {
         family(out, &names::DETECTION_DELAY, |out| self.detection(out));
         family(out, &names::DEVICES, |out| self.devices(out));
         family(out, &names::PAIRS_ENDED, |out| self.ended(out));
-        family(out, &names::SERIES_OVERFLOW, |out| self.overflow(out, own_overflow));
+        family(out, &names::SERIES_OVERFLOW, |out| self.overflow(out, folded));
+        family(out, &names::LABEL_SETS_RETURNED, |out| self.returned(out));
     }
 
     fn stages(&self) -> impl Iterator<Item = (&Shown<'a>, Stage, &StageTally)> {
@@ -117,7 +121,7 @@ impl<'a> Page<'a> {
     fn delays(&self, out: &mut String) {
         for (set, stage, tally) in self.stages() {
             let labels = |out: &mut String| set.labels(out, stage);
-            histogram(out, (names::STAGE_DELAY.name, STAGE_DELAY_BOUNDS_SECONDS), labels, &tally.delay);
+            histogram(out, names::STAGE_DELAY.name, STAGE_DELAY_BOUNDS_SECONDS, labels, &tally.delay);
         }
     }
 
@@ -125,7 +129,7 @@ impl<'a> Page<'a> {
         for (app, tally) in &self.apps {
             let Some(tally) = tally else { continue };
             let labels = |out: &mut String| app_label(out, app);
-            histogram(out, (names::DETECTION_DELAY.name, DETECTION_BOUNDS_SECONDS), labels, &tally.detection);
+            histogram(out, names::DETECTION_DELAY.name, DETECTION_BOUNDS_SECONDS, labels, &tally.detection);
         }
     }
 
@@ -158,15 +162,24 @@ impl<'a> Page<'a> {
         }
     }
 
-    fn overflow(&self, out: &mut String, own: &[Overflow]) {
+    fn returned(&self, out: &mut String) {
+        for (app, tally) in &self.apps {
+            let at = tally.map_or(0, |tally| tally.label_sets_returned_at);
+            open(out, names::LABEL_SETS_RETURNED.name);
+            app_label(out, app);
+            close(out, u64::try_from(at).unwrap_or(0));
+        }
+    }
+
+    fn overflow(&self, out: &mut String, folded: &[(String, u64)]) {
         let mut sums: BTreeMap<(&str, &str), u64> = BTreeMap::new();
         for (app, tally) in &self.apps {
             for (metric, n) in tally.iter().flat_map(|t| &t.overflow) {
                 *sums.entry((app, metric)).or_default() += n;
             }
         }
-        for own in own {
-            *sums.entry((&own.app, &own.metric)).or_default() += own.results;
+        for (app, failures) in folded {
+            *sums.entry((app, names::API_FAILURES.name)).or_default() += failures;
         }
         for ((app, metric), n) in sums {
             open(out, names::SERIES_OVERFLOW.name);
@@ -220,127 +233,4 @@ impl Shown<'_> {
         open(out, name);
         self.labels(out, stage);
     }
-}
-
-/// Appends HELP, TYPE and the samples; nothing at all where there are no samples.
-fn family(out: &mut String, metric: &Metric, samples: impl FnOnce(&mut String)) {
-    let start = out.len();
-    let (name, help, kind) = (metric.name, metric.help, metric.kind.as_str());
-    for part in ["# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind, "\n"] {
-        out.push_str(part);
-    }
-    let headed = out.len();
-    samples(out);
-    if out.len() == headed {
-        out.truncate(start);
-    }
-}
-
-/// Appends one histogram, cumulative as the format wants it; nothing where it has no value yet.
-fn histogram(
-    out: &mut String,
-    (name, bounds): (&str, &[i64]),
-    labels: impl Fn(&mut String),
-    values: &Histogram,
-) {
-    let count = values.count();
-    if count == 0 {
-        return;
-    }
-    let open = |out: &mut String, suffix: &str| {
-        out.push_str(name);
-        out.push_str(suffix);
-        out.push('{');
-        labels(out);
-    };
-    let mut below = 0;
-    for (bound, n) in bounds.iter().zip(&values.counts) {
-        below += n;
-        open(out, "_bucket");
-        close_with_number(out, "le", *bound, below);
-    }
-    open(out, "_bucket");
-    close_with(out, "le", "+Inf", count);
-    open(out, "_sum");
-    out.push_str("} ");
-    signed(out, values.sum);
-    out.push('\n');
-    open(out, "_count");
-    close(out, count);
-}
-
-fn open(out: &mut String, name: &str) {
-    out.push_str(name);
-    out.push('{');
-}
-
-/// Ends a sample.
-fn close(out: &mut String, value: u64) {
-    out.push_str("} ");
-    number(out, value);
-    out.push('\n');
-}
-
-/// Ends a sample with one more label, whose value needs no escape.
-fn close_with(out: &mut String, name: &str, value: &str, sample: u64) {
-    label(out, name, value);
-    close(out, sample);
-}
-
-fn close_with_number(out: &mut String, name: &str, value: i64, sample: u64) {
-    open_label(out, name);
-    signed(out, value);
-    out.push('"');
-    close(out, sample);
-}
-
-/// The label that every push metric starts with.
-fn app_label(out: &mut String, app: &str) {
-    out.push_str("app=\"");
-    escape(out, app);
-    out.push('"');
-}
-
-/// Appends one label that is not the first and whose value needs no escape.
-fn label(out: &mut String, name: &str, value: &str) {
-    open_label(out, name);
-    out.push_str(value);
-    out.push('"');
-}
-
-fn open_label(out: &mut String, name: &str) {
-    out.push(',');
-    out.push_str(name);
-    out.push_str("=\"");
-}
-
-fn signed(out: &mut String, value: i64) {
-    if value < 0 {
-        out.push('-');
-    }
-    number(out, value.unsigned_abs());
-}
-
-/// Decimal digits, without the formatting machinery: most samples are 0, and there may be many.
-fn number(out: &mut String, value: u64) {
-    if value >= 10 {
-        number(out, value / 10);
-    }
-    let digit = (value % 10) as u8;
-    out.push(char::from(b'0' + digit));
-}
-
-/// A label value as the text format wants it: backslash, quote and line feed escaped.
-fn escape(out: &mut String, value: &str) {
-    let mut rest = value;
-    while let Some(at) = rest.find(['\\', '"', '\n']) {
-        out.push_str(&rest[..at]);
-        out.push_str(match rest.as_bytes()[at] {
-            b'\\' => "\\\\",
-            b'"' => "\\\"",
-            _ => "\\n",
-        });
-        rest = &rest[at + 1..];
-    }
-    out.push_str(rest);
 }

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use prometheus::Registry;
-
 use super::*;
 use crate::ledger::{
     AppTally, CodeLabel, DETECTION_BOUNDS_SECONDS, Ended, NEVER_DUE, PlatformLabel,
@@ -56,7 +54,9 @@ pub(super) fn text(snapshot: &Snapshot, views: &[PushView], registry: &Registry)
 }
 
 fn push_text(snapshot: &Snapshot, views: &[PushView]) -> String {
-    text(snapshot, views, &Registry::new())
+    let mut out = String::new();
+    push::Page::new(snapshot, views, NOW).write(&mut out, &[]);
+    out
 }
 
 pub(super) fn sample_of<'a>(text: &'a str, series: &str) -> Option<&'a str> {
@@ -81,6 +81,7 @@ pub(super) fn golden_snapshot() -> Snapshot {
     shop.detection.observe(DETECTION_BOUNDS_SECONDS, 16);
     shop.ended[Ended::Expired as usize] = 5;
     shop.overflow.insert(names::STAGE_FAILURES.name, 2);
+    shop.label_sets_returned_at = 1_790_000_000;
     snapshot.apps.insert("shop".into(), Arc::new(shop));
     snapshot.apps.insert("left".into(), Arc::new(AppTally::default()));
     snapshot

@@ -8,7 +8,7 @@ pub struct PairStates {
     pub active: u64,
     /// Nothing more can come.
     pub settled: u64,
-    /// The API refuses the pair.
+    /// The API refuses the pair, or its polls keep failing.
     pub failing: u64,
 }
 

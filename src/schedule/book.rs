@@ -49,7 +49,8 @@ pub struct Pair {
     pub task: u32,
     /// Its places in the two heaps; [`Phase::Cohort`] uses the second for its place in the cohort.
     pub places: [u32; 2],
-    /// Its first waiting device: since when, and which class ([`NOT_WAITING`] if there is none).
+    /// Its first waiting device: since when, and which class ([`NOT_WAITING`] if there is none). Of a pair that was never
+    /// answered: its cohort, then when its polls began to fail.
     pub since: u32,
     /// The others, in [`Book::devices`], or [`NONE`].
     pub more: u32,
@@ -145,6 +146,11 @@ impl Pair {
         was
     }
 
+    /// When a pair that was never answered is called failing, so many ticks after its polls began to fail.
+    pub fn failing_from(&self, after: u32) -> Option<u32> {
+        (self.looked == NONE && self.failures > 0).then(|| self.since.saturating_add(after))
+    }
+
     /// The latest look, or the push if there was none.
     pub fn since_look(&self) -> u32 {
         if self.looked == NONE { self.pushed } else { self.looked }
@@ -235,6 +241,11 @@ impl Book {
         pair.places[Order::Rank as usize] = place;
         pair.since = at;
         at | COHORT
+    }
+
+    /// The name of the cohort that takes pairs of that task and push.
+    pub fn open_cohort_of(&self, pair: &Pair, bucket: u32) -> Option<u32> {
+        self.open.get(&(pair.task, pair.pushed / bucket)).map(|at| at | COHORT)
     }
 
     /// The cohort of a pair that is in one.

@@ -163,6 +163,11 @@ impl Cells {
         })
     }
 
+    /// How many events were seen, as far as they are not forgotten.
+    pub fn events(&self) -> f64 {
+        self.failures.iter().chain(&self.successes).map(|events| f64::from(*events)).sum()
+    }
+
     /// True if nothing was ever seen.
     pub fn is_empty(&self) -> bool {
         self.exposure.iter().all(|e| *e == 0.0)

@@ -131,6 +131,13 @@ impl Curve {
         at(&self.waiting, Place::of(to)) / at(&self.waiting, Place::of(from))
     }
 
+    /// The age by which that `share` of the events have come that come within `horizon` seconds; an edge of the grid.
+    pub fn come_by(&self, share: f64, horizon: f64) -> f64 {
+        let wanted = share * (1.0 - at(&self.waiting, Place::of(horizon)));
+        let come = (0..CELLS).find(|edge| 1.0 - self.waiting[*edge] >= wanted);
+        come.map_or(horizon, |edge| EDGES[edge]).min(horizon)
+    }
+
     /// Failures and worth up to that age.
     pub fn upto(&self, age: f64) -> (f64, f64) {
         let place = Place::of(age);

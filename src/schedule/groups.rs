@@ -18,6 +18,8 @@ const PUSH_SPANS: usize = 64;
 const CURIOSITY: f32 = 6.0;
 /// Members at which half of that counts.
 const CURIOUS_MEMBERS: f32 = 20.0;
+/// So many first polls of a task may fail in a row by chance: where a fifth of the pairs fails, one row in 25 is longer.
+const CHANCE_FAILURES: u32 = 2;
 
 /// Failures seen, and how many the pool expected.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,6 +46,8 @@ struct Task {
     members: u32,
     /// Pairs looked at.
     looks: u32,
+    /// First polls that failed since one was answered.
+    failed: u32,
     first: Ratio,
     /// By class: platform and wait.
     waits: Vec<(u16, Ratio)>,
@@ -79,11 +83,20 @@ impl Groups {
         }
     }
 
-    /// A first look: failures seen and expected.
-    pub fn first_look(&mut self, task: u32, pushed_at: Millis, ratio: (f64, f64)) {
+    /// A poll of a pair of that task failed that was never answered.
+    pub fn first_failed(&mut self, task: u32) {
+        if let Some(known) = self.tasks.get_mut(&task) {
+            known.failed = known.failed.saturating_add(1);
+        }
+    }
+
+    /// A first look: failures seen and expected. True if first polls of this task had failed before.
+    pub fn first_look(&mut self, task: u32, pushed_at: Millis, ratio: (f64, f64)) -> bool {
+        let mut answers_again = false;
         if let Some(known) = self.tasks.get_mut(&task) {
             known.looks += 1;
             known.first.add(ratio);
+            answers_again = std::mem::take(&mut known.failed) > 0;
         }
         let span = pushed_at.div_euclid(PUSH_SPAN);
         let kept = &mut self.pushes[span.rem_euclid(PUSH_SPANS as i64) as usize];
@@ -93,6 +106,7 @@ impl Groups {
         if kept.0 == span {
             kept.1.add(ratio);
         }
+        answers_again
     }
 
     /// What any look told of a wait under a task.
@@ -117,8 +131,8 @@ impl Groups {
         known.map_or(1.0, |(_, ratio)| f64::from(ratio.factor(FINE_INERTIA)))
     }
 
-    /// The same for pairs of the task that were never looked at, and how much more a look is worth for what it says
-    /// of the others.
+    /// The same for pairs of the task that were never looked at, and how many times as much a look is worth: more for
+    /// what it says of the others, less where the first polls of the task fail.
     pub fn first_factor(&self, task: u32, pushed_at: Millis) -> (f64, f64) {
         let span = pushed_at.div_euclid(PUSH_SPAN);
         let kept = self.pushes[span.rem_euclid(PUSH_SPANS as i64) as usize];
@@ -130,7 +144,8 @@ impl Groups {
         let factor = (known.first.seen + INERTIA * time) / (known.first.expected + INERTIA);
         let unseen = known.members.saturating_sub(known.looks) as f32;
         let curious = CURIOSITY * unseen / (unseen + CURIOUS_MEMBERS) / (1.0 + known.looks as f32);
-        (f64::from(factor.max(FACTOR_MIN)), f64::from(1.0 + curious))
+        let doubted = known.failed.saturating_sub(CHANCE_FAILURES);
+        (f64::from(factor.max(FACTOR_MIN)), f64::from((1.0 + curious) / (1.0 + doubted as f32)))
     }
 
     /// Bytes held.

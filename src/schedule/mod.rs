@@ -14,17 +14,19 @@ mod groups;
 mod heap;
 mod index;
 mod learned;
+mod outcome;
 mod rank;
+mod retry;
 mod round;
 mod told;
 
 use std::collections::VecDeque;
 
-use book::{Book, COHORT, Mark, NONE, NOT_WAITING, Pair, Phase, Waiting};
+use book::{Book, COHORT, Mark, NONE, Pair, Phase};
 use clock::{Clock, Tick};
 use groups::Groups;
 use heap::{Heap, Order};
-use learned::{Class, NOBODY, Span};
+use retry::RetryShare;
 use round::Round;
 
 pub use bytes::UnreadableLearned;
@@ -33,12 +35,8 @@ pub use told::{Device, Look, Millis, Report, Route, STAGES, Seed, Slot, State};
 
 /// One and the same pair is not asked more often than this.
 const SHORTEST_GAP: Millis = 1_000;
-/// The first wait after a refusal of the pair by the API; it doubles with each further one.
-const REFUSED_GAP: Millis = 30_000;
-const REFUSED_LONGEST_GAP: Millis = 3_600_000;
-/// The first wait after a failure that is not the pair's; it doubles with each further one.
-const FAILED_GAP: Millis = 1_000;
-const FAILED_LONGEST_GAP: Millis = 30_000;
+/// So long after its polls began to fail a pair that was never answered is called failing, polled again or not.
+const FAILING_AFTER: Millis = 300_000;
 /// One look in this many goes to last looks and to the round of all pairs, by turns.
 pub const FLOOR: u64 = 32;
 /// The last look comes within this share of the time watched before its end.
@@ -58,8 +56,11 @@ pub struct Schedule {
     time: Heap,
     /// When settled pairs end.
     rests: Heap,
-    /// Who is asked next.
+    /// Who is asked next, of the pairs whose latest poll did not fail.
     rank: Heap,
+    /// Of those whose latest poll failed.
+    retries: Heap,
+    retry_share: RetryShare,
     round: Round,
     /// Pairs that want their last look.
     lasts: VecDeque<Slot>,
@@ -99,6 +100,8 @@ impl Schedule {
             time: Heap::new(Order::Time),
             rests: Heap::new(Order::Time),
             rank: Heap::new(Order::Rank),
+            retries: Heap::new(Order::Rank),
+            retry_share: RetryShare::default(),
             round: Round::default(),
             lasts: VecDeque::new(),
             ended: VecDeque::new(),
@@ -170,40 +173,14 @@ impl Schedule {
         let floor = if self.turns.is_multiple_of(FLOOR) { self.floor(now) } else { None };
         let slot = floor.or_else(|| self.best(now))?;
         self.withdraw(slot);
-        self.book.pair_mut(slot).phase = Phase::Taken;
-        Some(slot)
-    }
-
-    /// Tells what became of the look that [`Schedule::take`] started.
-    pub fn looked(&mut self, slot: Slot, look: Look, now: Millis) {
-        let taken = self.book.get(slot).is_some_and(|pair| pair.phase == Phase::Taken);
-        if !taken {
-            return; // It left while the look was on its way.
+        let pair = self.book.pair_mut(slot);
+        pair.phase = Phase::Taken;
+        match pair.failures {
+            0 => self.retry_share.earn(),
+            _ if self.rank.len() > 0 => self.retry_share.spend(),
+            _ => {}
         }
-        self.counts[self.book.pair(slot).state() as usize] -= 1;
-        let wait = match look {
-            Look::Answered { settled, pushed_at, ends_at, devices } => {
-                self.answered(slot, devices, pushed_at, now);
-                let ends = self.clock.tick_after(ends_at);
-                let pair = self.book.pair_mut(slot);
-                pair.failures = 0;
-                pair.set_state(if settled { State::Settled } else { State::Active });
-                pair.ends = ends;
-                SHORTEST_GAP
-            }
-            Look::Refused => {
-                let pair = self.book.pair_mut(slot);
-                pair.set_state(State::Failing);
-                doubled(REFUSED_GAP, &mut pair.failures, REFUSED_LONGEST_GAP)
-            }
-            Look::Failed { at_least } => {
-                let failures = &mut self.book.pair_mut(slot).failures;
-                doubled(FAILED_GAP, failures, FAILED_LONGEST_GAP).max(at_least)
-            }
-        };
-        self.counts[self.book.pair(slot).state() as usize] += 1;
-        let at = self.clock.tick_after(now.saturating_add(wait));
-        self.plan(slot, at, self.clock.tick(now));
+        Some(slot)
     }
 
     /// A pair whose watching is over and that is not on its way; it is out of the schedule then. One call does a bounded
@@ -221,7 +198,7 @@ impl Schedule {
     /// When the next look may start: `now` if there is one to make already, `None` if none is planned.
     pub fn next_look_at(&mut self, now: Millis) -> Option<Millis> {
         self.ripen(self.clock.tick(now), STEPS);
-        if self.rank.len() > 0 {
+        if self.rank.len() + self.retries.len() > 0 {
             return Some(now);
         }
         let (tick, _) = self.time.peek().filter(|_| self.later > 0)?;
@@ -240,6 +217,11 @@ impl Schedule {
         self.ripen(self.clock.tick(now), FIGURE_STEPS);
         let listed: usize = self.counts.iter().sum();
         (self.seen, listed - self.ahead)
+    }
+
+    /// Pairs whose push is still to come, as of the latest call of [`Schedule::looked_of`].
+    pub fn ahead(&self) -> usize {
+        self.ahead
     }
 
     /// Pairs listed in that state.
@@ -273,6 +255,7 @@ impl Schedule {
             + self.time.bytes()
             + self.rests.bytes()
             + self.rank.bytes()
+            + self.retries.bytes()
             + self.groups.bytes()
             + queues
     }
@@ -301,52 +284,6 @@ impl Schedule {
         }
     }
 
-    /// Learns from an answer and keeps what may still come.
-    fn answered(&mut self, slot: Slot, devices: &[Device], pushed_at: Option<Millis>, now: Millis) {
-        let pair = *self.book.pair(slot);
-        let pushed_at = pushed_at.unwrap_or_else(|| self.clock.millis(pair.pushed));
-        let span =
-            Span { pushed_at, looked_at: (pair.looked != NONE).then(|| self.clock.millis(pair.looked)), now };
-        if span.looked_at.is_none() {
-            let ratio = self.learned.learn_first(devices, span);
-            self.groups.first_look(pair.task, pushed_at, ratio);
-            self.seen += 1;
-        }
-        if devices.is_empty() || u16::from(pair.class) == NOBODY.0 {
-            self.learned.learn_nobody(devices, span);
-        }
-        for device in devices {
-            let groups = &mut self.groups;
-            let say = |class: Class, ratio| groups.look(pair.task, class.0, ratio);
-            self.learned.learn(device, span, say);
-        }
-        self.learned.refit(now);
-        let pushed = self.clock.tick_after(pushed_at);
-        let looked = self.clock.tick(now);
-        let pair = self.book.pair_mut(slot);
-        pair.pushed = pushed;
-        pair.looked = looked;
-        if span.looked_at.is_none() {
-            pair.class = NOT_WAITING;
-        }
-        self.keep_devices(slot, devices, pushed_at);
-    }
-
-    fn keep_devices(&mut self, slot: Slot, devices: &[Device], pushed_at: Millis) {
-        let mut waiting = Vec::with_capacity(devices.len());
-        for device in devices {
-            if let Some((class, since)) = self.learned.standing(device, pushed_at) {
-                let since = self.clock.tick(since);
-                waiting.push(Waiting { since, class });
-            }
-        }
-        if devices.is_empty() {
-            let since = self.clock.tick(pushed_at);
-            waiting.push(Waiting { since, class: NOBODY });
-        }
-        self.book.keep_devices(slot, &waiting);
-    }
-
     /// Plans a pair that is in no heap: it may be asked from tick `at` on, unless it rests.
     fn plan(&mut self, slot: Slot, at: Tick, now: Tick) {
         let pair = self.book.pair_mut(slot);
@@ -363,13 +300,6 @@ impl Schedule {
             self.time.set(at, slot, &mut self.book);
         }
     }
-}
-
-/// The wait after one more failure.
-fn doubled(first: Millis, failures: &mut u8, longest: Millis) -> Millis {
-    let wait = (first << (*failures).min(20)).min(longest);
-    *failures = failures.saturating_add(1);
-    wait
 }
 
 #[cfg(test)]

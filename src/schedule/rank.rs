@@ -1,11 +1,12 @@
 //! How the heaps are kept: who becomes ready, what a look at each is expected to bring, who is best.
 
-use super::book::{COHORT, Mark, NONE, Phase};
+use super::book::{COHORT, Mark, NONE, NOT_WAITING, Pair, Phase};
 use super::clock::Tick;
+use super::heap::Heap;
 use super::index::Gain;
 use super::learned::Learned;
 use super::told::{Millis, Slot, State};
-use super::{LAST_SHARE, Schedule};
+use super::{FAILING_AFTER, LAST_SHARE, Schedule};
 
 /// Pushes of one task that are at most so far apart share a cohort.
 const COHORT_PUSHES_SECONDS: u32 = 1;
@@ -22,6 +23,11 @@ const FIRST_LONGEST_PER_AGE: f64 = 10.0;
 const LONGEST_SECONDS: f64 = 2e8;
 /// Entries that are valued anew, at most, to find the best.
 const TRIES: usize = 16;
+/// The worth of a retry halves with each failure in a row, up to so many.
+const HALVINGS: u8 = 10;
+/// What a poll is worth that may settle a pair whose devices are all complete, as a sure failure that has waited so many
+/// seconds: soon where polls are left, and hardly at all where failures wait.
+const CONFIRMING_WORTH: f64 = 5.0;
 /// Weight of the latest index in [`Schedule::served`].
 const SERVED_SHARE: f64 = 1.0 / 64.0;
 
@@ -79,7 +85,8 @@ impl Schedule {
         match pair.phase {
             Phase::Later => self.later -= 1,
             Phase::Ready => {
-                self.rank.remove(slot, &mut self.book);
+                let queue = if pair.failures > 0 { &mut self.retries } else { &mut self.rank };
+                queue.remove(slot, &mut self.book);
             }
             Phase::Cohort => {
                 self.firsts -= 1;
@@ -96,11 +103,20 @@ impl Schedule {
         self.time.remove(slot, &mut self.book);
     }
 
+    /// Takes back a pair that [`Schedule::take`] handed out and that is not asked after all.
+    pub fn put_back(&mut self, slot: Slot, now: Millis) {
+        if self.book.get(slot).is_some_and(|pair| pair.phase == Phase::Taken) {
+            self.retry_share.put_back(self.book.pair(slot).failures > 0);
+            let now = self.clock.tick(now);
+            self.plan(slot, now, now);
+        }
+    }
+
     /// A pair may be asked from now on.
     pub(super) fn make_ready(&mut self, slot: Slot, now: Tick) {
         let pair = self.book.pair_mut(slot);
         self.ahead -= usize::from(pair.mark(Mark::Ahead, false));
-        if pair.state() == State::New {
+        if pair.looked == NONE && pair.failures == 0 {
             let ends = pair.ends;
             let buckets = (COHORT_PUSHES_SECONDS * TICKS_PER_SECOND, COHORT_OPEN_SECONDS * TICKS_PER_SECOND);
             let name = self.book.join(slot, now, buckets);
@@ -119,8 +135,15 @@ impl Schedule {
     fn value(&mut self, slot: Slot, now: Tick) -> u32 {
         let (gain, index) = self.index(slot, now);
         let pair = self.book.pair_mut(slot);
-        let looked = pair.since_look();
-        let owed = gain.failures >= OWED_FAILURES && pair.state() != State::Failing;
+        let (looked, retries) = (pair.since_look(), pair.failures > 0);
+        let failing_from = pair.failing_from(self.clock.ticks(FAILING_AFTER));
+        if failing_from.is_some_and(|at| at <= now) && pair.state() == State::New {
+            self.counts[State::New as usize] -= 1;
+            self.counts[State::Failing as usize] += 1;
+            pair.set_state(State::Failing);
+        }
+        let is_worth_it = pair.looked == NONE || gain.failures >= OWED_FAILURES;
+        let owed = is_worth_it && pair.state() != State::Failing;
         self.owed += usize::from(owed);
         self.owed -= usize::from(pair.mark(Mark::Owed, owed));
         let mut again = now.saturating_add(pause(slot, self.served, index, now.saturating_sub(looked)));
@@ -132,10 +155,14 @@ impl Schedule {
                 self.lasts.push_back(slot);
             }
         }
+        if let Some(at) = failing_from.filter(|at| *at > now) {
+            again = again.min(at);
+        }
         let again = again.min(pair.ends);
         self.time.set(again, slot, &mut self.book);
         let key = key(index);
-        self.rank.set(key, slot, &mut self.book);
+        let queue = if retries { &mut self.retries } else { &mut self.rank };
+        queue.set(key, slot, &mut self.book);
         key
     }
 
@@ -145,7 +172,14 @@ impl Schedule {
         let gain = self.gain(slot, now);
         let unseen = self.clock.seconds(pair.since_look(), now) + 1.0;
         let index = gain.index((unseen * LONGEST_PER_AGE).min(self.longest()));
-        (gain, index * 0.5f64.powi(i32::from(pair.failures)))
+        (gain, index * 0.5f64.powi(pair.failures.min(HALVINGS).into()))
+    }
+
+    /// Values the cohort of that task and push anew, if there is one.
+    pub(super) fn value_cohort_of(&mut self, pair: &Pair, now: Millis) {
+        if let Some(name) = self.book.open_cohort_of(pair, COHORT_PUSHES_SECONDS * TICKS_PER_SECOND) {
+            self.value_cohort(name, self.clock.tick(now));
+        }
     }
 
     fn value_cohort(&mut self, name: u32, now: Tick) -> u32 {
@@ -207,6 +241,9 @@ impl Schedule {
             return self.first_gain(pair.pushed, now, factor);
         }
         let mut gain = Gain::default();
+        if pair.class == NOT_WAITING {
+            gain.worth = CONFIRMING_WORTH;
+        }
         for device in self.book.devices(slot) {
             let wait = self.learned.wait(device.class);
             let from = self.clock.seconds(device.since, pair.looked);
@@ -217,23 +254,44 @@ impl Schedule {
         gain
     }
 
-    /// The pair with the largest index; of a cohort any member.
+    /// The pair with the largest index; of a cohort any member. While others wait, a retry has its turn only within what
+    /// is allowed, and if it is worth more than they are.
     pub(super) fn best(&mut self, now: Tick) -> Option<Slot> {
+        let other = self.first_key(false, now);
+        let may_retry = other.is_none() || self.retry_share.permits();
+        let retry = if may_retry { self.first_key(true, now) } else { None };
+        // Larger indices have smaller keys.
+        let retries = retry.is_some_and(|retry| other.is_none_or(|other| retry < other));
+        self.first_of(retries, now).or_else(|| self.first_of(!retries, now))
+    }
+
+    fn queue(&self, retries: bool) -> &Heap {
+        if retries { &self.retries } else { &self.rank }
+    }
+
+    /// The key of the best entry, valued anew.
+    fn first_key(&mut self, retries: bool, now: Tick) -> Option<u32> {
         for _ in 0..TRIES {
-            let (_, name) = self.rank.peek()?;
+            let (_, name) = self.queue(retries).peek()?;
             if name & COHORT == 0 && self.book.pair(name).ends <= now {
                 self.end(name);
                 continue;
             }
             let key = if name & COHORT != 0 { self.value_cohort(name, now) } else { self.value(name, now) };
-            if self.rank.second_key().is_none_or(|second| key <= second) {
+            if self.queue(retries).second_key().is_none_or(|second| key <= second) {
                 break;
             }
         }
+        self.queue(retries).peek().map(|(key, _)| key)
+    }
+
+    fn first_of(&mut self, retries: bool, now: Tick) -> Option<Slot> {
         for _ in 0..TRIES {
-            let (key, name) = self.rank.peek()?;
+            let (key, name) = self.queue(retries).peek()?;
             if let Some(slot) = self.member(name, now) {
-                self.served += (index_of(key) - self.served) * SERVED_SHARE;
+                if !retries {
+                    self.served += (index_of(key) - self.served) * SERVED_SHARE;
+                }
                 return Some(slot);
             }
         }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::*;
 
+mod failing;
 mod histories;
 
 const NOW: Millis = 1_790_000_000_000;
@@ -14,7 +15,7 @@ fn seed(pushed_at: Millis) -> Seed<'static> {
 }
 
 fn answered(settled: bool, devices: &[Device]) -> Look<'_> {
-    Look::Answered { settled, pushed_at: None, ends_at: NOW + 7 * DAY, devices }
+    Look::Answered { settled, confirm_from: None, pushed_at: None, ends_at: NOW + 7 * DAY, devices }
 }
 
 /// A device whose channel answered at that time.
@@ -52,6 +53,31 @@ fn a_settled_pair_rests_until_it_ends() {
     assert_eq!(schedule.take_ended(later), None);
     assert_eq!(schedule.take_ended(NOW + 7 * DAY), Some((0, State::Settled)));
     assert_eq!((schedule.take_ended(NOW + 8 * DAY), schedule.count(State::Settled)), (None, 0));
+}
+
+#[test]
+fn a_complete_pair_is_polled_once_more_when_that_may_settle_it() {
+    let mut schedule = Schedule::default();
+    (0..60).for_each(|slot| schedule.insert(slot, Seed { task: slot, ..seed(NOW - 600_000) }, NOW));
+    let mut polls = Vec::new();
+    for tenth in 0..600 {
+        let now = NOW + tenth * 100;
+        let Some(slot) = schedule.take(now) else { continue };
+        if slot != 7 {
+            schedule.looked(slot, answered(false, &[device(false, NOW - 500_000, now)]), now);
+            continue;
+        }
+        let (confirms, ends_at) = (!polls.is_empty(), NOW + 7 * DAY);
+        let confirm_from = Some(now + 30_000);
+        polls.push(now);
+        let known = [device(true, now, now)];
+        let look =
+            Look::Answered { settled: confirms, confirm_from, pushed_at: None, ends_at, devices: &known };
+        schedule.looked(slot, look, now);
+    }
+    let waits: Vec<Millis> = polls.windows(2).map(|two| two[1] - two[0]).collect();
+    assert!(matches!(waits[..], [30_000..32_000]), "{waits:?}");
+    assert_eq!(schedule.state(7), Some(State::Settled));
 }
 
 /// More end at once than one decision clears away; those that are left must not hide the one that may be asked.
@@ -246,6 +272,31 @@ fn what_was_learned_survives_as_bytes() {
     assert!((failures - 0.2).abs() < 0.05, "one in five failed, not {failures}");
     assert_eq!(Learned::from_bytes(&bytes[1..]).err(), Some(UnreadableLearned::Version(bytes[1])));
     assert_eq!(Learned::from_bytes(&bytes[..bytes.len() - 1]).err(), Some(UnreadableLearned::Damaged));
+}
+
+/// A vendor whose receipts take one to three minutes, and one of which too little was seen.
+#[test]
+fn how_long_receipts_take_is_learned_for_each_platform() {
+    let mut schedule = Schedule::default();
+    let mut later = NOW;
+    for slot in 0..300 {
+        let pushed_at = NOW + Millis::from(slot) * 1000;
+        schedule.insert(slot, seed(pushed_at), pushed_at);
+        later = pushed_at + 700_000;
+        assert_eq!(schedule.take(later), Some(slot));
+        let mut known = device(false, pushed_at + 2_000, later);
+        let receipt = pushed_at + 62_000 + Millis::from(slot % 120) * 1000;
+        known.reports[3] = Some(Report { failed: false, at: Some(receipt), seen_at: later, fresh: true });
+        known.platform = if slot % 6 == 0 { 4 } else { 3 };
+        schedule.looked(slot, answered(true, &[known]), later);
+    }
+    let answer = schedule.learned().answer_lag().expect("300 answers were seen");
+    assert!((2.0..5.0).contains(&answer), "{answer} s to the answer");
+    let [(3, receipt)] = schedule.learned().receipt_lags()[..] else {
+        panic!("{:?}", schedule.learned().receipt_lags());
+    };
+    assert!((175.0..260.0).contains(&receipt), "{receipt} s to the receipt");
+    assert!(later > NOW && Learned::default().answer_lag().is_none());
 }
 
 #[test]

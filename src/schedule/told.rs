@@ -61,6 +61,8 @@ pub enum Look<'a> {
     /// An answer came and is kept.
     Answered {
         settled: bool,
+        /// Where all its devices are complete, but the pair is not settled: the poll that may settle it comes no earlier.
+        confirm_from: Option<Millis>,
         pushed_at: Option<Millis>,
         ends_at: Millis,
         /// All that is known of its devices now.
@@ -79,7 +81,7 @@ pub enum State {
     New,
     Active,
     Settled,
-    /// The API refuses the pair.
+    /// The API refuses the pair, or its polls keep failing.
     Failing,
 }
 

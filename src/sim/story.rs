@@ -1,11 +1,11 @@
 //! What becomes of one push on one device: the timing world of the demo, and the outages that cut into it.
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 use super::{
     calendar::MICROS,
     dice::Dice,
     town::{Device, Town, salt},
-    vendor::{Failure, IM_INTERNAL, NO_CERTIFICATE, NO_TOKEN, Vendor, vendor},
+    vendor::{self, Failure, IM_INTERNAL, NO_CERTIFICATE, NO_TOKEN, Vendor, vendor},
     words::{Route, Stage},
 };
 
@@ -60,12 +60,28 @@ pub enum OutageKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OutageOrder {
-    /// `PushPlatform`, 1 to 8.
+    /// `PushPlatform`, 1 to 8; in an order also as a name such as `huawei`.
+    #[serde(deserialize_with = "platform")]
     pub platform: u8,
     pub kind: OutageKind,
     /// One app only; `None` is all.
     #[serde(default)]
     pub sdk_app_id: Option<u64>,
+}
+
+fn platform<'de, D: Deserializer<'de>>(order: D) -> Result<u8, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Told {
+        Number(u8),
+        Name(String),
+    }
+    match Told::deserialize(order)? {
+        Told::Number(number) => Ok(number),
+        Told::Name(name) => {
+            vendor::number_of(&name).ok_or_else(|| D::Error::custom(format!("no vendor {name}")))
+        }
+    }
 }
 
 /// An outage with its time: events of `[from, until)` suffer, whenever they are asked for.

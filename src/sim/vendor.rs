@@ -44,6 +44,12 @@ pub(super) fn vendor(platform: u8) -> Option<&'static Vendor> {
     VENDORS.iter().find(|vendor| vendor.platform == platform)
 }
 
+/// The number of the vendor of that name, as the exporter's label `platform` spells it.
+pub(super) fn number_of(name: &str) -> Option<u8> {
+    const NAMES: [&str; 8] = ["apns", "xiaomi", "huawei", "fcm", "meizu", "oppo", "vivo", "honor"];
+    (1..).zip(NAMES).find(|(_, known)| *known == name).map(|(number, _)| number)
+}
+
 pub(super) static VENDORS: [Vendor; 8] = [
     Vendor {
         platform: 1,

@@ -6,6 +6,8 @@ pub mod read;
 pub mod reason;
 mod words;
 
-pub use model::{Device, Drift, Event, Leaf, Notifications, Outcome, Platform, Route, Stage, Trace};
+pub use model::{
+    Addition, Device, Drift, Event, Leaf, Notifications, Outcome, Platform, Route, Stage, Trace,
+};
 pub use reason::Reason;
 pub use words::visible;

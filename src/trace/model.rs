@@ -233,7 +233,28 @@ impl Device {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
     pub devices: Vec<Device>,
+    /// Without the kinds of `additions`.
     pub drift: Vec<Drift>,
+    pub additions: Vec<Addition>,
+}
+
+impl Trace {
+    /// The kinds of all that left the contract, in order.
+    pub fn drift_kinds(&self) -> Vec<Drift> {
+        let mut kinds = self.drift.clone();
+        kinds.extend(self.additions.iter().map(|addition| addition.kind));
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds
+    }
+}
+
+/// Something that the upstream has added to the documented contract, and that costs no result.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Addition {
+    pub kind: Drift,
+    /// `InstanceTrace[].Battery`, or a number as `PushPlatform 9`.
+    pub name: String,
 }
 
 /// A way in which an answer left the documented contract; each becomes a value of the label `kind`.

@@ -2,11 +2,14 @@
 
 use super::clock;
 use super::reason;
-use super::{Device, Drift, Event, Leaf, Notifications, Outcome, Platform, Route, Stage, Trace};
+use super::{Addition, Device, Drift, Event, Leaf, Notifications, Outcome, Platform, Route, Stage, Trace};
 use crate::api::wire::{self, Answer, Instance, Stat};
 
 /// A time this much ahead of our clock is not believed: it proves the configured time zone wrong.
 pub const FUTURE_SLACK_SECONDS: i64 = 5 * 60;
+
+/// Most additions that are kept of one answer.
+const MAX_ADDITIONS: usize = 32;
 
 /// Reads what an answer says of the devices of one (task, user).
 ///
@@ -17,10 +20,12 @@ pub const FUTURE_SLACK_SECONDS: i64 = 5 * 60;
 /// Elements of the same `InstanceId` and `EventType` are one device. Where they differ on a stage, success beats
 /// failure and then the earlier time wins, so that the order of the elements does not matter.
 pub fn read(answer: &Answer, zone_offset_seconds: i32, now_unix: i64) -> Trace {
-    let mut reader = Reader { zone_offset_seconds, now_unix, drift: Vec::new() };
+    let mut reader = Reader { zone_offset_seconds, now_unix, drift: Vec::new(), additions: Vec::new() };
+    for field in &answer.unknown_fields {
+        reader.add(Drift::UnknownField, field.clone());
+    }
     for drift in &answer.drift {
         reader.note(match drift {
-            wire::Drift::UnknownField => Drift::UnknownField,
             wire::Drift::ValueType => Drift::ValueType,
             wire::Drift::MissingField => Drift::MissingField,
             wire::Drift::Cut => Drift::Cut,
@@ -35,7 +40,7 @@ pub fn read(answer: &Answer, zone_offset_seconds: i32, now_unix: i64) -> Trace {
         }
     }
     reader.drift.sort_unstable();
-    Trace { devices, drift: reader.drift }
+    Trace { devices, drift: reader.drift, additions: reader.additions }
 }
 
 struct Reader {
@@ -43,12 +48,21 @@ struct Reader {
     now_unix: i64,
     /// Each at most once.
     drift: Vec<Drift>,
+    /// Each at most once, at most [`MAX_ADDITIONS`].
+    additions: Vec<Addition>,
 }
 
 impl Reader {
     fn note(&mut self, drift: Drift) {
         if !self.drift.contains(&drift) {
             self.drift.push(drift);
+        }
+    }
+
+    fn add(&mut self, kind: Drift, name: String) {
+        let addition = Addition { kind, name };
+        if self.additions.len() < MAX_ADDITIONS && !self.additions.contains(&addition) {
+            self.additions.push(addition);
         }
     }
 
@@ -110,7 +124,7 @@ impl Reader {
             Some(1) => Event::Offline,
             Some(2) => Event::Online,
             Some(other) => {
-                self.note(Drift::EnumValue);
+                self.add(Drift::EnumValue, format!("EventType {other}"));
                 Event::Other(other)
             }
             None => {
@@ -123,8 +137,8 @@ impl Reader {
     /// `PushPlatform` 0 of an online push means that it has none, not that the vendor is unknown.
     fn platform(&mut self, number: Option<i64>, event: Event) -> Platform {
         let vendor = number.map_or(Platform::UNKNOWN, Platform::Vendor);
-        if !vendor.is_documented() {
-            self.note(Drift::EnumValue);
+        if let Some(number) = number.filter(|_| !vendor.is_documented()) {
+            self.add(Drift::EnumValue, format!("PushPlatform {number}"));
         }
         match event {
             Event::Online if vendor == Platform::UNKNOWN => Platform::Im,
@@ -137,8 +151,8 @@ impl Reader {
         match number {
             Some(1) => Notifications::On,
             Some(0) => Notifications::Off,
-            Some(_) => {
-                self.note(Drift::EnumValue);
+            Some(other) => {
+                self.add(Drift::EnumValue, format!("NotificationStatus {other}"));
                 Notifications::Unknown
             }
             None => Notifications::Unknown,

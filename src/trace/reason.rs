@@ -54,8 +54,9 @@ impl Reason {
         }
     }
 
-    /// Who must act and what they would do, in one phrase for people.
-    pub const fn who(self) -> &'static str {
+    /// Who must act and what they would do, in one phrase for people; of a failure at `stage` on `platform`
+    /// ([`Platform::Im`] on the online route), for what no vendor was handed is Tencent's.
+    pub const fn who(self, stage: Stage, platform: Platform) -> &'static str {
         match self {
             Reason::NoToken => "app developer: let the client upload its device token after each login",
             Reason::InvalidToken => {
@@ -72,6 +73,9 @@ impl Reason {
             Reason::ContentBlocked => "sender of the push: the vendor refused the words",
             Reason::NoCertificate => "app developer: set the certificate id in the client",
             Reason::VendorDown => "vendor: wait, and see its status page if it lasts",
+            Reason::Unknown if is_before_vendor(stage, platform) => {
+                "Tencent: open a ticket with the code, the TaskID and the time"
+            }
             Reason::Unknown => "app operator: look the code up with the vendor",
         }
     }
@@ -93,6 +97,11 @@ pub fn of(stage: Stage, platform: Platform, code: i64, info: &str) -> Reason {
         .filter(|row| row.matches(stage, platform) && row.holds(code, &info))
         .max_by_key(|row| row.rank())
         .map_or(Reason::Unknown, |row| row.reason)
+}
+
+/// True if Tencent alone has had the push: nothing was handed to a vendor yet, or never is.
+const fn is_before_vendor(stage: Stage, platform: Platform) -> bool {
+    matches!((stage, platform), (Stage::Im | Stage::Offline, _) | (_, Platform::Im))
 }
 
 /// One line of the data file. Empty lists stand for `*`.

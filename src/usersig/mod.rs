@@ -1,5 +1,8 @@
 //! Proves who we are: UserSig, version 2 (HMAC-SHA256).
 
+mod credential;
+mod doubt;
+mod reading;
 mod signer;
 mod text;
 
@@ -9,11 +12,14 @@ mod tests;
 use std::fmt;
 use std::path::PathBuf;
 
-pub use signer::{LIFETIME_SECONDS, SignError, Signed, Signer};
+pub use credential::{CredentialFault, MAX_CREDENTIAL_BYTES, Signed, credential_text, moment, signed};
+pub use doubt::KeyDoubt;
+pub use reading::{CredentialRead, Reading};
+pub use signer::{LIFETIME_SECONDS, SignError, Signer};
 pub use text::{Inspected, Malformed, expiry, inspect, sign};
 
 /// Whom a UserSig speaks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// The application (SDKAppID).
     pub sdk_app_id: u64,

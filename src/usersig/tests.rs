@@ -120,6 +120,18 @@ fn replace(path: &Path, content: impl AsRef<[u8]>) {
     fs::rename(&beside, path).unwrap();
 }
 
+/// Reads the credential, as its owner does once a second, and signs.
+fn current(signer: &mut Signer, now: i64) -> Result<Signed, SignError> {
+    signer.read_now();
+    signer.current(now)
+}
+
+/// Of what the credential holds now.
+fn generation(signer: &mut Signer) -> u64 {
+    signer.read_now();
+    signer.generation()
+}
+
 fn text(signed: &Signed) -> String {
     signed.text.expose_secret().to_owned()
 }
@@ -131,38 +143,64 @@ fn a_signature_is_kept_until_half_of_its_lifetime_is_over() {
     fs::write(&path, "0123456789abcdef\n").unwrap();
     let mut signer = Signer::new(identity(), Credential::KeyFile(path));
     assert!(signer.can_renew());
-    let first = signer.current(NOW).unwrap();
+    let first = current(&mut signer, NOW).unwrap();
     assert_eq!(first.expires_at, NOW + LIFETIME);
     let key = SecretString::from("0123456789abcdef");
     assert_eq!(text(&first), sign(&identity(), &key, NOW, LIFETIME_SECONDS).expose_secret());
-    assert_eq!(text(&signer.current(NOW + LIFETIME / 2).unwrap()), text(&first));
-    let second = signer.current(NOW + LIFETIME / 2 + 1).unwrap();
+    assert_eq!(text(&current(&mut signer, NOW + LIFETIME / 2).unwrap()), text(&first));
+    let second = current(&mut signer, NOW + LIFETIME / 2 + 1).unwrap();
     assert_eq!(second.expires_at, NOW + LIFETIME / 2 + 1 + LIFETIME);
-    let back = signer.current(NOW).unwrap();
+    let back = current(&mut signer, NOW).unwrap();
     assert_eq!(back.expires_at, NOW + LIFETIME, "a clock set back makes a new one");
     signer.renew();
-    let again = signer.current(NOW).unwrap();
+    let again = current(&mut signer, NOW).unwrap();
     assert_ne!(text(&again), text(&back), "the upstream refused the one of this second");
     assert_eq!(again.expires_at, NOW + LIFETIME + 1);
-    assert_eq!(signer.credential_generation(NOW + 6), 1);
+    assert_eq!(generation(&mut signer), 1);
 }
 
 #[test]
-fn a_replaced_key_is_noticed_within_a_second() {
+fn a_replaced_key_is_noticed_by_the_next_reading() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shop.key");
     fs::write(&path, "key-one").unwrap();
     let mut signer = Signer::new(identity(), Credential::KeyFile(path.clone()));
-    let first = signer.current(NOW).unwrap();
+    let first = current(&mut signer, NOW).unwrap();
     replace(&path, "key-two\r\n");
-    assert_eq!(text(&signer.current(NOW).unwrap()), text(&first), "one look a second");
-    assert_eq!(signer.credential_generation(NOW + 1), 2);
-    let second = signer.current(NOW + 1).unwrap();
+    assert_eq!(text(&signer.current(NOW).unwrap()), text(&first), "nothing was read since");
+    assert_eq!(generation(&mut signer), 2);
+    let second = current(&mut signer, NOW + 1).unwrap();
     let key = SecretString::from("key-two");
     assert_eq!(text(&second), sign(&identity(), &key, NOW + 1, LIFETIME_SECONDS).expose_secret());
     replace(&path, "key-two");
-    assert_eq!(signer.credential_generation(NOW + 2), 2, "the same key in another file is no other key");
-    assert_eq!(text(&signer.current(NOW + 3).unwrap()), text(&second));
+    assert_eq!(generation(&mut signer), 2, "the same key in another file is no other key");
+    assert_eq!(text(&current(&mut signer, NOW + 3).unwrap()), text(&second));
+}
+
+/// As where a configuration changes, or a signature is refused, while a reading is on its way.
+#[test]
+fn a_reading_of_before_is_not_taken_for_the_one_that_is_awaited() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shop.key");
+    fs::write(&path, "key-one").unwrap();
+    let credential = Credential::KeyFile(path.clone());
+    let mut signer = Signer::new(identity(), credential.clone());
+    assert!(signer.awaits_reading());
+    assert_eq!(signer.current(NOW).unwrap_err().fault, CredentialFault::NotRead);
+    signer.read_now();
+    assert!(!signer.awaits_reading());
+    let unchanged = signer.reading();
+    signer.renew();
+    assert!(signer.take(unchanged.clone().run()) && signer.awaits_reading());
+    let mut other = Signer::new(Identity { sdk_app_id: 9, ..identity() }, credential);
+    assert!(other.take(unchanged.run()) && other.awaits_reading(), "it holds nothing yet");
+    let elsewhere = Credential::KeyFile(folder.path().join("other.key"));
+    assert!(!Signer::new(identity(), elsewhere).take(signer.reading().run()));
+    let hung = signer.reading().hung(crate::sys::Hung(std::time::Duration::from_secs(5)));
+    assert!(signer.take(hung) && !signer.awaits_reading());
+    let told = signer.trouble().unwrap().to_string();
+    assert!(told.ends_with("shop.key cannot be read: the file system gave no answer within 5 s"), "{told}");
+    signer.current(NOW).expect("the key read before stays in use");
 }
 
 #[test]
@@ -171,16 +209,16 @@ fn a_key_that_vanishes_stays_in_use_and_the_trouble_is_told() {
     let path = folder.path().join("shop.key");
     fs::write(&path, "key-one").unwrap();
     let mut signer = Signer::new(identity(), Credential::KeyFile(path.clone()));
-    let first = signer.current(NOW).unwrap();
+    let first = current(&mut signer, NOW).unwrap();
     assert_eq!(signer.trouble(), None);
     fs::remove_file(&path).unwrap();
-    assert_eq!(text(&signer.current(NOW + 1).unwrap()), text(&first));
-    assert!(matches!(signer.trouble(), Some(SignError::Unreadable { .. })));
+    assert_eq!(text(&current(&mut signer, NOW + 1).unwrap()), text(&first));
+    assert!(matches!(signer.trouble().unwrap().fault, CredentialFault::Unreadable(_)));
     replace(&path, "");
-    assert_eq!(text(&signer.current(NOW + 2).unwrap()), text(&first));
-    assert!(matches!(signer.trouble(), Some(SignError::Empty { .. })));
+    assert_eq!(text(&current(&mut signer, NOW + 2).unwrap()), text(&first));
+    assert!(matches!(signer.trouble().unwrap().fault, CredentialFault::Empty));
     replace(&path, "key-one");
-    assert_eq!(signer.credential_generation(NOW + 3), 1);
+    assert_eq!(generation(&mut signer), 1);
     assert_eq!(signer.trouble(), None);
 }
 
@@ -191,12 +229,12 @@ fn faults_name_the_place_and_never_the_content() {
     let credential = Credential::KeyFile(path.clone());
     let mut signer = Signer::new(identity(), credential.clone());
     let place = format!("secret_key_file {}", path.display());
-    let mut fault = |now| signer.current(now).unwrap_err().to_string();
-    assert_eq!(fault(NOW), format!("cannot read {place}: entity not found"));
+    let mut fault = |now| current(&mut signer, now).unwrap_err().to_string();
+    assert_eq!(fault(NOW), format!("{place} cannot be read: entity not found"));
     fs::write(&path, " \n\t\n").unwrap();
     assert_eq!(fault(NOW + 1), format!("{place} is empty"));
     fs::write(&path, b"hush\xff").unwrap();
-    assert_eq!(fault(NOW + 2), format!("{place} is not UTF-8 text"));
+    assert_eq!(fault(NOW + 2), format!("{place} is not UTF-8 text but probably Latin-1 (Windows-1252)"));
     fs::write(&path, "hush".repeat(5000)).unwrap();
     let told = fault(NOW + 3);
     assert!(
@@ -204,7 +242,7 @@ fn faults_name_the_place_and_never_the_content() {
         "{told}"
     );
     replace(&path, "\u{feff}hush-hush\n");
-    signer.current(NOW + 4).unwrap();
+    current(&mut signer, NOW + 4).unwrap();
     let shown = format!("{signer:?}");
     assert!(!shown.contains("hush"), "{shown}");
 }
@@ -215,10 +253,10 @@ fn a_key_may_come_from_the_environment() {
     let mut signer = Signer::new(identity(), Credential::KeyEnv("CARGO_MANIFEST_DIR".to_owned()));
     let key = SecretString::from(env!("CARGO_MANIFEST_DIR"));
     let expected = sign(&identity(), &key, NOW, LIFETIME_SECONDS);
-    assert_eq!(text(&signer.current(NOW).unwrap()), expected.expose_secret());
-    assert_eq!(signer.credential_generation(NOW + 60), 1);
+    assert_eq!(text(&current(&mut signer, NOW).unwrap()), expected.expose_secret());
+    assert_eq!(generation(&mut signer), 1);
     let mut signer = Signer::new(identity(), Credential::KeyEnv("TIMPUSH_TEST_UNSET".to_owned()));
-    let told = signer.current(NOW).unwrap_err().to_string();
+    let told = current(&mut signer, NOW).unwrap_err().to_string();
     assert!(told.starts_with("secret_key_env TIMPUSH_TEST_UNSET is not set"), "{told}");
 }
 
@@ -233,19 +271,23 @@ fn a_usersig_from_a_file_is_checked_before_use() {
     assert!(!signer.can_renew());
     let good = made(&identity(), 100);
     fs::write(&path, format!("{good}\n")).unwrap();
-    let signed = signer.current(NOW).unwrap();
+    let signed = current(&mut signer, NOW).unwrap();
     assert_eq!((text(&signed), signed.expires_at), (good.clone(), NOW + 100));
-    assert_eq!(text(&signer.current(NOW + 100).unwrap()), good, "the last second is still good");
-    let late = signer.current(NOW + 101).unwrap_err();
-    assert_eq!(late, SignError::Expired { place: credential.clone(), expired_at: NOW + 100 });
+    assert_eq!(text(&current(&mut signer, NOW + 100).unwrap()), good, "the last second is still good");
+    let late = current(&mut signer, NOW + 101).unwrap_err();
+    assert_eq!(
+        late,
+        SignError { place: credential.clone(), fault: CredentialFault::Expired { at: NOW + 100 } }
+    );
     let other = Identity { admin: "Administrator".to_owned(), ..identity() };
     replace(&path, made(&other, 1000));
-    let expected = SignError::OtherIdentity { place: credential, found: other, wanted: identity() };
-    assert_eq!(signer.current(NOW + 102).unwrap_err(), expected);
+    let fault = CredentialFault::OtherIdentity { found: other, wanted: identity() };
+    let expected = SignError { place: credential, fault };
+    assert_eq!(current(&mut signer, NOW + 102).unwrap_err(), expected);
     replace(&path, "no usersig");
-    let told = signer.current(NOW + 103).unwrap_err().to_string();
+    let told = current(&mut signer, NOW + 103).unwrap_err().to_string();
     assert!(told.contains("holds no UserSig: it is not base64") && !told.contains("no usersig"), "{told}");
     let standard = made(&identity(), 1000).replace('*', "+").replace('-', "/").replace('_', "=");
     replace(&path, standard);
-    assert_eq!(text(&signer.current(NOW + 104).unwrap()), made(&identity(), 1000));
+    assert_eq!(text(&current(&mut signer, NOW + 104).unwrap()), made(&identity(), 1000));
 }

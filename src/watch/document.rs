@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use super::entry::read_alone;
-use super::{Entry, csv_list};
-use crate::tree::{self, Fault, Notes, Place, Syntax, Value};
+use super::csv_list;
+use super::entry::{Rules, read_alone};
+use super::parsed::Parsed;
+use crate::document::{self, Fault, Notes, Place, Syntax, Value};
 
 /// The largest list that is read, in bytes: two million pairs fit, each with a task of its own.
 pub const MAX_LIST_BYTES: usize = 256 << 20;
-/// How many refused entries of one list are told with their reason; the last line counts the rest.
-pub const MAX_REFUSED_TOLD: usize = 100;
 
 /// How a list is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +23,10 @@ impl ListFormat {
     /// The extensions that [`ListFormat::of`] knows.
     pub const EXTENSIONS: [&str; 4] = ["yaml", "yml", "json", "csv"];
 
-    /// The format that a file's extension names.
+    /// The format that a file's extension names, in small letters or capitals.
     pub fn of(path: &Path) -> Option<Self> {
-        match path.extension()?.to_str()? {
+        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+        match extension.as_str() {
             "yaml" | "yml" => Some(Self::Yaml),
             "json" => Some(Self::Json),
             "csv" => Some(Self::Csv),
@@ -35,52 +35,30 @@ impl ListFormat {
     }
 }
 
-/// A list that could be read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Parsed {
-    /// In the order of the list; consecutive CSV lines of one push are one entry.
-    pub entries: Vec<Entry>,
-    /// Entries that were left out, one line each: where and why, at most [`MAX_REFUSED_TOLD`] and a line that counts
-    /// the others.
-    pub refused: Vec<String>,
-    /// How many pairs the refused entries would have been; an entry whose users cannot be counted is one.
-    pub refused_pairs: u64,
-}
-
-impl Parsed {
-    pub(super) fn refuse(&mut self, reason: String, pairs: usize, untold: &mut usize) {
-        self.refused_pairs += pairs.max(1) as u64;
-        if self.refused.len() < MAX_REFUSED_TOLD {
-            self.refused.push(reason);
-        } else {
-            *untold += 1;
-        }
-    }
-
-    pub(super) fn tell_rest(&mut self, untold: usize) {
-        if untold > 0 {
-            self.refused.push(format!("and {untold} more entries are refused"));
-        }
-    }
-}
-
-/// Reads a list. A document that is no list at all is a fault of the source; a single bad entry is refused alone.
-pub fn parse_list(format: ListFormat, bytes: &[u8], watch_labels: &[Box<str>]) -> Result<Parsed, Fault> {
+/// Reads a list at `now` (Unix seconds). A document that is no list at all is a fault of the source; a single bad entry is
+/// refused alone. A key, label or column that is not known is ignored with a warning: who writes a list may have other
+/// readers, too.
+pub fn parse_list(
+    format: ListFormat,
+    bytes: &[u8],
+    watch_labels: &[Box<str>],
+    now: i64,
+) -> Result<Parsed, Fault> {
     if bytes.len() > MAX_LIST_BYTES {
         let text = format!("is {} bytes long; at most {MAX_LIST_BYTES} would be right", bytes.len());
         return Err(Fault::whole(text));
     }
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let rules = Rules { watch_labels: Some(watch_labels), is_strict: false, now };
     match format {
-        ListFormat::Csv => csv_list::parse(bytes, watch_labels),
-        ListFormat::Yaml => parse_tree(Syntax::Yaml, bytes, watch_labels),
-        ListFormat::Json => parse_tree(Syntax::Json, bytes, watch_labels),
+        ListFormat::Csv => csv_list::parse(bytes, watch_labels, now),
+        ListFormat::Yaml => parse_tree(Syntax::Yaml, bytes, rules),
+        ListFormat::Json => parse_tree(Syntax::Json, bytes, rules),
     }
 }
 
-fn parse_tree(syntax: Syntax, bytes: &[u8], watch_labels: &[Box<str>]) -> Result<Parsed, Fault> {
-    let text = tree::utf8(bytes)?;
-    let node = tree::parse(text, syntax)?;
+fn parse_tree(syntax: Syntax, bytes: &[u8], rules: Rules<'_>) -> Result<Parsed, Fault> {
+    let text = document::utf8(bytes)?;
+    let node = document::parse(text, syntax)?;
     let notes = Notes::new();
     let root = Place::root(&node, text, &notes);
     let Value::List(_) = root.value() else {
@@ -89,14 +67,12 @@ fn parse_tree(syntax: Syntax, bytes: &[u8], watch_labels: &[Box<str>]) -> Result
         return Err(Fault::whole(format!("is {kind}; a list of entries would be right ([] for none)")));
     };
     let mut parsed = Parsed::default();
-    let mut untold = 0;
     for item in root.items("a list").into_iter().flatten() {
-        match read_alone(&item, watch_labels) {
+        match read_alone(&item, rules, &mut parsed.warnings) {
             Ok(entry) => parsed.entries.push(entry),
-            Err(reason) => parsed.refuse(reason, count_users(item.value()), &mut untold),
+            Err(reason) => parsed.refuse(|| reason, count_users(item.value())),
         }
     }
-    parsed.tell_rest(untold);
     Ok(parsed)
 }
 

@@ -1,17 +1,23 @@
 //! One entry of a watch list: a task, its users, and what is known of the push.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::LabelSet;
-use crate::tree::{Notes, Place, Table, shown};
+use super::{LabelSet, id};
+use crate::document::{Notes, Place, Table, Value, Warnings, named, shown, strays, trim_strays};
 
-/// The longest task or user id, in bytes.
-pub const MAX_ID_BYTES: usize = 256;
 /// The longest value of a watch label, in bytes.
 pub const MAX_LABEL_BYTES: usize = 128;
 
+/// The longest time that is shown whole, in bytes.
+const MAX_TIME_BYTES: usize = 40;
 /// How many faults of a refused entry are told; the others are counted.
 const MAX_FAULTS_TOLD: usize = 3;
+
+/// A push that lies further ahead than this was probably not meant, in seconds.
+const FAR_AHEAD_SECONDS: i64 = 30 * 86_400;
+/// What Go writes for a time that is not set, Unix seconds: 0001-01-01T00:00:00Z.
+const UNSET_TIME: i64 = -62_135_596_800;
 
 const TASK: &str = "the TaskID that the push was answered with";
 const USER: &str = "a UserID";
@@ -39,38 +45,45 @@ impl Entry {
     }
 }
 
-/// Reads a list of entries. Faults are noted at `list`; an entry with a fault is not in the answer.
-pub fn read_entries(list: &Place<'_>, watch_labels: &[Box<str>]) -> Vec<Entry> {
-    read_list(list, Some(watch_labels))
+/// How entries are judged, beside what they say themselves.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules<'a> {
+    /// `None` where the watch labels themselves have a fault: names of labels are not judged.
+    pub watch_labels: Option<&'a [Box<str>]>,
+    /// Whether a key or label that is not known is a fault. Else it is ignored with a warning.
+    pub is_strict: bool,
+    /// Unix seconds.
+    pub now: i64,
 }
 
-/// As [`read_entries`], where the watch labels themselves have a fault: names of labels are not judged.
-pub fn read_entries_of_any_label(list: &Place<'_>) -> Vec<Entry> {
-    read_list(list, None)
-}
-
-fn read_list(list: &Place<'_>, watch_labels: Option<&[Box<str>]>) -> Vec<Entry> {
+/// Reads a list of entries of the configuration at `now` (Unix seconds). Faults and warnings are noted at `list`; an entry
+/// with a fault is not in the answer. Where the watch labels themselves have a fault, names of labels are not judged.
+pub fn read_entries(list: &Place<'_>, watch_labels: Option<&[Box<str>]>, now: i64) -> Vec<Entry> {
+    let rules = Rules { watch_labels, is_strict: true, now };
     let Some(items) = list.items("a list of entries with task and users") else {
         return Vec::new();
     };
-    items.filter_map(|item| item.table(ENTRY, |table| read_keys(table, watch_labels)).flatten()).collect()
+    items.filter_map(|item| item.table(ENTRY, |table| read_keys(table, rules)).flatten()).collect()
 }
 
 pub(super) const ENTRY: &str = "a mapping with task and users";
 
-/// Reads the keys of one entry; the caller may ask the same table for more keys (the API adds `app`). Without
-/// `watch_labels` names of labels are not judged.
+/// Reads the keys of one entry; the caller may ask the same table for more keys (the API adds `app`). `null` in the place
+/// of something optional is as good as nothing.
 ///
 /// Every fault is noted; `None` if there was any in these keys.
-pub(super) fn read_keys(table: &Table<'_>, watch_labels: Option<&[Box<str>]>) -> Option<Entry> {
+pub(super) fn read_keys(table: &Table<'_>, rules: Rules<'_>) -> Option<Entry> {
+    if !rules.is_strict {
+        table.ignore_unknown();
+    }
     let task = table.required("task", TASK).and_then(|task| read_id(&task, TASK));
     let users = table.required("users", USERS).and_then(|users| read_users(&users));
-    let labels = match table.get("labels") {
-        Some(labels) => read_labels(&labels, watch_labels),
+    let labels = match table.optional("labels") {
+        Some(labels) => read_labels(&labels, rules),
         None => Some(BTreeMap::new()),
     };
-    let pushed_at = match table.get("pushed_at") {
-        Some(time) => read_time(&time).map(Some),
+    let pushed_at = match table.optional("pushed_at") {
+        Some(time) => read_pushed_at(&time, rules.now),
         None => Some(None),
     };
     Some(Entry { task: task?, users: users?, labels: labels?, pushed_at: pushed_at? })
@@ -88,77 +101,94 @@ fn read_users(users: &Place<'_>) -> Option<Vec<String>> {
 }
 
 fn read_id(place: &Place<'_>, right: &str) -> Option<String> {
-    let id = place.id(right)?;
-    noted(place, id_fault(&id))?;
-    Some(id.into_owned())
+    let text = place.id(right)?;
+    match id::read(&text, |warning| place.warn(warning)) {
+        Ok(id) => Some(id.to_owned()),
+        Err(fault) => refused(place, fault),
+    }
 }
 
-fn read_labels(labels: &Place<'_>, watch_labels: Option<&[Box<str>]>) -> Option<BTreeMap<String, String>> {
+fn read_labels(labels: &Place<'_>, rules: Rules<'_>) -> Option<BTreeMap<String, String>> {
     let mut read = BTreeMap::new();
+    // As PHP writes a mapping without keys.
+    if matches!(labels.value(), Value::List(list) if list.is_empty()) {
+        return Some(read);
+    }
     let pairs = labels.pairs("a mapping from label name to value")?;
-    let expected = pairs.len();
+    let mut expected = pairs.len();
     for (name, place) in pairs {
-        if let Some(known) = watch_labels.filter(|known| known.iter().all(|known| **known != *name)) {
-            place.fault(unknown_label(known));
-            continue;
+        let unknown = rules.watch_labels.filter(|known| known.iter().all(|known| **known != *name));
+        match unknown {
+            Some(known) if rules.is_strict => {
+                place.fault(unknown_label(known));
+                continue;
+            }
+            Some(known) => labels.warn(ignored_label(name, known)),
+            None if *place.value() == Value::Null => {}
+            None => {
+                let Some(value) = place.id("text") else { continue };
+                match read_label(&value, |warning| place.warn(warning)) {
+                    Ok(value) => drop(read.insert(name.to_owned(), value.to_owned())),
+                    Err(fault) => place.fault(fault),
+                }
+                continue;
+            }
         }
-        let Some(value) = place.id("text") else { continue };
-        if noted(&place, label_fault(&value)).is_some() {
-            read.insert(name.to_owned(), value.into_owned());
-        }
+        expected -= 1;
     }
     // Fewer than there were: one was refused, or written twice.
     (read.len() == expected).then_some(read)
 }
 
-fn read_time(place: &Place<'_>) -> Option<i64> {
+fn read_pushed_at(place: &Place<'_>, now: i64) -> Option<Option<i64>> {
     let text = place.text(PUSHED_AT)?;
-    match parse_time(text) {
-        Ok(seconds) => Some(seconds),
-        Err(fault) => noted(place, Some(fault)).map(|()| 0),
+    match pushed_at(text, now, |warning| place.warn(warning)) {
+        Ok(pushed_at) => Some(pushed_at),
+        Err(fault) => refused(place, fault),
     }
 }
 
-fn noted(place: &Place<'_>, fault: Option<String>) -> Option<()> {
-    match fault {
-        None => Some(()),
-        Some(fault) => {
-            place.fault(fault);
-            None
-        }
-    }
+fn refused<T>(place: &Place<'_>, fault: String) -> Option<T> {
+    place.fault(fault);
+    None
 }
 
-/// What is wrong with a task or user id, if anything. The id is not shown: it is personal.
-pub(super) fn id_fault(id: &str) -> Option<String> {
+/// Reads the time of a push, Unix seconds; `None` where the text is as good as nothing. `warn` is told of what is odd about
+/// it, with the time as it is written; `Err` says why it is refused.
+pub(super) fn pushed_at(text: &str, now: i64, warn: impl FnOnce(String)) -> Result<Option<i64>, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let seconds = parse_time(text)?;
+    if seconds.saturating_sub(now) > FAR_AHEAD_SECONDS {
+        let days = FAR_AHEAD_SECONDS / 86_400;
+        warn(format!(
+            "is {}, more than {days} days ahead; the push is not polled before then",
+            as_written(text)
+        ));
+    }
+    Ok((seconds != UNSET_TIME).then_some(seconds))
+}
+
+/// Reads the value of a watch label: spaces and invisible characters at its ends are left out. `warn` is told of what is
+/// odd about it, `Err` says why it is refused.
+pub(super) fn read_label(text: &str, mut warn: impl FnMut(Cow<'static, str>)) -> Result<&str, String> {
+    let (value, _) = trim_strays(text);
     let right = |what| {
-        Some(format!("{what}; 1 to {MAX_ID_BYTES} bytes of text without control characters would be right"))
-    };
-    if id.is_empty() {
-        return right("is empty".to_owned());
-    }
-    if id.len() > MAX_ID_BYTES {
-        return right(format!("is {} bytes long", id.len()));
-    }
-    if has_control(id) { right("holds a control character".to_owned()) } else { None }
-}
-
-/// What is wrong with the value of a watch label, if anything.
-pub(super) fn label_fault(value: &str) -> Option<String> {
-    let right = |what| {
-        Some(format!(
-            "{what}; at most {MAX_LABEL_BYTES} bytes of text without control characters would be right"
-        ))
+        Err(format!("{what}; expected at most {MAX_LABEL_BYTES} bytes of text without control characters"))
     };
     if value.len() > MAX_LABEL_BYTES {
         return right(format!("is {} bytes long", value.len()));
     }
-    if has_control(value) { right("holds a control character".to_owned()) } else { None }
-}
-
-/// Most text is printable ASCII, which is quicker told byte by byte.
-fn has_control(text: &str) -> bool {
-    !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) && text.chars().any(char::is_control)
+    match strays(value).next() {
+        Some((_, stray)) if stray.is_control() => return right(format!("holds {}", named(stray))),
+        Some((_, stray)) => {
+            warn(format!("holds {}, and so is another value than the one without", named(stray)).into());
+        }
+        None => {}
+    }
+    Ok(value)
 }
 
 fn unknown_label(watch_labels: &[Box<str>]) -> String {
@@ -172,21 +202,44 @@ fn unknown_label(watch_labels: &[Box<str>]) -> String {
     }
 }
 
+pub(super) fn ignored_label(name: &str, watch_labels: &[Box<str>]) -> String {
+    let known = match watch_labels {
+        [] => "the app has none".to_owned(),
+        known => format!("known here: {}", known.join(" ")),
+    };
+    format!("holds {}, which is no watch label and is ignored; {known}", shown(name))
+}
+
+/// A time is no secret, however long it is.
+fn as_written(text: &str) -> String {
+    let is_of_a_time = |byte: u8| byte.is_ascii_digit() || b"-:.,+ TtZz/".contains(&byte);
+    let is_time = text.len() <= MAX_TIME_BYTES && text.bytes().all(is_of_a_time);
+    if is_time { format!("{text:?}") } else { shown(text) }
+}
+
 /// An RFC 3339 time with zone as Unix seconds; the part below a second is dropped.
-pub(super) fn parse_time(text: &str) -> Result<i64, String> {
+fn parse_time(text: &str) -> Result<i64, String> {
     match text.parse::<jiff::Timestamp>() {
         Ok(time) => Ok(time.as_second()),
-        Err(_) => Err(format!("is {}; {PUSHED_AT} would be right", shown(text))),
+        Err(_) => Err(format!("is {}; {PUSHED_AT} would be right", as_written(text))),
     }
 }
 
-/// Reads one entry of a list whose entries stand or fall alone: the entry, or its faults in one line.
-pub(super) fn read_alone(item: &Place<'_>, watch_labels: &[Box<str>]) -> Result<Entry, String> {
+/// Reads one entry of a list whose entries stand or fall alone: the entry, or its faults in one line. What is odd about an
+/// entry that is taken is added to `warnings`.
+pub(super) fn read_alone(
+    item: &Place<'_>,
+    rules: Rules<'_>,
+    warnings: &mut Warnings,
+) -> Result<Entry, String> {
     let notes = Notes::new();
     let own = item.noting(&notes);
-    let entry = own.table(ENTRY, |table| read_keys(table, Some(watch_labels))).flatten();
+    let entry = own.table(ENTRY, |table| read_keys(table, rules)).flatten();
     match entry {
-        Some(entry) if notes.is_empty() => Ok(entry),
+        Some(entry) if notes.is_empty() => {
+            warnings.append(notes.into_warnings());
+            Ok(entry)
+        }
         _ => {
             let faults = notes.faults(String::new());
             let mut told: Vec<String> =

@@ -127,6 +127,11 @@ impl List {
         self.remove(slot)
     }
 
+    /// How many pairs are over that the list in force names.
+    pub fn over(&self) -> usize {
+        self.over.len()
+    }
+
     /// Forgets which pairs are over: the next list brings back those that it names.
     pub fn forget_over(&mut self) {
         self.over.clear();

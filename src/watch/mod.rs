@@ -2,18 +2,23 @@
 
 mod arena;
 mod csv_list;
+mod csv_text;
 mod document;
 mod entry;
 pub mod feed;
+mod id;
 mod interner;
 pub mod list;
+mod parsed;
 mod posts;
 mod source;
 #[cfg(test)]
 mod tests;
 
-pub use document::{ListFormat, MAX_LIST_BYTES, MAX_REFUSED_TOLD, Parsed, parse_list};
-pub use entry::{Entry, MAX_ID_BYTES, MAX_LABEL_BYTES, read_entries, read_entries_of_any_label};
+pub use document::{ListFormat, MAX_LIST_BYTES, parse_list};
+pub use entry::{Entry, MAX_LABEL_BYTES, read_entries};
+pub use id::MAX_ID_BYTES;
+pub use parsed::{MAX_REFUSED_TOLD, Parsed};
 pub use posts::read_posts;
 pub use source::{Authorization, BasicAuth, HttpSource, Sources, TlsSettings};
 

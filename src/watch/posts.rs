@@ -3,28 +3,31 @@
 use std::sync::Arc;
 
 use super::Entry;
-use super::entry::{ENTRY, read_keys};
-use crate::tree::{Place, Value, shown};
+use super::entry::{ENTRY, Rules, read_keys};
+use crate::document::{Place, Value, shown};
 
 const APP: &str = "the name of an app of the configuration";
 
-/// Reads one entry or a list of them; `app_of` knows the apps and the watch labels of each. Every fault is noted; an
-/// entry with a fault is not in the answer.
+/// Reads one entry or a list of them at `now` (Unix seconds); `app_of` knows the apps and the watch labels of each. Every
+/// fault and warning is noted; an entry with a fault is not in the answer. A key or label that is not known is a fault:
+/// whoever posts is told at once, and nothing of what was posted is taken.
 pub fn read_posts(
     root: &Place<'_>,
+    now: i64,
     app_of: impl Fn(&str) -> Option<(Arc<str>, Arc<[Box<str>]>)>,
 ) -> Vec<(Arc<str>, Entry)> {
     match root.value() {
         Value::List(_) => {
             let items = root.items("a list of entries").into_iter().flatten();
-            items.filter_map(|item| read_post(&item, &app_of)).collect()
+            items.filter_map(|item| read_post(&item, now, &app_of)).collect()
         }
-        _ => read_post(root, &app_of).into_iter().collect(),
+        _ => read_post(root, now, &app_of).into_iter().collect(),
     }
 }
 
 fn read_post(
     item: &Place<'_>,
+    now: i64,
     app_of: &impl Fn(&str) -> Option<(Arc<str>, Arc<[Box<str>]>)>,
 ) -> Option<(Arc<str>, Entry)> {
     let read = item.table(ENTRY, |table| {
@@ -37,7 +40,8 @@ fn read_post(
             app
         });
         // Where the app is unknown, so are its labels.
-        let entry = read_keys(table, app.as_ref().map(|(_, labels)| &**labels));
+        let watch_labels = app.as_ref().map(|(_, labels)| &**labels);
+        let entry = read_keys(table, Rules { watch_labels, is_strict: true, now });
         Some((app?.0, entry?))
     });
     read.flatten()
@@ -46,14 +50,14 @@ fn read_post(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tree::{Notes, Syntax, parse};
+    use crate::document::{Notes, Syntax, parse};
 
     fn read(text: &str) -> (Vec<(Arc<str>, Entry)>, Vec<String>) {
         let node = parse(text, Syntax::Json).unwrap();
         let notes = Notes::new();
         let labels: Arc<[Box<str>]> = Arc::from([Box::from("campaign")]);
         let app_of = |name: &str| (name == "shop").then(|| (Arc::from("shop"), Arc::clone(&labels)));
-        let posts = read_posts(&Place::root(&node, text, &notes), app_of);
+        let posts = read_posts(&Place::root(&node, text, &notes), 1_795_392_000, app_of);
         (posts, notes.faults("").list.iter().map(ToString::to_string).collect())
     }
 

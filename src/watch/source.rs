@@ -11,6 +11,8 @@ use super::Entry;
 pub struct Sources {
     /// Entries written in the config file itself, already checked.
     pub entries: Vec<Entry>,
+    /// Places in these entries that were taken with a warning.
+    pub warnings: u64,
     /// Patterns of files that hold lists, absolute.
     pub files: Vec<PathBuf>,
     /// Addresses that answer with lists as JSON.

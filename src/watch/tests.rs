@@ -5,8 +5,12 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use crate::tree::{Notes, Place, Syntax, parse};
+use crate::document::{Notes, Place, Syntax, parse};
 
+mod producers;
+
+/// 2026-11-23T00:00:00Z.
+const NOW: i64 = 1_795_392_000;
 const LABELS: [&str; 2] = ["campaign", "tier"];
 
 fn labels() -> Vec<Box<str>> {
@@ -14,7 +18,7 @@ fn labels() -> Vec<Box<str>> {
 }
 
 fn list(format: ListFormat, text: &str) -> Parsed {
-    parse_list(format, text.as_bytes(), &labels()).unwrap_or_else(|fault| panic!("{fault}"))
+    parse_list(format, text.as_bytes(), &labels(), NOW).unwrap_or_else(|fault| panic!("{fault}"))
 }
 
 fn entry(task: &str, users: &[&str]) -> Entry {
@@ -52,26 +56,32 @@ fn the_three_formats_say_the_same() {
 
 #[test]
 fn a_bad_entry_is_refused_alone_with_its_path_and_reason() {
-    let text = r#"[{"task":"","users":["a","b"]}, {"task":"t","users":["a",""],"labels":{"color":"red"},"x":1},
-                   {"task":"t","users":["good"]}, 7, {"task":"t","users":"bob"}, {"task":"t","users":["a"],"pushed_at":""}]"#;
+    let text = r#"[{"task":"","users":["a","b"]}, {"task":"t","users":["a",""],"labels":{"tier":[]},"pushed_at":7},
+                   {"task":"t","users":["good"]}, 7, {"task":"t","users":"bob"}, {"task":"t","users":["a"],"pushed_at":"x"},
+                   {"task":"t","users":null}, {"task":null,"users":["a",null]}]"#;
     let parsed = list(ListFormat::Json, text);
     assert_eq!(parsed.entries, [entry("t", &["good"])]);
-    let id = "1 to 256 bytes of text without control characters would be right";
+    let id = "expected 1 to 256 bytes of text";
+    let users = "a list of UserIDs such as [alice, bob] would be right";
     let time = "an RFC 3339 time with its zone such as 2026-11-23T10:00:00Z would be right";
     assert_eq!(
         parsed.refused,
         [
             format!("[0].task: is empty; {id}"),
             format!(
-                "[1].users[1]: is empty; {id}; also [1].labels.color: is no watch label of the app; add it to \
-                 watch_labels or use one of: campaign tier; also [1].x: is no known key; known here: task users labels pushed_at"
+                "[1].users[1]: is empty; {id}; also [1].labels.tier: is a list; text would be right; also \
+                 [1].pushed_at: is a whole number; {time}"
             ),
             "[3]: is a whole number; a mapping with task and users would be right".to_owned(),
-            "[4].users: is text; a list of UserIDs such as [alice, bob] would be right".to_owned(),
-            format!("[5].pushed_at: is \"\"; {time}"),
+            format!("[4].users: is text; {users}"),
+            format!("[5].pushed_at: is \"x\"; {time}"),
+            format!("[6].users: is empty; {users}"),
+            "[7].task: is empty; the TaskID that the push was answered with would be right; also [7].users[1]: is empty; \
+             a UserID would be right"
+                .to_owned(),
         ]
     );
-    assert_eq!(parsed.refused_pairs, 2 + 2 + 1 + 1 + 1);
+    assert_eq!((parsed.refused_entries, parsed.refused_pairs), (7, 2 + 2 + 1 + 1 + 1 + 1 + 2));
 }
 
 #[test]
@@ -83,23 +93,33 @@ fn what_is_no_list_is_a_fault_of_the_source() {
         (ListFormat::Json, "", "line 1 column 0: is no JSON: EOF while parsing a value"),
     ];
     for (format, text, fault) in cases {
-        assert_eq!(parse_list(format, text.as_bytes(), &labels()).unwrap_err().to_string(), fault);
+        assert_eq!(parse_list(format, text.as_bytes(), &labels(), NOW).unwrap_err().to_string(), fault);
     }
-    let header = "a header of task,user and optionally pushed_at,campaign,tier would be right";
-    let cases = [
+    let header = "expected a header of task,user and optionally pushed_at,campaign,tier";
+    let quote = "opens a quote (\") that does not end its field; expected one that does, or \"\" for a quote in a text";
+    for (text, fault) in [
         ("", format!("line 1: has no column task; {header}")),
-        ("task\n", format!("line 1: has no column user; {header}")),
-        ("task,user,users\n", format!("line 1: has the unknown column \"users\"; {header}")),
+        ("\r\n\ntask\n", format!("line 3: has no column user; {header}")),
+        ("Task,User\n", format!("line 1: has no column task; {header}")),
         ("task,user,task\n", format!("line 1: has the column task twice; {header}")),
+        ("task;user\nt;a\n", format!("line 1: has semicolons between its columns, not commas; {header}")),
+        ("\"user\"\t\"task\"\n", format!("line 1: has tabs between its columns, not commas; {header}")),
         (
-            "task,user\nt,a\nt,\"b\nt,c\nt,d\n",
-            "line 3: has a quote that is not closed on its line; no ids hold line breaks, close it or double it".to_owned(),
+            "task;pushed_at;user;note, more\n",
+            format!("line 1: has semicolons between its columns, not commas; {header}"),
         ),
-    ];
-    for (text, fault) in cases {
-        assert_eq!(parse_list(ListFormat::Csv, text.as_bytes(), &labels()).unwrap_err().to_string(), fault);
+        ("sep=;\ntask;user\n", format!("line 1: is a line (sep=) that only spreadsheets read; {header}")),
+        ("task,user\nt,a\nt,\"b\nt,c\nt,d\n", format!("line 3: {quote}")),
+        ("task,user\r\n\r\n\"t\",\"b\r\n\"t\",\"c\"\r\n", format!("line 3: {quote}")),
+        ("task,user\nt,\"b", format!("line 2: {quote}")),
+        ("task,user,note\nt,a,\"x\nt,b,y\nt,c,z\n", format!("line 2: {quote}")),
+    ] {
+        assert_eq!(fault_of(ListFormat::Csv, text.as_bytes()), fault, "{text:?}");
     }
-    assert!(parse_list(ListFormat::Yaml, b"\xff", &labels()).is_err());
+}
+
+fn fault_of(format: ListFormat, bytes: &[u8]) -> String {
+    parse_list(format, bytes, &labels(), NOW).unwrap_err().to_string()
 }
 
 #[test]
@@ -114,9 +134,9 @@ fn empty_lists_are_lists() {
 #[test]
 fn bad_csv_lines_are_refused_alone() {
     let mut bytes = b"task,user,tier,pushed_at\nt,a,1,\nt\nt,,1,\n,b,1,\nt,c,1,today\nt,".to_vec();
-    bytes.extend(b"\xff,1,\nt,d,1,\nt,e,2,\nt,f\x01,2,\n");
+    bytes.extend(b"\xff,1,\nt,d,1,\nt,e,2,\nt,f\x01g,2,\n");
     bytes.extend(format!("t,g,{},\n", "v".repeat(129)).bytes());
-    let parsed = parse_list(ListFormat::Csv, &bytes, &labels()).unwrap();
+    let parsed = parse_list(ListFormat::Csv, &bytes, &labels(), NOW).unwrap();
     assert_eq!(
         parsed.entries,
         [labelled(entry("t", &["a", "d"]), "tier", "1"), labelled(entry("t", &["e"]), "tier", "2")]
@@ -125,12 +145,12 @@ fn bad_csv_lines_are_refused_alone() {
     assert_eq!(
         starts,
         [
-            "line 3: has 1 fields",
+            "line 3: has 1 fields between commas",
             "line 4: user: is empty",
             "line 5: task: is empty",
             "line 6: pushed_at: is \"today\"",
-            "line 7: is not UTF-8",
-            "line 10: user: holds a control character",
+            "line 7: is not UTF-8 but probably Latin-1 (Windows-1252)",
+            "line 10: user: holds U+0001 (control character) as character 2",
             "line 11: tier: is 129 bytes long",
         ]
     );
@@ -178,8 +198,8 @@ fn csv_lines_of_one_push_are_one_entry_and_no_others() {
 fn refused_entries_beyond_the_cap_are_counted() {
     let text = format!("task,user\n{}", "t,\n".repeat(MAX_REFUSED_TOLD + 5));
     let parsed = list(ListFormat::Csv, &text);
-    assert_eq!(parsed.refused.len(), MAX_REFUSED_TOLD + 1);
-    assert_eq!(parsed.refused.last().unwrap(), "and 5 more entries are refused");
+    assert_eq!(parsed.refused.len(), MAX_REFUSED_TOLD);
+    assert_eq!(parsed.refused_entries, MAX_REFUSED_TOLD as u64 + 5);
     assert_eq!(parsed.refused_pairs, MAX_REFUSED_TOLD as u64 + 5);
 }
 
@@ -190,7 +210,7 @@ fn limits_of_length_are_exact() {
             format!("[{{task: {}, users: [u], labels: {{tier: {}}}}}]", "t".repeat(task), "v".repeat(label));
         let node = parse(&text, Syntax::Yaml).unwrap();
         let notes = Notes::new();
-        let read = read_entries(&Place::root(&node, &text, &notes), &labels());
+        let read = read_entries(&Place::root(&node, &text, &notes), Some(&labels()), NOW);
         assert_eq!(read.is_empty(), !notes.is_empty());
         read.len()
     };
@@ -206,6 +226,11 @@ fn formats_go_by_extension() {
         ("a.yml", Some(ListFormat::Yaml)),
         ("x/a.b.json", Some(ListFormat::Json)),
         ("a.csv", Some(ListFormat::Csv)),
+        ("A.CSV", Some(ListFormat::Csv)),
+        ("a.YAML", Some(ListFormat::Yaml)),
+        ("a.Yml", Some(ListFormat::Yaml)),
+        ("a.Json", Some(ListFormat::Json)),
+        ("a.yaml.bak", None),
         ("a.txt", None),
         ("csv", None),
     ] {
@@ -233,9 +258,9 @@ proptest! {
     #[test]
     fn no_list_panics(bytes in proptest::collection::vec(any::<u8>(), 0..100), text in "[\\[\\]{}:,\"a-z\\n\\- ]{0,60}") {
         for format in [ListFormat::Yaml, ListFormat::Json, ListFormat::Csv] {
-            let _ = parse_list(format, &bytes, &labels());
-            let _ = parse_list(format, text.as_bytes(), &labels());
-            let _ = parse_list(format, format!("task,user\n{text}").as_bytes(), &labels());
+            let _ = parse_list(format, &bytes, &labels(), NOW);
+            let _ = parse_list(format, text.as_bytes(), &labels(), NOW);
+            let _ = parse_list(format, format!("task,user\n{text}").as_bytes(), &labels(), NOW);
         }
     }
 }

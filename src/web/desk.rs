@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use crate::document::format_duration;
 use crate::schedule::State;
 use crate::trace::{Notifications, Outcome, Platform, Reason, Route, Stage};
 use crate::watch::{Entry, LabelSet};
@@ -47,7 +49,7 @@ pub struct Target {
     pub app: String,
     pub task: String,
     /// `None` for all users of the task.
-    pub user: Option<UserName>,
+    pub user: Option<String>,
 }
 
 /// Pairs of one request to add, each counted once.
@@ -79,10 +81,36 @@ pub enum RegisterError {
     OverCap { app: Arc<str>, would: u64, cap: u64 },
     #[error("{pairs} pairs in one request; at most {cap} would be right, nothing was added")]
     TooMany { pairs: usize, cap: usize },
+    #[error("{}", too_old(.app, .pushes, *.watch_for))]
+    TooOld {
+        app: Arc<str>,
+        /// Tasks with the time of their push, Unix seconds.
+        pushes: Vec<(String, i64)>,
+        watch_for: Duration,
+    },
+    #[error("too many changes wait to be written; nothing was added, try again")]
+    Busy,
     #[error("the daemon is stopping")]
     Closed,
-    #[error("the ledger cannot be read; see the log")]
-    Unreadable,
+}
+
+/// Pushes that a fault names; the others are counted.
+const MAX_PUSHES_TOLD: usize = 3;
+
+fn too_old(app: &str, pushes: &[(String, i64)], watch_for: Duration) -> String {
+    let watch_for = format_duration(watch_for);
+    let time =
+        |at: i64| jiff::Timestamp::from_second(at).map_or_else(|_| at.to_string(), |at| at.to_string());
+    let told = pushes.iter().take(MAX_PUSHES_TOLD);
+    let mut told: Vec<String> = told.map(|(task, at)| format!("{task:?} at {}", time(*at))).collect();
+    if pushes.len() > MAX_PUSHES_TOLD {
+        told.push(format!("{} more", pushes.len() - MAX_PUSHES_TOLD));
+    }
+    let told = told.join(", ");
+    format!(
+        "app {app}: pushed_at is longer ago than watch_for ({watch_for}), so the pairs would not be polled; nothing was \
+         added: {told}"
+    )
 }
 
 /// Which pairs to list.
@@ -93,14 +121,12 @@ pub struct Query {
     pub state: Option<State>,
     /// Only pairs one of whose devices failed at some stage.
     pub failed: bool,
-    /// Only pairs whose task or, for one who may see them, whose user holds this text; case counts.
+    /// Only pairs whose task or user holds this text; case counts.
     pub search: String,
     /// At most [`MAX_PAGE`]; 0 gives none but the total.
     pub limit: usize,
     /// [`Page::next`] of the page before; one that is not of this daemon is refused.
     pub after: Option<String>,
-    /// Whether who asks may see user ids: else the search does not look at them.
-    pub sees_users: bool,
 }
 
 /// One page of pairs.
@@ -118,7 +144,6 @@ pub struct Page {
 pub struct Watch {
     pub app: Arc<str>,
     pub task: String,
-    /// The id itself; whoever shows it asks `privacy` first.
     pub user: String,
     pub state: State,
     pub labels: LabelSet,
@@ -138,32 +163,25 @@ pub struct Watch {
 pub struct PairName {
     pub app: String,
     pub task: String,
-    pub user: UserName,
+    pub user: String,
 }
 
-/// A task as one part of a path spells it. Clients take `.` and `..` for steps in the path, percent-encoded or not, so
+/// A task or user as one part of a path spells it. Clients take `.` and `..` for steps in the path, percent-encoded or not, so
 /// these stand behind a `~`, and so does whatever would be read as one of them.
-pub fn task_in_path(task: &str) -> Cow<'_, str> {
-    if is_step(task) { format!("~{task}").into() } else { task.into() }
+pub fn id_in_path(id: &str) -> Cow<'_, str> {
+    if is_step(id) { format!("~{id}").into() } else { id.into() }
 }
 
-/// The task that a part of a path spells.
-pub fn task_of_path(part: String) -> String {
+/// The task or user that a part of a path spells.
+pub fn id_of_path(part: String) -> String {
     match part.strip_prefix('~') {
-        Some(task) if is_step(task) => task.to_owned(),
+        Some(id) if is_step(id) => id.to_owned(),
         _ => part,
     }
 }
 
-fn is_step(task: &str) -> bool {
-    matches!(task.trim_start_matches('~'), "." | "..")
-}
-
-/// A user by id, or by the keyed hash that stands for it where ids are not shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum UserName {
-    Id(String),
-    Hash(String),
+fn is_step(id: &str) -> bool {
+    matches!(id.trim_start_matches('~'), "." | "..")
 }
 
 /// One pair and its devices.
@@ -175,6 +193,8 @@ pub struct Chain {
     /// When its watching ends, Unix seconds.
     pub ends_at: i64,
     pub devices: Vec<DeviceChain>,
+    /// As many devices are kept as may be: results of further ones are not counted.
+    pub is_full: bool,
 }
 
 /// One device on one route.

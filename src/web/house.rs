@@ -7,19 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use arc_swap::ArcSwap;
-use prometheus::Registry;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::Semaphore;
 
-use super::auth::Checks;
-use super::crowd::Crowd;
+use super::application::Exporter;
 use super::desk::{Desk, Register};
-use super::limits::{Limits, MAX_RENDERS};
-use super::privacy::Veil;
-use super::security::Security;
+use super::limits::{MAX_BODIES_BYTES, MAX_PARSES, MAX_RENDERS};
+use crate::http::{Limits, Security, Server};
 use crate::ledger::{Snapshot, Stall};
-use crate::metrics::{ExporterMetrics, PairStates, PushView};
+use crate::metrics::{ExporterMetrics, PairStates, PushView, Registry};
 use crate::trace::{Platform, Reason, Route, Stage};
+use crate::watch::feed::Figures;
 
 /// Gives the latest snapshot; called at each scrape and page, so it must not wait.
 pub type SnapshotReader = Box<dyn Fn() -> Arc<Snapshot> + Send + Sync>;
@@ -36,15 +34,24 @@ pub type Reload = Box<dyn Fn() -> ReloadAnswer + Send + Sync>;
 pub struct LatestFailure {
     /// Unix seconds.
     pub at: i64,
-    /// Without secrets.
+    /// In our own words: without secrets and user ids.
     pub text: String,
+    /// The upstream's words, without secrets. They may name users: only for those who may see them.
+    pub upstream_text: Option<String>,
+}
+
+impl LatestFailure {
+    /// One that the upstream said nothing of.
+    pub fn own(at: i64, text: impl Into<String>) -> LatestFailure {
+        LatestFailure { at, text: text.into(), upstream_text: None }
+    }
 }
 
 /// One device's failure at one stage, for the list of the latest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PushFailure {
     pub task: String,
-    /// The id itself; whoever shows it asks `privacy` first.
+    /// Shown only to those who may see users.
     pub user: String,
     pub route: Route,
     pub platform: Platform,
@@ -70,15 +77,70 @@ pub struct RecentStage {
 }
 
 /// One watch source.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceStatus {
     /// The value of the label `source`.
     pub name: String,
-    pub entries: u64,
+    pub figures: Figures,
+    /// Whether the first read has ended, well or not.
+    pub is_read: bool,
     /// Unix seconds; `None` before the first.
     pub last_success_at: Option<i64>,
-    /// Whether the latest look failed; then its last good list stands.
-    pub failing: bool,
+    /// Why the latest read failed; then its last good list stays in force. It may name paths, URLs without their query,
+    /// and what stands in the list: it is for those who may see user ids.
+    pub error: Option<String>,
+}
+
+/// The name of the watch API among the sources.
+pub const API_SOURCE: &str = "api";
+
+impl SourceStatus {
+    /// A source that is not read yet.
+    pub fn unread(name: &str) -> SourceStatus {
+        SourceStatus { name: name.to_owned(), ..SourceStatus::default() }
+    }
+
+    /// Whether the latest read gave a usable list.
+    pub fn is_up(&self) -> bool {
+        self.is_read && self.error.is_none()
+    }
+}
+
+/// What became of the pairs that the sources of an app name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListStatus {
+    /// Pairs that the lists in force name, those written twice counted twice.
+    pub named: u64,
+    /// Whether a list is on its way into force.
+    pub is_enrolling: bool,
+    /// Of them, those whose watching is over: pushed longer ago than `watch_for`.
+    pub over: u64,
+    pub watch_for_seconds: i64,
+    /// Of them, those left out because the list is full.
+    pub over_limit: u64,
+    pub max_pairs: u64,
+    /// Listed pairs whose push time lies ahead.
+    pub awaiting_push: u64,
+    /// The latest push time that the lists in force name, Unix seconds.
+    pub last_push_at: Option<i64>,
+}
+
+/// A configuration that could not be loaded; the one before stays in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReloadFailure {
+    /// Unix seconds.
+    pub at: i64,
+    pub faults: u64,
+    /// The first of them, without secrets.
+    pub first: String,
+}
+
+impl ReloadFailure {
+    /// From faults of a line each.
+    pub fn new(at: i64, faults: &str) -> ReloadFailure {
+        let first = faults.lines().next().unwrap_or_default().to_owned();
+        ReloadFailure { at, faults: faults.lines().count() as u64, first }
+    }
 }
 
 /// What the status page tells of one app.
@@ -107,6 +169,11 @@ pub struct AppStatus {
     /// When the signature in use ends, Unix seconds; `None` before the first.
     pub usersig_expires_at: Option<i64>,
     pub sources: Arc<[SourceStatus]>,
+    pub list: ListStatus,
+    /// Why the credential cannot be read, while the one read before stays in use.
+    pub credential_trouble: Option<String>,
+    /// When the API last answered with a time ahead of our clock, Unix seconds.
+    pub future_time_at: Option<i64>,
     /// Since when [`AppStatus::recent`] counts, Unix seconds: an hour ago, or the start.
     pub recent_since: i64,
     /// Platform by platform, stages in their order.
@@ -123,6 +190,8 @@ pub struct Status {
     pub ledger_note: Option<String>,
     /// Where the ledger cannot be written.
     pub ledger_stall: Option<Arc<Stall>>,
+    /// Where the latest reload failed.
+    pub reload_failure: Option<Arc<ReloadFailure>>,
 }
 
 /// What a house is built from and keeps for life.
@@ -136,7 +205,6 @@ pub struct Fixtures {
     pub desk: Box<dyn Desk>,
     /// `None` without `--web.enable-watch-api`.
     pub register: Option<Box<dyn Register>>,
-    pub veil: Arc<Veil>,
 }
 
 impl fmt::Debug for Fixtures {
@@ -165,14 +233,15 @@ pub struct House {
     pub(super) views: ArcSwap<Vec<PushView>>,
     pub(super) status: ArcSwap<Status>,
     pub(super) config_text: ArcSwap<String>,
-    pub(super) security: ArcSwap<Security>,
-    /// Passwords that are being checked, over all changes of `security`.
-    pub(super) checks: Checks,
-    /// One permit for each open connection.
-    pub(super) connections: Arc<Semaphore>,
-    pub(super) crowd: Arc<Crowd>,
+    pub(super) server: Arc<Server>,
+    /// Empty while the web configuration is in force as its files are now.
+    pub(super) web_config_failure: ArcSwapOption<ReloadFailure>,
     /// One permit for each scrape that is being rendered.
     pub(super) renders: Arc<Semaphore>,
+    /// One permit for each byte of a body that is read or parsed.
+    pub(super) bodies: Arc<Semaphore>,
+    /// One permit for each body that is parsed.
+    pub(super) parses: Arc<Semaphore>,
     /// Bytes of the latest page of metrics, before they were packed: the next will have about as many.
     pub(super) page_bytes: AtomicUsize,
     pub(super) started_at: i64,
@@ -183,11 +252,11 @@ impl House {
     /// A house that is not ready and shows no app.
     pub fn new(fixtures: Fixtures) -> House {
         House {
-            connections: Arc::new(Semaphore::new(fixtures.limits.connections)),
-            crowd: Arc::default(),
-            security: ArcSwap::default(),
-            checks: Checks::new(),
+            server: Arc::new(Server::new(Exporter { metrics: fixtures.exporter.clone() }, fixtures.limits)),
+            web_config_failure: ArcSwapOption::empty(),
             renders: Arc::new(Semaphore::new(MAX_RENDERS)),
+            bodies: Arc::new(Semaphore::new(MAX_BODIES_BYTES)),
+            parses: Arc::new(Semaphore::new(MAX_PARSES)),
             page_bytes: AtomicUsize::new(0),
             views: ArcSwap::default(),
             status: ArcSwap::default(),
@@ -215,12 +284,18 @@ impl House {
 
     /// What is asked of connections and requests that come from now on.
     pub fn publish_security(&self, security: Security) {
-        self.security.store(Arc::new(security));
+        self.server.publish_security(security);
+        self.web_config_failure.store(None);
+    }
+
+    /// The web configuration as its files are now cannot be used; the one before stays in force.
+    pub fn publish_web_config_failure(&self, failure: ReloadFailure) {
+        self.web_config_failure.store(Some(Arc::new(failure)));
     }
 
     /// Whether basic auth is on: whether requests, but those about health, need a password.
     pub fn asks_for_passwords(&self) -> bool {
-        !self.security.load().users.is_empty()
+        self.server.asks_for_passwords()
     }
 
     /// The ledger is open and the watch lists are loaded. Has no effect on a house that is stopping.

@@ -1,33 +1,30 @@
-//! Listeners, routes and pages: the window on what is known.
+//! Routes and pages: the window on what is known.
 
 mod api;
-mod auth;
-mod crowd;
+mod application;
 pub mod desk;
-mod gzip;
+mod findings;
 mod house;
 mod limits;
-mod listen;
 mod pages;
-mod phase;
 mod privacy;
+mod reply;
 mod routes;
-mod security;
-mod serve;
-#[cfg(test)]
-mod slow_tests;
 #[cfg(test)]
 mod tests;
-mod tls;
 
-pub use auth::{HashFault, MAX_COST, MIN_COST, PasswordHash, RateLimit, Users};
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
 pub use house::{
-    AppStatus, Fixtures, House, LatestFailure, PushFailure, RecentStage, Reload, ReloadAnswer,
-    SnapshotReader, SourceStatus, Status,
+    API_SOURCE, AppStatus, Fixtures, House, LatestFailure, ListStatus, PushFailure, RecentStage, Reload,
+    ReloadAnswer, ReloadFailure, SnapshotReader, SourceStatus, Status,
 };
-pub use limits::Limits;
-pub use listen::{ListenError, bind};
-pub use privacy::Veil;
-pub use security::Security;
-pub use serve::serve;
-pub use tls::{ClientAuth, Tls, TlsFault, TlsSettings, TlsVersion, cipher_suites, curves};
+
+/// Serves all routes on `listener` until `cancel`, as [`crate::http::serve`] does.
+pub async fn serve(listener: TcpListener, house: Arc<House>, cancel: CancellationToken) {
+    let router = routes::router(Arc::clone(&house));
+    crate::http::serve(listener, Arc::clone(&house.server), router, cancel).await;
+}

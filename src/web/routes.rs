@@ -9,19 +9,17 @@ use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use hyper::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST,
-    HeaderValue, ORIGIN, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
-};
+use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, ORIGIN, VARY};
 use hyper::{HeaderMap, Method, StatusCode, Uri};
 
 use super::house::{House, Readiness, unix_now};
-use super::{api, auth, gzip, pages};
+use super::reply::{plain, refusal, set_security_headers};
+use super::{api, pages};
+use crate::http::{self, gzip};
 use crate::metrics;
 
 /// A page of metrics gets room for this part more than the one before had.
 const PAGE_GROWTH: usize = 16;
-const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
 /// All paths. GET never changes anything.
 pub(super) fn router(app: Arc<House>) -> Router {
@@ -37,7 +35,7 @@ pub(super) fn router(app: Arc<House>) -> Router {
         .merge(api::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), auth::check))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app.server), http::check))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), guard))
         .with_state(app)
 }
@@ -75,48 +73,6 @@ fn is_cross_site(headers: &HeaderMap) -> bool {
     theirs.is_none() || theirs != own
 }
 
-fn set_security_headers(headers: &mut HeaderMap) {
-    headers.insert(CONTENT_SECURITY_POLICY, pages::SECURITY_POLICY.clone());
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    // All that we show changes with time, and a value without its time would be taken for a fresh one.
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-}
-
-fn plain(status: StatusCode, text: impl Into<String>) -> Response {
-    let mut text = text.into();
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    (status, [(CONTENT_TYPE, PLAIN_TEXT)], text).into_response()
-}
-
-/// An error as plain text, or under `/api/v1` as Prometheus' API shapes it.
-pub(super) fn refusal(path: &str, status: StatusCode, text: &str) -> Response {
-    if path != "/api/v1" && !path.starts_with("/api/v1/") {
-        return plain(status, text);
-    }
-    let kind = match status {
-        StatusCode::NOT_FOUND => "not_found",
-        StatusCode::SERVICE_UNAVAILABLE => "unavailable",
-        StatusCode::UNAUTHORIZED => "unauthorized",
-        StatusCode::FORBIDDEN => "forbidden",
-        StatusCode::TOO_MANY_REQUESTS => "too_many_requests",
-        status if status.is_client_error() => "bad_data",
-        _ => "internal",
-    };
-    let body = serde_json::json!({"status": "error", "errorType": kind, "error": text});
-    (status, axum::Json(body)).into_response()
-}
-
-/// The answer in place of one that took longer than `answer_timeout`.
-pub(super) fn too_slow(path: &str) -> Response {
-    let mut response =
-        refusal(path, StatusCode::SERVICE_UNAVAILABLE, "the answer took too long; it was given up");
-    set_security_headers(response.headers_mut());
-    response
-}
-
 async fn not_found(uri: Uri) -> Response {
     if uri.path().starts_with("/watches/") {
         return pages::lost();
@@ -124,7 +80,11 @@ async fn not_found(uri: Uri) -> Response {
     refusal(uri.path(), StatusCode::NOT_FOUND, "no such path; GET / links to those there are")
 }
 
+/// The methods of the path stand in `Allow`, which the router adds.
 async fn method_not_allowed(method: Method, uri: Uri) -> Response {
+    if method == Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
+    }
     let text = format!("{method} is not allowed here; the header Allow says what is");
     refusal(uri.path(), StatusCode::METHOD_NOT_ALLOWED, &text)
 }
@@ -216,30 +176,5 @@ mod tests {
         for (pairs, wanted) in cases {
             assert_eq!(is_cross_site(&headers(pairs)), wanted, "{pairs:?}");
         }
-    }
-
-    #[tokio::test]
-    async fn errors_have_the_shape_of_their_place() {
-        let body = async |response: Response| {
-            let bytes = axum::body::to_bytes(response.into_body(), 1000).await.unwrap();
-            String::from_utf8(bytes.to_vec()).unwrap()
-        };
-        let cases = [
-            ("/api/v1/watches", StatusCode::METHOD_NOT_ALLOWED, "bad_data"),
-            ("/api/v1", StatusCode::NOT_FOUND, "not_found"),
-            ("/api/v1/x", StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-            ("/api/v1/x", StatusCode::INTERNAL_SERVER_ERROR, "internal"),
-            ("/api/v1/x", StatusCode::PAYLOAD_TOO_LARGE, "bad_data"),
-        ];
-        for (path, status, kind) in cases {
-            let response = refusal(path, status, "why");
-            assert_eq!(response.status(), status);
-            assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
-            let json: serde_json::Value = serde_json::from_str(&body(response).await).unwrap();
-            assert_eq!(json, serde_json::json!({"status": "error", "errorType": kind, "error": "why"}));
-        }
-        let response = refusal("/api/v10", StatusCode::NOT_FOUND, "why");
-        assert_eq!(response.headers()[CONTENT_TYPE], PLAIN_TEXT);
-        assert_eq!(body(response).await, "why\n");
     }
 }

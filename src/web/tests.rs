@@ -4,29 +4,26 @@ use std::io::Read as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
+use base64::Engine as _;
 use futures_util::future::BoxFuture;
-use prometheus::Registry;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
+use hyper::header::HeaderValue;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::desk::{Desk, DeskError};
 use super::*;
+use crate::http::tests::{Answer, SHORT, ask};
+use crate::http::{
+    Limits, MAX_HEAD_BYTES, PasswordHash, RateLimit, RequestRefusal, Security, ServerEvent, Users, bind,
+};
 use crate::ledger::{AppTally, Snapshot};
-use crate::metrics::{BuildInfo, ExporterMetrics, PushView};
-
-/// No wait in these tests is meant to take this long.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
-pub(super) const SHORT: Duration = Duration::from_millis(150);
+use crate::metrics::{BuildInfo, PushView, Registry};
 
 pub(super) struct Running {
     pub(super) app: Arc<House>,
     pub(super) address: SocketAddr,
-    pub(super) cancel: CancellationToken,
-    pub(super) task: JoinHandle<()>,
+    _task: AbortOnDropHandle<()>,
 }
 
 /// Knows no pair.
@@ -43,9 +40,8 @@ impl Desk for NoDesk {
 }
 
 pub(super) fn fixtures(limits: Limits, reload: Option<Reload>) -> Fixtures {
-    let registry = Registry::new();
-    let build = BuildInfo { version: "0", revision: None };
-    let exporter = ExporterMetrics::register(&registry, build).unwrap();
+    let registry = Registry::new(BuildInfo { version: "0", revision: None });
+    let exporter = registry.exporter();
     let mut snapshot = Snapshot::default();
     snapshot.apps.insert("shop".into(), Arc::new(AppTally::default()));
     let snapshot = Arc::new(snapshot);
@@ -57,7 +53,6 @@ pub(super) fn fixtures(limits: Limits, reload: Option<Reload>) -> Fixtures {
         limits,
         desk: Box::new(NoDesk),
         register: None,
-        veil: Arc::new(Veil::new(&[7; 32])),
     }
 }
 
@@ -70,61 +65,12 @@ pub(super) async fn start_from(fixtures: Fixtures) -> Running {
     app.publish_views(vec![PushView { app: "shop".into(), watch_labels: Arc::from([]) }]);
     let listener = bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let cancel = CancellationToken::new();
-    let task = tokio::spawn(serve(listener, Arc::clone(&app), cancel.clone()));
-    Running { app, address, cancel, task }
+    let task = tokio::spawn(serve(listener, Arc::clone(&app), CancellationToken::new()));
+    Running { app, address, _task: AbortOnDropHandle::new(task) }
 }
 
 pub(super) async fn start() -> Running {
     start_with(Limits::default(), None).await
-}
-
-pub(super) struct Answer {
-    pub(super) status: u16,
-    head: String,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    pub(super) fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap()
-    }
-
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
-    }
-}
-
-pub(super) async fn patiently<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.expect("it happens in time")
-}
-
-/// All that comes until the server closes; a reset counts as a close.
-pub(super) async fn read_all(stream: &mut TcpStream) -> Vec<u8> {
-    let mut all = Vec::new();
-    let mut part = [0; 4096];
-    while let Ok(n @ 1..) = patiently(stream.read(&mut part)).await {
-        all.extend_from_slice(&part[..n]);
-    }
-    all
-}
-
-pub(super) fn parse(all: &[u8]) -> Answer {
-    let end = all.windows(4).position(|part| part == b"\r\n\r\n").expect("an answer has a head");
-    let head = String::from_utf8(all[..end].to_vec()).unwrap();
-    Answer { status: head.split(' ').nth(1).unwrap().parse().unwrap(), head, body: all[end + 4..].to_vec() }
-}
-
-pub(super) async fn ask(address: SocketAddr, method: &str, path: &str, headers: &str) -> Answer {
-    send(address, &format!("{method} {path}"), headers, "").await
-}
-
-/// A request with a body, whose length the headers must tell.
-pub(super) async fn send(address: SocketAddr, what: &str, headers: &str, body: &str) -> Answer {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("{what} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\r\n{body}");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    parse(&read_all(&mut stream).await)
 }
 
 pub(super) async fn get(running: &Running, path: &str) -> Answer {
@@ -184,7 +130,7 @@ async fn pages_and_errors_have_their_shapes_and_headers() {
     assert_eq!((lost_api.status, lost_api.header("content-type")), (404, Some("application/json")));
     assert!(lost_api.text().contains(r#""errorType":"not_found""#));
     let wrong = get(&running, "/-/reload").await;
-    assert_eq!((wrong.status, wrong.header("allow")), (405, Some("POST")));
+    assert_eq!((wrong.status, wrong.header("allow")), (405, Some("POST,OPTIONS")));
     assert_eq!(ask(running.address, "DELETE", "/", "").await.status, 405);
     for answer in [config, page, lost, lost_api, wrong] {
         let policy = answer.header("content-security-policy").unwrap();
@@ -192,6 +138,29 @@ async fn pages_and_errors_have_their_shapes_and_headers() {
         assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
         assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+    }
+}
+
+#[tokio::test]
+async fn every_path_says_which_methods_it_has() {
+    let running = start().await;
+    for (path, methods) in [
+        ("/", "GET,HEAD,OPTIONS"),
+        ("/metrics", "GET,HEAD,OPTIONS"),
+        ("/-/healthy", "GET,HEAD,OPTIONS"),
+        ("/-/reload", "POST,OPTIONS"),
+        ("/watches/shop/t/u", "GET,HEAD,OPTIONS"),
+        ("/api/v1/watches", "GET,HEAD,POST,OPTIONS"),
+        ("/api/v1/watches/shop/t", "DELETE,OPTIONS"),
+        ("/api/v1/watches/shop/t/u", "GET,HEAD,DELETE,OPTIONS"),
+    ] {
+        let answer = ask(running.address, "OPTIONS", path, "").await;
+        assert_eq!((answer.status, answer.header("allow")), (204, Some(methods)), "{path}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    }
+    for path in ["/nowhere", "/api/v1/nowhere"] {
+        let answer = ask(running.address, "OPTIONS", path, "").await;
+        assert_eq!((answer.status, answer.header("allow")), (404, None), "{path}");
     }
 }
 
@@ -215,7 +184,7 @@ async fn reload_answers_with_what_came_of_it() {
     assert_eq!((faulty.status, faulty.text()), (400, "apps[0].name: missing\n"));
     let long = ask(on.address, "POST", "/-/reload", "content-length: 99999999\r\n").await;
     assert_eq!((long.status, calls.load(Ordering::SeqCst)), (413, 2));
-    let large = format!("x: {}\r\n", "y".repeat(limits::MAX_HEAD_BYTES));
+    let large = format!("x: {}\r\n", "y".repeat(MAX_HEAD_BYTES));
     assert_eq!(ask(on.address, "POST", "/-/reload", &large).await.status, 431);
 }
 
@@ -225,4 +194,124 @@ async fn a_reload_that_hangs_is_answered_503() {
     let hangs: Reload = Box::new(|| Box::pin(std::future::pending()));
     let running = start_with(limits, Some(hangs)).await;
     assert_eq!(ask(running.address, "POST", "/-/reload", "").await.status, 503);
+}
+
+/// Users of the web configuration; the hash is as cheap as bcrypt gets.
+fn users(name: &str, password: &str) -> Users {
+    let hash = bcrypt::hash(password, crate::http::MIN_COST).unwrap();
+    Users::new(vec![(name.into(), PasswordHash::parse(&hash).unwrap())])
+}
+
+fn basic(name: &str, password: &str) -> String {
+    let text = base64::prelude::BASE64_STANDARD.encode(format!("{name}:{password}"));
+    format!("authorization: Basic {text}\r\n")
+}
+
+#[tokio::test]
+async fn user_ids_are_shown_to_who_gave_a_password() {
+    let running = start().await;
+    running.app.publish_security(Security { users: users("alice", "wonder"), ..Security::default() });
+    // From this machine, but through a proxy: nobody who is trusted for where it is.
+    let far = "x-forwarded-for: 192.0.2.1\r\n";
+    let header = format!("{far}{}", basic("alice", "wonder"));
+    let status = async |path| ask(running.address, "GET", path, &header).await.status;
+    for path in ["/watches", "/api/v1/watches"] {
+        assert_eq!(status(path).await, 200, "{path}");
+    }
+    running.app.publish_security(Security::default());
+    // A password that nobody checked is worth nothing.
+    for path in ["/watches", "/api/v1/watches"] {
+        assert_eq!(status(path).await, 403, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn headers_of_the_web_configuration_replace_our_own() {
+    let running = start().await;
+    let headers = vec![
+        (hyper::header::X_FRAME_OPTIONS, HeaderValue::from_static("deny")),
+        (hyper::header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'self'")),
+    ];
+    running.app.publish_security(Security { headers, ..Security::default() });
+    for path in ["/", "/nowhere"] {
+        let answer = get(&running, path).await;
+        assert_eq!(answer.header("x-frame-options"), Some("deny"));
+        assert_eq!(answer.header("content-security-policy"), Some("default-src 'self'"));
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_has_the_shape_of_its_place_and_is_counted() {
+    let running = start().await;
+    running.app.publish_security(Security { users: users("alice", "wonder"), ..Security::default() });
+    assert!(running.app.asks_for_passwords());
+    running.app.set_ready();
+    for path in ["/-/healthy", "/-/ready"] {
+        assert_eq!(get(&running, path).await.status, 200, "{path}");
+    }
+    let api = get(&running, "/api/v1/watches").await;
+    assert_eq!((api.status, api.header("content-type")), (401, Some("application/json")));
+    assert_eq!(api.header("www-authenticate"), Some("Basic realm=\"timpush_exporter\", charset=\"UTF-8\""));
+    assert_eq!(api.header("x-content-type-options"), Some("nosniff"));
+    assert!(api.text().contains(r#""errorType":"unauthorized""#), "{}", api.text());
+    assert_eq!(get(&running, "/metrics").await.status, 401);
+    let scrape = ask(running.address, "GET", "/metrics", &basic("alice", "wonder")).await;
+    let line = "timpush_web_requests_refused_total{reason=\"password\"} 2\n";
+    assert!(scrape.text().contains(line), "{}", scrape.text());
+}
+
+#[tokio::test]
+async fn the_rate_spares_health_alone() {
+    let running = start().await;
+    let rate = Some(RateLimit::new(std::time::Duration::from_secs(3600), 1));
+    running.app.publish_security(Security { rate, ..Security::default() });
+    for (path, status) in [("/", 200), ("/-/healthy", 200), ("/metrics", 429), ("/api/v1/status", 429)] {
+        assert_eq!(get(&running, path).await.status, status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn scrapes_and_health_are_answered_beside_all_other_requests() {
+    let limits = Limits { requests: 0, ..Limits::default() };
+    let running = start_with(limits, None).await;
+    running.app.set_ready();
+    for path in ["/metrics", "/-/healthy", "/-/ready"] {
+        assert_eq!(get(&running, path).await.status, 200, "{path}");
+    }
+    let page = get(&running, "/").await;
+    assert_eq!((page.status, page.header("retry-after")), (503, Some("1")));
+    assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
+}
+
+#[test]
+fn every_event_of_the_kit_has_its_counter() {
+    use crate::http::Application as _;
+    let events = [
+        (ServerEvent::ConnectionRefused, "timpush_web_connections_refused_total"),
+        (ServerEvent::ConnectionEvicted, "timpush_web_connections_evicted_total"),
+        (ServerEvent::HandshakeFailed, "timpush_web_tls_handshakes_failed_total"),
+        (
+            ServerEvent::RequestRefused(RequestRefusal::Password),
+            "timpush_web_requests_refused_total{reason=\"password\"}",
+        ),
+        (
+            ServerEvent::RequestRefused(RequestRefusal::Rate),
+            "timpush_web_requests_refused_total{reason=\"rate\"}",
+        ),
+        (
+            ServerEvent::RequestRefused(RequestRefusal::Busy),
+            "timpush_web_requests_refused_total{reason=\"busy\"}",
+        ),
+    ];
+    let registry = Registry::new(BuildInfo { version: "0", revision: None });
+    let exporter = application::Exporter { metrics: registry.exporter() };
+    for (times, (event, _)) in events.iter().enumerate() {
+        (0..=times).for_each(|_| exporter.observe(*event));
+    }
+    let page = crate::metrics::render((&Snapshot::default(), &[]), &registry, 0, 0);
+    let page = String::from_utf8(page).unwrap();
+    for (times, (_, series)) in events.iter().enumerate() {
+        assert!(page.contains(&format!("{series} {}\n", times + 1)), "{series}: {page}");
+    }
 }

@@ -58,12 +58,12 @@ export async function startDemo(binary) {
   }
 }
 
-/** Gives the address of a daemon that watches these users of a task; its upstream is not there. */
+/** Gives the address of a daemon that watches these users of a task; its upstream and two of its sources are not there. */
 export async function startDaemon(binary, task, users) {
   const folder = await mkdtemp(join(tmpdir(), "timpush-browser-"));
   const app = {
     name: "shop", sdk_app_id: 1400000001, endpoint: "http://127.0.0.1:9", secret_key_file: "app.key",
-    watch: { static: [{ task, users }] },
+    watch: { static: [{ task, users }], files: ["lists/*.yaml"], http: [{ url: "http://127.0.0.1:9/a-list-with-a-long-address" }] },
   };
   await writeFile(join(folder, "app.key"), "0".repeat(64));
   // JSON is YAML.

@@ -112,7 +112,7 @@ async function follow(page, link) {
 async function turnPages(page) {
   await page.goto("/watches");
   const total = Number((await page.locator(".position strong").innerText()).replace(/[^\d]/g, ""));
-  assert.equal(total, 400);
+  assert.equal(total, 1200);
   const seen = new Set();
   for (let turned = 0; turned < 100; turned += 1) {
     for (const href of await rows(page).locator("a").evaluateAll((all) => all.map((a) => a.href))) seen.add(href);
@@ -161,7 +161,7 @@ async function withoutScript(page) {
   await search(page);
 }
 
-/** Ids that look like markup, steps in a path, hashes, or turn the direction of what follows. */
+/** Ids that look like markup, steps in a path, hashes, or turn the direction of what follows: those marks are trimmed. */
 const HOSTILE = [
   "<script>alert(1)</script>", "../..", "..", "50% of #1?&b=c", "\u202eevil\u202c", "\u0645\u0631\u062d\u0628\u0627",
   "\u{1f469}\u200d\u{1f467} family", "~0123456789abcdef0123", "a".repeat(256),
@@ -175,11 +175,26 @@ async function hostileIds(page) {
   for (const [at, link] of links.entries()) {
     const answer = await page.goto(link);
     assert.equal(answer.status(), 200, link);
-    const shown = HOSTILE[at].replaceAll(/[\u202e\u202c]/g, (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
+    const shown = HOSTILE[at].replaceAll(/[\u202e\u202c]/g, "");
     assert.equal(await page.locator("h1 bdi").textContent(), shown);
     await checkPage(page);
     await checkMarkup(link);
   }
+}
+
+/** What is not as it should be stands at the top of the status page, with what to do about it. */
+async function findings(page, name) {
+  await page.goto("/");
+  const found = page.locator("#verdict .findings li");
+  const about = (source) => found.filter({ hasText: `The watch source ${source} has given no usable list yet` });
+  for (const source of ["files[0]", "http[0]"]) {
+    await afterReloads(page, `${source} is told`, async () => await about(source).count() === 1);
+    assert.match(await about(source).locator(".remedy").innerText(), /Correct the source/);
+  }
+  assert.equal(await page.locator("#apps details").evaluate((details) => details.open), true);
+  assert.equal(await page.locator("#apps strong.state.broken").count(), 2);
+  await checkPage(page);
+  await page.screenshot({ path: `${folder}/findings-${name}.png`, fullPage: true });
 }
 
 /** Every kind of page there is. */
@@ -221,6 +236,11 @@ try {
   try {
     const options = { ...LOOKS.phone, baseURL: daemon.base };
     await story("ids of any kind break no page and no link", options, hostileIds);
+    for (const [name, look] of Object.entries(LOOKS)) {
+      const here = { ...look, baseURL: daemon.base };
+      await story(`what is wrong is told, accessible and fits: ${name}`, here, (page) => findings(page, name));
+    }
+    await checkMarkup(`${daemon.base}/`);
   } finally {
     await daemon.stop();
   }

@@ -1,6 +1,7 @@
 //! The command line: flags, exit codes, and what is said to the operator.
 
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,7 @@ const FLAGS: [&str; 9] = [
     "--log.level",
     "--log.format",
 ];
-const SUBCOMMANDS: [&str; 4] = ["demo", "simulate", "trace", "usersig"];
+const SUBCOMMANDS: [&str; 5] = ["demo", "simulate", "trace", "usersig", "backup"];
 
 fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
@@ -55,8 +56,10 @@ fn help_names_every_flag_and_subcommand() {
     assert_eq!(help.status.code(), Some(0));
     assert_eq!(stderr(&help), "");
     let text = stdout(&help);
+    let page = include_str!("../../docs/configuration.md");
     for word in FLAGS.into_iter().chain(SUBCOMMANDS) {
         assert!(text.contains(word), "--help does not name {word}");
+        assert!(page.contains(&format!("| `{word}")), "docs/configuration.md has no row for {word}");
     }
     let words = text.split_whitespace().map(|word| word.trim_end_matches(['.', ',', ';', ')']));
     let own = ["--help", "--version"];
@@ -295,4 +298,24 @@ fn the_demo_shows_a_failure_within_a_minute() {
         .unwrap();
     let status = eventually("the demo has stopped", || child.try_wait().unwrap().ok_or("it runs"));
     assert_eq!(status.code(), Some(0));
+}
+
+/// What is printed can be served as it stands.
+#[test]
+fn a_printed_configuration_names_a_key_that_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        let output = program().args(args).current_dir(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    std::fs::write(folder.path().join("config.yaml"), run(&["simulate", "--print-config"])).unwrap();
+    let mode = std::fs::metadata(folder.path().join("demo.key")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let checked = run(&["--config.check"]);
+    assert!(checked.contains("no faults"), "{checked}");
+    // A key that is there already is somebody's.
+    std::fs::write(folder.path().join("demo.key"), "mine").unwrap();
+    run(&["simulate", "--print-config"]);
+    assert_eq!(std::fs::read_to_string(folder.path().join("demo.key")).unwrap(), "mine");
 }

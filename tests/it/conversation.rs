@@ -219,7 +219,11 @@ fn a_pair_is_new_then_active_then_settled() {
     assert_eq!(scrape.sum(RESULTS, &[("outcome", "success")]), 5.0);
     assert_eq!(scrape.sum(ENDED, &[("reason", "settled")]), 1.0);
     assert_eq!(scrape.sum(ENDED, &[]), 1.0);
-    assert_eq!(told_all.load(Ordering::SeqCst), 1, "a settled pair is not asked for");
+    assert_eq!(
+        told_all.load(Ordering::SeqCst),
+        2,
+        "one poll confirms it, and a settled pair is polled no more"
+    );
 }
 
 #[test]
@@ -247,10 +251,8 @@ fn a_pair_expires_once() {
     let app = shop(&upstream).key("watch_for: 8s").entry("{task: t, users: [alice, bob]}");
     let place = Place::new(&app.config());
     let daemon = place.serve(&["--web.enable-lifecycle"]);
-    assert_eq!(daemon.scrape().sum(PAIRS, &[]), 2.0);
     let expired = |scrape: &Scrape| scrape.sum(ENDED, &[("reason", "expired")]);
-    daemon.scrape_until("both expired", |s| s.sum(PAIRS, &[]) == 0.0);
-    assert_eq!(expired(&daemon.scrape()), 2.0);
+    daemon.scrape_until("both expired", |s| expired(s) == 2.0 && s.sum(PAIRS, &[]) == 0.0);
     let asked = upstream.seen().len();
     assert!(asked >= 2, "they were asked for while they lived");
     // Neither a list that still names them nor a restart begins anew.
@@ -330,6 +332,7 @@ fn pairs_that_are_too_old_or_too_many_are_refused() {
     let scrape = daemon.scrape_until("four are active", |s| states(s) == [0.0, 4.0, 0.0, 0.0]);
     assert_eq!(scrape.value(REFUSED, &[("reason", "too_old")]), Some(1.0));
     assert_eq!(scrape.value(REFUSED, &[("reason", "over_limit")]), Some(2.0));
+    assert_eq!(scrape.value("timpush_pairs_over_limit", &[]), Some(2.0));
     assert_eq!(scrape.value(REFUSED, &[("reason", "invalid")]), Some(0.0));
     assert_eq!(scrape.sum(ENDED, &[]), 0.0);
     let seen = upstream.seen();

@@ -14,6 +14,7 @@ use crate::support::child::program;
 use crate::support::{APP, Daemon, Place, Town, eventually, until};
 
 const RATE: f64 = 20.0;
+const DAMAGED: &str = "timpush_ledger_damaged_records_total";
 const QUARANTINED: &str = "timpush_ledger_quarantined_files";
 /// How long a start that is refused may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -219,8 +220,8 @@ fn permission_that_is_lost_while_it_runs_stops_nothing() {
 
 #[test]
 fn a_damaged_store_is_told_by_metric_page_and_log_and_counting_starts_anew() {
-    // A word that stands in the rows of the counters, and one beside the key of the hashes for users.
-    for word in ["success", "veil_key"] {
+    // A word that stands in the rows of the counters, and one of the table `meta`.
+    for word in ["success", "clock"] {
         let (_town, place) = watched();
         let daemon = place.serve(&[]);
         something_is_counted(&daemon);
@@ -255,4 +256,36 @@ fn a_store_of_a_newer_program_is_refused_and_left_alone() {
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert!(error.contains("schema version 1000 is newer"), "{error}");
     assert_eq!(fs::read(place.path("data/ledger.db")).unwrap(), before);
+}
+
+/// One damaged record made every commit fail until a restart.
+#[test]
+fn a_record_that_is_damaged_while_the_daemon_runs_stops_its_own_pair_alone() {
+    let town = Town::lively(1, 4, RATE);
+    let place = Place::new(&town.watched(APP, RATE).config());
+    let daemon = place.serve(&[]);
+    something_is_counted(&daemon);
+    let pairs = daemon.scrape().sum("timpush_watched_pairs", &[]);
+    let db = rusqlite::Connection::open(place.path("data/ledger.db")).unwrap();
+    db.busy_timeout(PATIENCE).unwrap();
+    let row: i64 = eventually("a pair is known and goes on", || {
+        let sql = "SELECT id FROM pair WHERE record IS NOT NULL AND ended IS NULL";
+        db.query_row(sql, [], |row| row.get(0))
+    });
+    // Whatever the daemon writes meanwhile, in the end the damage stands.
+    until("it tells the damage", || {
+        let sql = "UPDATE pair SET record = x'0102030405' WHERE id = ?1 AND ended IS NOT 'damaged'";
+        db.execute(sql, [row]).unwrap();
+        daemon.scrape().value(DAMAGED, &[]) == Some(1.0)
+    });
+    daemon.scrape_until("the pair has left, and the others go on", |s| {
+        s.sum("timpush_watched_pairs", &[]) == pairs - 1.0
+    });
+    assert!(daemon.log().contains("the record of a pair is damaged"), "{}", daemon.log());
+    let shown = daemon.scrape().sum("timpush_stage_results_total", &[]);
+    daemon.scrape_until("results are counted", |s| s.sum("timpush_stage_results_total", &[]) > shown);
+    daemon.stop();
+    let daemon = place.serve(&[]);
+    assert_eq!(daemon.scrape().value(QUARANTINED, &[]), Some(0.0), "the ledger is not thrown away for it");
+    assert_eq!(daemon.scrape().sum("timpush_watched_pairs", &[]), pairs - 1.0);
 }

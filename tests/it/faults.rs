@@ -195,7 +195,7 @@ fn nothing_arrives(town: &Town) {
     stays(Duration::from_secs(2), "the number of requests", || town.requests(FIRST_APP));
 }
 
-/// One refusal of that kind stops all questions for `seconds`, over a crash, too.
+/// That refusal stops all questions for `seconds`, over a crash, too.
 fn pauses(refusal: Trial, seconds: i64) {
     let (town, place) = town(3, Duration::from_secs(2));
     let daemon = place.serve(&[]);
@@ -236,13 +236,13 @@ fn a_wrong_configuration_stops_all_questions() {
 }
 
 #[test]
-fn a_redirect_stops_all_questions() {
-    pauses(trial(Fault::Http { status: 302 }, 1, "http", "302"), 60);
+fn a_redirect_of_two_pairs_stops_all_questions() {
+    pauses(trial(Fault::Http { status: 302 }, 2, "http", "302"), 60);
 }
 
 #[test]
-fn an_empty_success_stops_all_questions() {
-    pauses(trial(Fault::Http { status: 204 }, 1, "http", "204"), 60);
+fn an_empty_success_for_two_pairs_stops_all_questions() {
+    pauses(trial(Fault::Http { status: 204 }, 2, "http", "204"), 60);
 }
 
 /// A key of another application is refused once and not tried again until somebody replaces it; then within seconds.

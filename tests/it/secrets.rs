@@ -40,7 +40,7 @@ fn nothing_leaks(log_format: &str) {
     // The trap works: what was sent is full of it.
     assert!(canaries.found_in(heads(&seen).as_bytes()).is_some());
 
-    assert!(daemon.log().contains("exchange failed"), "{}", daemon.log());
+    assert!(daemon.log().contains("request failed"), "{}", daemon.log());
     canaries.assert_not_in_daemon(&daemon);
     assert!(canaries.assert_not_in_files(&place.storage()) >= 3, "store, its log, slot");
     canaries.assert_not_in_output("the daemon at its end", &daemon.stop());

@@ -1,6 +1,7 @@
 //! What a service manager hears: ready, reloading and ready again, alive, stopping.
 
 use std::os::unix::net::UnixDatagram;
+use std::process::Command;
 use std::time::Instant;
 
 use rustix::process::Signal;
@@ -8,27 +9,23 @@ use rustix::process::Signal;
 use crate::support::{Daemon, PATIENCE, Place, Town};
 
 /// A daemon under a service manager with a watchdog.
-struct Service {
-    daemon: Daemon,
+pub struct Service {
+    pub daemon: Daemon,
     heard: UnixDatagram,
-    place: Place,
-    _town: Town,
 }
 
 impl Service {
-    fn start() -> Service {
-        let town = Town::lively(5, 3, 20.0);
-        let place = Place::new(&town.watched("shop", 20.0).config());
+    /// Starts that command of that place, and waits until it listens.
+    pub fn of(mut command: Command, place: &Place) -> Service {
         let socket = place.path("notify");
         let heard = UnixDatagram::bind(&socket).unwrap();
         heard.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut command = place.command(&[]);
         command.env("NOTIFY_SOCKET", socket).env("WATCHDOG_USEC", "30000000");
-        Service { daemon: Daemon::spawn(command), heard, place, _town: town }
+        Service { daemon: Daemon::spawn(command).listening(), heard }
     }
 
     /// The next word that is no word of life.
-    fn next(&self) -> String {
+    pub fn next(&self) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let word = self.any();
@@ -39,13 +36,13 @@ impl Service {
         }
     }
 
-    fn any(&self) -> String {
+    pub fn any(&self) -> String {
         let mut buffer = [0; 512];
         let length = self.heard.recv(&mut buffer).expect("a word comes in time");
         String::from_utf8(buffer[..length].to_vec()).unwrap()
     }
 
-    fn hears_a_reload(&self) {
+    pub fn hears_a_reload(&self) {
         let before = monotonic_micros();
         self.daemon.signal(Signal::HUP);
         let word = self.next();
@@ -63,12 +60,14 @@ fn monotonic_micros() -> i64 {
 
 #[test]
 fn a_service_manager_hears_what_happens() {
-    let service = Service::start();
+    let town = Town::lively(5, 3, 20.0);
+    let place = Place::new(&town.watched("shop", 20.0).config());
+    let service = Service::of(place.command(&[]), &place);
     assert_eq!(service.next(), "READY=1\n");
     assert_eq!(service.any(), "WATCHDOG=1\n");
     service.hears_a_reload();
     // A reload that fails ends as well.
-    service.place.configure("apps: []\n");
+    place.configure("apps: []\n");
     service.hears_a_reload();
     service.daemon.signal(Signal::TERM);
     assert_eq!(service.next(), "STOPPING=1\n");

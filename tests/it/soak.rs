@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use timpush_exporter::sim::{Fault, FaultOrder, Options, TownOptions, UnknownPairs};
 
 use crate::support::noise::{Noise, Watch};
-use crate::support::{APP, Daemon, FIRST_APP, Place, Scrape, Town, Turn, until};
+use crate::support::{APP, Daemon, FIRST_APP, Place, Scrape, Town, Turn, until, until_within};
 
 /// How many seconds a soak lasts; a few unless this variable says otherwise.
 const SECONDS: &str = "TIMPUSH_SOAK_SECONDS";
@@ -20,6 +20,9 @@ const PROMISED_USE: f64 = if cfg!(debug_assertions) { 0.9 } else { 0.97 };
 /// closer to the one before than this share of the interval.
 const EARLY_UNDER_FAULTS: f64 = 0.005;
 const NEAREST_UNDER_FAULTS: f64 = 0.9;
+/// Two refused signatures without an answer between them pause the app for a minute, as they should; after that the
+/// rate, which "too often" made smaller, grows with each answer.
+const LONGEST_RECOVERY: Duration = Duration::from_secs(180);
 /// The daemon shall stay below these, whatever happens.
 const MOST_RESIDENT_MIB: f64 = 64.0;
 const MOST_FILES: usize = 64;
@@ -77,7 +80,7 @@ impl Footprint {
     }
 }
 
-/// A fault that does not pause the app, and how many requests meet it.
+/// A fault that does not pause the app by itself, and how many requests meet it.
 fn fault(dice: &mut fastrand::Rng) -> FaultOrder {
     let code = |code| Fault::Error { code };
     let (fault, most) = match dice.u32(..16) {
@@ -211,7 +214,7 @@ impl Soak {
         self.town.sim.clear_faults();
         self.configure(1.0);
         daemon.signal(Signal::HUP);
-        until("the whole rate is in force", || {
+        until_within(LONGEST_RECOVERY, "the whole rate is in force", || {
             let rate = daemon.scrape().value("timpush_budget_requests_per_second", &[("app", APP)]);
             rate == Some(self.rate)
         });

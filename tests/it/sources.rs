@@ -55,7 +55,7 @@ fn a_source_that_never_answers_lets_the_others_begin_and_is_waited_for_before_al
     assert_eq!(ready, 503, "the source may still answer");
     assert_eq!(source.seen().len(), 1);
     until("the daemon is ready", || daemon.get("/-/ready").status == 200);
-    assert!(daemon.log().contains(GIVEN_UP));
+    until("it is told", || daemon.log().contains(GIVEN_UP));
     assert_eq!(daemon.scrape().sum(PAIRS, &[]), 3.0);
 }
 

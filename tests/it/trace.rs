@@ -176,7 +176,11 @@ fn a_terminal_is_told_what_is_waited_for_and_a_pipe_is_not() {
     let first = trace(&place, &[]);
     assert!(first.status.success() && first.stderr.is_empty(), "{first:?}");
     // As if another process held the slot until the wait is spoken of, however late this one comes to begin.
-    let slot = File::open(place.storage().join("budget/shop.slot")).unwrap();
+    let files = std::fs::read_dir(place.storage().join("budget")).unwrap();
+    let [file] = &files.map(|file| file.unwrap().path()).collect::<Vec<_>>()[..] else {
+        panic!("one slot file")
+    };
+    let slot = File::open(file).unwrap();
     flock(&slot, FlockOperation::LockExclusive).unwrap();
     let told = watched_on_a_terminal(&place, &[], |shown| {
         until("the wait is told with its seconds", || seconds_told(&shown.text()).last() >= Some(&1));

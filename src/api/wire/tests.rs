@@ -199,3 +199,46 @@ fn half_an_emoji_hides_nothing() {
         assert_eq!(Answer::parse(body.as_bytes()).unwrap().error_info, read, "{text}");
     }
 }
+
+#[test]
+fn fields_that_are_not_documented_are_named_by_their_path_and_values_are_not() {
+    let answer = Answer::parse(&body("unknown-keys.json")).unwrap();
+    assert_eq!(
+        answer.unknown_fields,
+        [
+            "RequestId",
+            "InstanceTrace[].Battery",
+            "InstanceTrace[].IMCommitStat.Extra",
+            "InstanceTrace[].IMCommitStat.IMStat.TraceId"
+        ]
+    );
+    assert_eq!(answer.drift, []);
+    let secret = "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e";
+    let keys = [secret, "user-7", "7", "", "\u{200b}", "eJx1234", &"x".repeat(41)];
+    let mut value = json!({"ActionStatus": "OK", "ErrorCode": 0, "PlatformPostSendDeliveredLoss": 1});
+    for key in keys {
+        value[key] = json!(1);
+    }
+    let hidden = "(a key that is no name of a field)";
+    let mut fields = parse(&value).unwrap().unknown_fields;
+    fields.sort();
+    assert_eq!(fields, [hidden, "PlatformPostSendDeliveredLoss"]);
+    let many: serde_json::Map<String, Value> = ('a'..='z').map(|c| (c.to_string(), json!(1))).collect();
+    let mut value = json!({"ActionStatus": "OK", "ErrorCode": 0});
+    value.as_object_mut().unwrap().extend(many);
+    assert_eq!(parse(&value).unwrap().unknown_fields.len(), MAX_UNKNOWN_FIELDS);
+}
+
+#[test]
+fn a_field_that_is_called_as_the_user_is_not_named() {
+    let body = json!({"ActionStatus": "OK", "ErrorCode": 0, "Zoe": 1, "zoe_b": 1, "Zo": 1,
+        "InstanceTrace": [{"ZOE_B": 1, "for_zoe_b": 1, "Battery": 1}]});
+    let fields = |user: &str| parse(&body).unwrap().without_user(user).unknown_fields;
+    let (hidden, below) =
+        ("(a key that is no name of a field)", "InstanceTrace[].(a key that is no name of a field)");
+    let mut left = fields("Zoe_B");
+    left.sort();
+    assert_eq!(left, [hidden, below, "InstanceTrace[].Battery", "Zo", "Zoe"].map(str::to_owned));
+    // A short id is left out where it is the whole name.
+    assert!(fields("zo").contains(&"Zoe".to_owned()) && !fields("zo").contains(&"Zo".to_owned()));
+}

@@ -8,7 +8,7 @@ use super::*;
 
 fn keys_of(text: &str, path: &Path) -> (BTreeSet<String>, Result<Config, Faults>) {
     let notes = Notes::with_keys();
-    let config = parse_noting(text, path, &|_| Some("x".to_owned()), &notes);
+    let config = parse_noting(text, path, &Around::of(path, &|_| Some("x".into())), &notes);
     (notes.keys(), config)
 }
 
@@ -28,6 +28,7 @@ fn the_full_fixture_and_the_example_mention_every_key_the_reader_knows() {
     config.unwrap_or_else(|faults| panic!("{faults}"));
     assert!(keys.len() >= 32 && keys.contains("apps[].watch.http[].tls_config.key_file"), "{keys:?}");
     let (_folder, example) = example();
+    let page = include_str!("../../../docs/configuration.md");
     for key in keys {
         let name = key.rsplit(['.', ']']).next().unwrap();
         let mentions = |text: &str, bare: bool| {
@@ -41,7 +42,38 @@ fn the_full_fixture_and_the_example_mention_every_key_the_reader_knows() {
             mentions(&example, true) || example.contains(&format!("{name}: {{")),
             "config.example.yaml has no {key}"
         );
+        assert!(page.contains(&format!("`{name}`")), "docs/configuration.md has no {key}");
     }
+}
+
+/// Paths of the keys that a JSON schema knows, written as the reader writes them.
+fn schema_keys(
+    schema: &serde_json::Value,
+    node: &serde_json::Value,
+    path: &str,
+    keys: &mut BTreeSet<String>,
+) {
+    let definition = node["$ref"].as_str().and_then(|at| schema.pointer(at.trim_start_matches('#')));
+    let node = definition.unwrap_or(node);
+    if let Some(items) = node.get("items") {
+        schema_keys(schema, items, &format!("{path}[]"), keys);
+    }
+    for (key, inner) in node["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{key}").trim_start_matches('.').to_owned();
+        schema_keys(schema, inner, &path, keys);
+        keys.insert(path);
+    }
+}
+
+#[test]
+fn the_schema_of_the_helm_chart_has_every_key_and_no_other() {
+    let path = fixtures("good").join("full.yaml");
+    let (keys, _) = keys_of(&fs::read_to_string(&path).unwrap(), &path);
+    let chart = include_str!("../../../deploy/helm/timpush-exporter/values.schema.json");
+    let schema: serde_json::Value = serde_json::from_str(chart).unwrap();
+    let mut of_chart = BTreeSet::new();
+    schema_keys(&schema, &schema["properties"]["config"], "", &mut of_chart);
+    assert_eq!(of_chart, keys);
 }
 
 #[test]
@@ -76,7 +108,7 @@ fn the_summary_names_the_number_to_change() {
       watch: {static: [{task: t, users: [a, b, c, d, e, f, g, h]}, {task: t, users: [a]}]}},
       {name: idle, sdk_app_id: 8, region: seoul, secret_key_env: PATH}]";
     let config = parse(text, Path::new("c.yaml")).unwrap();
-    let summary = summary(&config);
+    let summary = summary(&config, &Lists::of_static(&config));
     let lines: Vec<&str> = summary.lines().collect();
     assert_eq!(lines[0], "c.yaml: no faults");
     let row = |line: usize| lines[line].split_whitespace().collect::<Vec<_>>();
@@ -98,7 +130,7 @@ fn the_advice_says_who_gets_nothing_and_only_what_can_be_done() {
             users.join(", ")
         );
         let config = parse(&text, Path::new("c.yaml")).unwrap_or_else(|faults| panic!("{faults}"));
-        let summary = summary(&config);
+        let summary = summary(&config, &Lists::of_static(&config));
         let line = summary.lines().find_map(|line| line.strip_prefix("shop: ")).unwrap_or_default();
         line.to_owned()
     };
@@ -134,20 +166,23 @@ fn the_summary_of_a_thousand_apps_fits_one_screen() {
         )
     };
     let apps: String = (0..1000).map(app).collect();
-    let summary = summary(&parse(&format!("apps: [{apps}]"), Path::new("c.yaml")).unwrap());
+    let config = parse(&format!("apps: [{apps}]"), Path::new("c.yaml")).unwrap();
+    let summary = summary(&config, &Lists::of_static(&config));
     assert!(summary.lines().count() <= 24, "{summary}");
     assert!(summary.contains("and 992 more apps"), "{summary}");
-    assert!(summary.contains("apps 1000, requests per second 1000, pairs in static 2000"), "{summary}");
-    assert!(summary.contains("warning: and 996 more like these"), "{summary}");
+    assert!(summary.contains("apps 1000, requests per second 1, pairs 2000, list files 0"), "{summary}");
+    let shared =
+        "warning: apps[1]: has the host and sdk_app_id of a0: they share one request budget and poll in turn";
+    assert!(summary.contains(shared) && summary.contains(" (also at 998 more places)"), "{summary}");
 }
 
 #[test]
 fn the_rendered_config_has_defaults_and_no_user_and_no_token() {
     let text = render(&good("full.yaml"));
-    for private in ["alice", "bob", "carol", "token=abc", "not-a-real-key"] {
+    for private in ["alice", "bob", "carol", "token=abc", "0123456789abcdef"] {
         assert!(!text.contains(private), "{private} in {text}");
     }
-    let node = tree::parse(&text, Syntax::Yaml).unwrap();
+    let node = document::parse(&text, Syntax::Yaml).unwrap();
     let shown = format!("{node:?}");
     for part in
         ["2 users", "2d12h", "-03:30", "7d", "600000", "http://campaigns.internal/watch?...", "administrator"]

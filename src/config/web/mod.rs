@@ -14,8 +14,8 @@ use axum::http::{HeaderName, HeaderValue};
 use self::material::Reader;
 use super::Around;
 use super::values::{duration, or};
-use crate::tree::{self, Fault, Faults, Notes, Place, Syntax, Table, Value};
-use crate::web::{PasswordHash, RateLimit, Security, Users};
+use crate::document::{self, Fault, Faults, Notes, Place, Syntax, Table, Value};
+use crate::http::{PasswordHash, RateLimit, Security, Users};
 
 pub use material::Seen;
 
@@ -56,7 +56,7 @@ pub fn load(path: &Path) -> (Result<WebConfig, Faults>, Seen) {
             let text = format!("{why}; a readable YAML file would be right");
             Err(Faults::one(file(), Fault::whole(text)))
         }
-        Ok(bytes) => tree::utf8(bytes)
+        Ok(bytes) => document::utf8(bytes)
             .map_err(|fault| Faults::one(file(), fault))
             .and_then(|text| parse(text, path, &reader)),
     };
@@ -65,14 +65,17 @@ pub fn load(path: &Path) -> (Result<WebConfig, Faults>, Seen) {
 
 fn parse(text: &str, path: &Path, reader: &Reader) -> Result<WebConfig, Faults> {
     let file = || path.display().to_string();
-    let node = tree::parse(text, Syntax::Yaml).map_err(|fault| Faults::one(file(), fault))?;
+    let node = document::parse(text, Syntax::Yaml).map_err(|fault| Faults::one(file(), fault))?;
     let notes = Notes::new();
     let around = Around::of(path, &|_| None);
     let root = Place::root(&node, text, &notes);
     let right = "a mapping with tls_server_config, http_server_config, basic_auth_users or rate_limit";
     let read = root.table(right, |table| read(table, &around, reader)).flatten();
     match read {
-        Some(config) if notes.is_empty() => Ok(config),
+        Some(mut config) if notes.is_empty() => {
+            config.warnings.extend(notes.warnings().lines());
+            Ok(config)
+        }
         _ => Err(notes.faults(file())),
     }
 }
@@ -176,7 +179,7 @@ fn read_rate(table: &Table<'_>) -> Option<Option<RateLimit>> {
     let burst = given(table, "burst");
     let is_off = interval.as_ref().is_none_or(|place| match place.value() {
         Value::Whole(0) => true,
-        Value::Text(text) => matches!(tree::parse_duration(text), Ok(Duration::ZERO)),
+        Value::Text(text) => matches!(document::parse_duration(text), Ok(Duration::ZERO)),
         _ => false,
     });
     let right = format!("a whole number from 1 to {MAX_BURST}");

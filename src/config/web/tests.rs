@@ -1,6 +1,7 @@
 //! Tests of the web configuration: what is taken, the exact text of each fault, secrets, hostile files.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use proptest::prelude::*;
@@ -32,6 +33,7 @@ impl Folder {
 
     fn write(&self, name: &str, text: &str) {
         fs::write(self.path(name), text).unwrap();
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o600)).unwrap();
     }
 
     fn load(&self, text: &str) -> Result<WebConfig, String> {
@@ -86,13 +88,17 @@ basic_auth_users:
 rate_limit: {{interval: 1s, burst: 20}}
 "
     );
+    fs::set_permissions(folder.path("server.key"), fs::Permissions::from_mode(0o644)).unwrap();
     let config = folder.load(&text).unwrap();
     let security = &config.security;
     assert!(security.tls.is_some() && security.rate.is_some());
     assert_eq!((security.users.len(), security.headers.len()), (2, 3), "a blank header is none");
     assert_eq!(
         config.warnings,
-        ["http_server_config.http2: this program serves HTTP/1.1 only, with TLS too"]
+        [
+            "http_server_config.http2: this program serves HTTP/1.1 only, with TLS too",
+            "tls_server_config.key_file: every user of this machine can read the file; expected mode 0600 or 0640"
+        ]
     );
     let summary = config.summary(std::path::Path::new("web.yaml"));
     assert!(summary.contains("client certificates: RequireAndVerifyClientCert"), "{summary}");
@@ -241,7 +247,7 @@ fn every_policy_version_and_name_of_the_toolkit_is_known() {
         "TLS_AES_256_GCM_SHA384",
         "TLS_CHACHA20_POLY1305_SHA256",
     ];
-    assert_eq!(crate::web::cipher_suites().count(), suites.len());
+    assert_eq!(crate::http::cipher_suites().count(), suites.len());
     for suite in suites {
         folder.load(&tls(&format!("cipher_suites: [{suite}]"))).unwrap();
     }
@@ -309,7 +315,10 @@ fn hostile_files_end_in_a_fault() {
         (format!("basic_auth_users: {{{users}}}"), "at most 1000 would be right"),
         ("x".repeat(2 << 20), "is longer than"),
         ("basic_auth_users: {alice: !hunter2 x}\n".to_owned(), "has a tag"),
-        ("tls_server_config: {cert_file: /dev/zero, key_file: server.key}".to_owned(), "is no regular file"),
+        (
+            "tls_server_config: {cert_file: /dev/zero, key_file: server.key}".to_owned(),
+            "is a device, not a regular file",
+        ),
     ] {
         let faults = folder.faults(&text);
         assert!(faults[0].contains(right), "{faults:#?}");

@@ -6,10 +6,10 @@ use rustls::{NamedGroup, SupportedCipherSuite};
 
 use super::material::Reader;
 use super::{Around, given};
-use crate::config::secret::{checked, file};
+use crate::config::secret::{OPEN_SECRET, checked, file, is_open_secret};
 use crate::config::values::or;
-use crate::tree::{Place, Table, Value, shown};
-use crate::web::{ClientAuth, Tls, TlsFault, TlsSettings, TlsVersion, cipher_suites, curves};
+use crate::document::{Place, Table, Value, shown};
+use crate::http::{ClientAuth, Tls, TlsFault, TlsSettings, TlsVersion, cipher_suites, curves};
 
 /// How many names clients may have.
 const MAX_SANS: usize = 1000;
@@ -32,6 +32,11 @@ pub(super) fn read(table: &Table<'_>, around: &Around<'_>, reader: &Reader) -> O
     };
     let cert = required(table, pem("cert", "cert_file"), ["cert", "cert_file"]);
     let key = required(table, pem("key", "key_file"), ["key", "key_file"]);
+    if let Some(place) = blank(table, "key_file")
+        && file(&place, around).is_some_and(|path| is_open_secret(&path))
+    {
+        place.warn(OPEN_SECRET);
+    }
     let ca = pem("client_ca", "client_ca_file");
     let chain = cert.as_ref().and_then(certificates);
     let private = key.as_ref().and_then(private_key);

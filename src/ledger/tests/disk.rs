@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::open::{FILE, OpenError, QUARANTINE_PREFIX};
-use super::super::store::Store;
 use super::super::{Ended, Enrol, Known, Leave, Ledger, Opened, Sighting, Verdict};
 use super::{PUSHED, leaf, success_up_to};
 use crate::trace::{Outcome, Platform, Route, Stage, Trace};
 use crate::watch::LabelSet;
 
+const WEEK: i64 = 7 * 86_400;
 /// No commit here takes so long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -29,8 +29,7 @@ fn pair(user: &str) -> Enrol {
         user: user.into(),
         labels: LabelSet::from([]),
         pushed_at: None,
-        add: true,
-        watch_for: 0,
+        watch_for: WEEK,
     }
 }
 
@@ -39,7 +38,8 @@ async fn enrol(ledger: &Ledger, app: &Arc<str>, user: &str) -> Known {
 }
 
 async fn record(ledger: &Ledger, app: &Arc<str>, row: i64, trace: Trace) -> Verdict {
-    let sighting = Sighting { row, labels: LabelSet::from([]), polled_at: PUSHED + 60, trace };
+    let sighting =
+        Sighting { row, labels: LabelSet::from([]), polled_at: PUSHED + 700, trace, lags: Arc::default() };
     ledger.record(app, sighting).await.unwrap()
 }
 
@@ -80,7 +80,8 @@ async fn everything_is_as_it_was_after_a_restart() {
     let mut mixed = success_up_to(&[Stage::Im, Stage::Offline]);
     mixed.devices[0].leaves.push(leaf(Stage::Channel, Outcome::Failure, 3));
     mixed.devices[0].platform = Platform::Vendor(77);
-    let sighting = Sighting { row, labels: labels.clone(), polled_at: PUSHED + 60, trace: mixed };
+    let sighting =
+        Sighting { row, labels: labels.clone(), polled_at: PUSHED + 60, trace: mixed, lags: Arc::default() };
     opened.ledger.record(&app, sighting).await.unwrap();
     let before = opened.ledger.snapshot();
     close(opened);
@@ -108,7 +109,9 @@ async fn a_pair_that_leaves_and_comes_back_counts_nothing_twice() {
     assert_eq!(record(&opened.ledger, &app, row, part).await.news, []);
     assert_eq!(sums(&opened.ledger, "shop"), (1, 1, [0, 0, 1]));
     opened.ledger.leave(&app, leave(Some(Ended::Expired))).await.unwrap();
-    assert_eq!(enrol(&opened.ledger, &app, "alice").await.ended, Some(Ended::Expired));
+    let over = Enrol { watch_for: 0, ..pair("alice") };
+    let known = opened.ledger.enrol(&app, vec![over], PUSHED).await.unwrap()[0].clone().unwrap();
+    assert_eq!((known.ended, known.is_watched), (Some(Ended::Expired), false));
     assert_eq!(sums(&opened.ledger, "shop"), (1, 0, [0, 1, 1]));
     close(opened);
 }
@@ -118,10 +121,13 @@ async fn a_pair_that_is_too_old_is_not_added_but_found_if_it_was_known() {
     let folder = tempfile::tempdir().unwrap();
     let app: Arc<str> = "shop".into();
     let opened = open(folder.path());
-    let old = Enrol { add: false, ..pair("alice") };
+    let old = Enrol { pushed_at: Some(PUSHED - WEEK), ..pair("alice") };
     assert_eq!(opened.ledger.enrol(&app, vec![old.clone()], PUSHED).await.unwrap(), [None]);
     enrol(&opened.ledger, &app, "alice").await;
-    assert!(opened.ledger.enrol(&app, vec![old], PUSHED).await.unwrap()[0].is_some());
+    let known = opened.ledger.enrol(&app, vec![old], PUSHED).await.unwrap()[0].clone().unwrap();
+    assert_eq!((known.is_watched, known.ended), (false, Some(Ended::Expired)));
+    assert_eq!(sums(&opened.ledger, "shop").2, [0, 1, 0]);
+    assert!(enrol(&opened.ledger, &app, "alice").await.is_watched, "it has time again");
     close(opened);
 }
 
@@ -247,28 +253,12 @@ async fn a_pair_that_expired_is_watched_again_once_it_has_time() {
         (None, 3600, Some(Ended::Expired)),
         (Some(PUSHED + 60), 3540, Some(Ended::Expired)),
         (Some(PUSHED + 60), 3541, None),
-        (Some(PUSHED), 60, None), // It runs; that its time is over is found by whoever watches it.
+        (Some(PUSHED), 60, Some(Ended::Expired)),
     ] {
-        let again = Enrol { pushed_at, watch_for, add: false, ..pair("alice") };
+        let again = Enrol { pushed_at, watch_for, ..pair("alice") };
         let known = opened.ledger.enrol(&app, vec![again], later).await.unwrap()[0].clone().unwrap();
         assert_eq!((known.row, known.ended), (row, ended), "{pushed_at:?} {watch_for}");
         assert_eq!(sums(&opened.ledger, "shop").0, 1, "nothing counts twice");
     }
     close(opened);
-}
-
-#[test]
-fn tasks_are_forgotten_with_their_last_pair() {
-    let folder = tempfile::tempdir().unwrap();
-    let (mut store, ..) = super::super::open::open(folder.path(), PUSHED).unwrap();
-    let tasks = |store: &Store| -> i64 {
-        store.db.query_row("SELECT count(*) FROM task", [], |row| row.get(0)).unwrap()
-    };
-    let app = store.app("shop").unwrap();
-    store.add_pair(app, &pair("alice"), PUSHED).unwrap();
-    store.add_pair(app, &Enrol { task: "task-2".into(), ..pair("bob") }, PUSHED + 100).unwrap();
-    assert_eq!((store.purge(PUSHED + 1, 10).unwrap(), tasks(&store)), (1, 1));
-    // A task that is named again is there again.
-    let again = store.add_pair(app, &pair("carol"), PUSHED + 100).unwrap();
-    assert_eq!((tasks(&store), store.pair(again.id).unwrap()), (2, Some(again)));
 }

@@ -2,7 +2,7 @@
 
 use super::super::fold::{Record, Standing, fold};
 use super::super::{AppTally, NEVER_DUE};
-use super::{PUSHED, leaf, success_up_to, trace};
+use super::{PUSHED, leaf, polled, success_up_to, trace};
 use crate::trace::{Outcome, Route, Stage, Trace};
 use crate::watch::LabelSet;
 
@@ -61,18 +61,19 @@ fn a_time_before_the_push_is_no_delay() {
 fn silence_is_overdue_only_after_the_stage_before_succeeded_long_enough_ago() {
     let mut record = Record::default();
     fold(&mut record, &success_up_to(&[Stage::Im, Stage::Offline, Stage::Channel]), PUSHED + 5);
-    let standings = record.devices[0].standings(Route::Offline);
+    let standings = record.devices[0].standings(Route::Offline, Some(PUSHED + 5));
     let minute = u32::try_from((PUSHED + 2 + 3600 + 59) / 60).unwrap();
     assert_eq!(standings[3], (Stage::Device, Standing::Unreported(minute)));
     assert_eq!(standings[4], (Stage::Click, Standing::Unreported(NEVER_DUE)));
 
     let mut tally = AppTally::default();
-    tally.enter(&LabelSet::from([]), &record);
+    let pair = polled(record, PUSHED + 5);
+    tally.enter(&LabelSet::from([]), &pair);
     let device =
         |tally: &AppTally, now| tally.sets.values().next().unwrap().stage(Stage::Device).overdue(now);
     assert_eq!(device(&tally, PUSHED + 3600), 0);
     assert_eq!(device(&tally, PUSHED + 3600 + 120), 1);
-    tally.leave(&LabelSet::from([]), &record);
+    tally.leave(&LabelSet::from([]), &pair);
     assert_eq!(device(&tally, PUSHED + 3600 + 120), 0);
 }
 
@@ -81,7 +82,7 @@ fn behind_a_failure_nothing_is_awaited() {
     let mut record = Record::default();
     let failed = trace(vec![leaf(Stage::Im, Outcome::Success, 1), leaf(Stage::Offline, Outcome::Failure, 1)]);
     fold(&mut record, &failed, PUSHED + 5);
-    let standings = record.devices[0].standings(Route::Offline);
+    let standings = record.devices[0].standings(Route::Offline, Some(PUSHED + 5));
     assert_eq!(
         standings,
         [
@@ -89,17 +90,21 @@ fn behind_a_failure_nothing_is_awaited() {
             (Stage::Offline, Standing::Reported(Outcome::Failure))
         ]
     );
-    assert!(!record.is_settled(PUSHED + 19), "another try may still succeed");
-    assert!(record.is_settled(PUSHED + 20));
 }
 
 #[test]
-fn a_pair_settles_with_a_click_or_a_failure_and_not_in_the_first_seconds() {
+fn a_push_time_that_moves_on_is_not_followed() {
     let mut record = Record::default();
-    assert!(!record.is_settled(PUSHED + 60), "nothing is known of it");
-    fold(&mut record, &success_up_to(&Route::Offline.stages()[..4]), PUSHED + 5);
-    assert!(!record.is_settled(PUSHED + 60), "a click may come");
-    fold(&mut record, &success_up_to(Route::Offline.stages()), PUSHED + 5);
-    assert!(!record.is_settled(PUSHED + 5), "a sibling device may show up");
-    assert!(record.is_settled(PUSHED + 60));
+    for later in [0, 3_600, 86_400] {
+        let mut moved = trace(vec![]);
+        moved.devices[0].pushed_at = Some(PUSHED + later);
+        fold(&mut record, &moved, PUSHED + later + 5);
+        moved.devices[0].instance = later.to_string();
+        fold(&mut record, &moved, PUSHED + later + 5);
+        assert_eq!(record.pushed_at(), Some(PUSHED));
+    }
+    let mut earlier = trace(vec![]);
+    earlier.devices[0].pushed_at = Some(PUSHED - 60);
+    fold(&mut record, &earlier, PUSHED + 100_000);
+    assert_eq!(record.pushed_at(), Some(PUSHED - 60), "an earlier one is believed");
 }

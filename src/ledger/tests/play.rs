@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::super::settle::Outlook;
 use super::super::{Ended, Enrol, Leave, Ledger, Opened, Sighting};
 use super::PUSHED;
 use super::reference::{Reference, shown};
@@ -11,6 +12,7 @@ use crate::watch::LabelSet;
 
 pub const APPS: usize = 2;
 pub const USERS: usize = 4;
+const WEEK: i64 = 7 * 86_400;
 
 /// One thing that is done to the ledger.
 #[derive(Clone, Debug)]
@@ -101,7 +103,7 @@ pub fn trace(seed: u64) -> Trace {
             leaves,
         });
     }
-    Trace { devices, drift: vec![] }
+    Trace { devices, ..Trace::default() }
 }
 
 fn leaf(dice: &mut fastrand::Rng, route: Route, stage: Stage) -> Leaf {
@@ -204,8 +206,7 @@ impl Play {
             user: format!("user{}", key.1),
             labels: labels.clone(),
             pushed_at: None,
-            add: true,
-            watch_for: 0,
+            watch_for: if self.reference.is_expired(key) { 0 } else { WEEK },
         };
         let known = self.ledger().enrol(&app(key.0), vec![enrol], self.now).await.unwrap();
         let known = known[0].clone().unwrap();
@@ -226,9 +227,10 @@ impl Play {
         self.last = Some((key, trace.clone()));
         let labels = self.reference.pairs[&key].watched.clone().unwrap();
         let (news, settled) = self.reference.record(key, &trace, self.now);
-        let sighting = Sighting { row: self.rows[&key], labels, polled_at: self.now, trace };
+        let sighting =
+            Sighting { row: self.rows[&key], labels, polled_at: self.now, trace, lags: Arc::default() };
         let verdict = self.ledger().record(&app(key.0), sighting).await.unwrap();
-        assert_eq!(verdict.settled, settled);
+        assert_eq!(verdict.outlook == Outlook::Settled, settled);
         let told = verdict.news.iter().map(|item| {
             let device = &verdict.record.devices[item.device];
             (device.instance.clone(), device.event, item.route, item.stage, item.outcome)

@@ -29,6 +29,7 @@ struct Known {
 pub struct Pair {
     pub watched: Option<LabelSet>,
     pub ended: Option<Ended>,
+    polled_at: i64,
     counted: Leafs,
     devices: BTreeMap<(String, Event), Known>,
 }
@@ -80,6 +81,10 @@ impl Reference {
         }
     }
 
+    pub fn is_expired(&self, key: (usize, usize)) -> bool {
+        self.pairs.get(&key).is_some_and(|pair| pair.ended == Some(Ended::Expired))
+    }
+
     pub fn leave(&mut self, key: (usize, usize), reason: Option<Ended>) {
         let pair = self.pairs.get_mut(&key).unwrap();
         pair.watched = None;
@@ -122,6 +127,7 @@ impl Reference {
                 }
             }
         }
+        pair.polled_at = polled_at;
         let settled = pair.is_settled(polled_at);
         if settled && pair.ended.is_none() {
             pair.ended = Some(Ended::Settled);
@@ -162,7 +168,8 @@ impl Reference {
                     if route == device.route {
                         add(&mut figures, format!("{of} devices {:?}", device.notifications), 1);
                     }
-                    device.stand(route, now, |name| add(&mut figures, format!("{of} {name}"), 1));
+                    let awaited = pair.ended != Some(Ended::Settled) && !device.is_settled(pair.polled_at);
+                    device.stand(route, (now, awaited), |name| add(&mut figures, format!("{of} {name}"), 1));
                 }
             }
         }
@@ -186,21 +193,13 @@ fn known_of<'a>(devices: &'a mut BTreeMap<(String, Event), Known>, device: &Devi
     if device.notifications != Notifications::Unknown {
         known.notifications = device.notifications;
     }
-    known.pushed_at = device.pushed_at.or(known.pushed_at);
+    known.pushed_at = known.pushed_at.into_iter().chain(device.pushed_at).min();
     known
 }
 
 impl Pair {
     fn is_settled(&self, now: i64) -> bool {
-        let fresh_failure = |known: &Known| {
-            known.latest.values().any(|(outcome, _, seen)| *outcome == Outcome::Failure && now - seen < 15)
-        };
-        let pushed_at = self.devices.values().filter_map(|known| known.pushed_at).max();
-        let is_fresh = pushed_at.is_some_and(|at| (0..10).contains(&(now - at)));
-        !self.devices.is_empty()
-            && !is_fresh
-            && !self.devices.values().any(fresh_failure)
-            && self.devices.values().all(|known| known.routes().iter().all(|route| known.is_over(*route)))
+        !self.devices.is_empty() && self.devices.values().all(|known| known.is_settled(now))
     }
 }
 
@@ -208,6 +207,16 @@ impl Known {
     fn routes(&self) -> Vec<Route> {
         let shown = |route: &Route| *route == self.route || self.latest.keys().any(|(of, _)| of == route);
         [Route::Offline, Route::Online].into_iter().filter(shown).collect()
+    }
+
+    /// Nothing more can come: no route waits, and every result was seen half a minute or happened ten minutes ago, or was
+    /// seen by a clock that is wrong.
+    fn is_settled(&self, now: i64) -> bool {
+        let is_old = |seen: i64, at: Option<i64>| {
+            !(-30..30).contains(&(now - seen)) || at.is_some_and(|at| now - at >= 600)
+        };
+        self.routes().iter().all(|route| self.is_over(*route))
+            && self.latest.values().all(|(_, at, seen)| is_old(*seen, *at))
     }
 
     /// Nothing more can come on that route.
@@ -219,7 +228,7 @@ impl Known {
     }
 
     /// Names how the device stands at each stage of the route.
-    fn stand(&self, route: Route, now: i64, mut name: impl FnMut(String)) {
+    fn stand(&self, route: Route, (now, awaited): (i64, bool), mut name: impl FnMut(String)) {
         let stages = route.stages().iter().filter(|stage| **stage != Stage::Im || route == self.route);
         let mut failed = false;
         for stage in stages {
@@ -228,7 +237,7 @@ impl Known {
                     name(format!("{stage:?} stands {outcome:?}"));
                     failed |= *outcome == Outcome::Failure;
                 }
-                None if failed => {}
+                None if failed || !awaited => {}
                 None => {
                     name(format!("{stage:?} stands unreported"));
                     let before = route.before(*stage).and_then(|before| self.latest.get(&(route, before)));

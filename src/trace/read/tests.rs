@@ -45,9 +45,13 @@ fn told(trace: &Trace) -> String {
             lines.push(format!("{route} {stage} {platform} {result} {at}"));
         }
     }
-    if !trace.drift.is_empty() {
-        let drift: Vec<_> = trace.drift.iter().map(|drift| drift.as_str()).collect();
+    if !trace.drift_kinds().is_empty() {
+        let drift: Vec<_> = trace.drift_kinds().into_iter().map(Drift::as_str).collect();
         lines.push(format!("drift {}", drift.join(" ")));
+    }
+    let names: Vec<&str> = trace.additions.iter().map(|addition| &*addition.name).collect();
+    if !names.is_empty() {
+        lines.push(format!("added {}", names.join(" ")));
     }
     lines.join("; ")
 }
@@ -67,13 +71,13 @@ const TRACES: &[(&str, &str)] = &[
     ("code-as-text.json", r#""74224656" Offline apns on +0; offline im apns ok +2; offline offline apns ok +2; offline channel apns 410 invalid_token +2"#),
     ("odd-times.json", r#""74224656" Offline apns on ?; offline im apns ok ?; offline offline apns ok ?; offline channel apns ok ?; offline device apns ok ?; drift unreadable_time future_time missing_field"#),
     ("zero-times.json", r#""74224656" Offline apns on ?; offline im apns ok ?; drift unreadable_time"#),
-    ("new-platform.json", r#""74224656" Offline platform_9 off +0; offline im platform_9 ok +2; offline offline platform_9 ok +2; offline channel platform_9 4711 unknown +2; drift enum_value"#),
-    ("unknown-keys.json", r#""74224656" Offline apns on +0; offline im apns ok +2; drift unknown_field"#),
+    ("new-platform.json", r#""74224656" Offline platform_9 off +0; offline im platform_9 ok +2; offline offline platform_9 ok +2; offline channel platform_9 4711 unknown +2; drift enum_value; added PushPlatform 9"#),
+    ("unknown-keys.json", r#""74224656" Offline apns on +0; offline im apns ok +2; drift unknown_field; added RequestId InstanceTrace[].Battery InstanceTrace[].IMCommitStat.Extra InstanceTrace[].IMCommitStat.IMStat.TraceId"#),
     ("no-certificate.json", r#""74224656" Offline unknown off +0; offline im unknown ok +2; offline offline unknown -1 no_certificate +2"#),
     ("token-in-text.json", r#""74224656" Offline fcm on +0; offline im fcm ok +2; offline offline fcm ok +2; offline channel fcm 400 invalid_token +2"#),
     ("duplicate-instances.json", r#""74224656" Offline apns on -7; offline im apns ok +2; offline offline apns ok +4; offline channel apns ok +23; offline device apns ok +24; "74224657" Offline oppo on +0; offline im oppo ok +2"#),
     ("crossed-routes.json", r#""74224656" Online vivo on +0; offline channel vivo 10302 invalid_token +2; online im im ok +2; online channel im ok +2"#),
-    ("odd-event-type.json", r#""74224656" Other(7) unknown on +0; online im im ok +2; online channel im ok +2; "74224657" Other(0) honor on +0; offline im honor ok +2; drift enum_value missing_field"#),
+    ("odd-event-type.json", r#""74224656" Other(7) unknown on +0; online im im ok +2; online channel im ok +2; "74224657" Other(0) honor on +0; offline im honor ok +2; drift enum_value missing_field; added EventType 7"#),
     ("odd-types.json", r#""74224656" Other(0) apns unknown ?; online device im 0 unknown +2; drift value_type missing_field"#),
     ("instances-no-list.json", "drift value_type"),
     ("no-instance-id.json", r#""" Offline apns on +0; offline im apns ok +2; drift missing_field"#),

@@ -173,8 +173,24 @@ fn a_faulty_line_is_named() {
 #[test]
 fn every_reason_says_who_must_act() {
     for reason in Reason::ALL {
-        let (who, what) = reason.who().split_once(": ").or(reason.who().split_once(" (")).unwrap();
+        let told = reason.who(Stage::Channel, Platform::Vendor(1));
+        let (who, what) = told.split_once(": ").or(told.split_once(" (")).unwrap();
         assert!(!who.is_empty() && !what.is_empty(), "{reason:?}");
         assert_eq!(Reason::from_word(reason.as_str()), Some(reason));
+    }
+}
+
+#[test]
+fn a_code_that_nobody_knows_is_tencents_until_a_vendor_has_the_push() {
+    let who = |stage, platform| Reason::Unknown.who(stage, platform).split_once(": ").unwrap().0;
+    for (stage, platform, expected) in [
+        (Stage::Im, Platform::Vendor(1), "Tencent"),
+        (Stage::Offline, Platform::Vendor(3), "Tencent"),
+        (Stage::Channel, Platform::Vendor(3), "app operator"),
+        (Stage::Device, Platform::Vendor(3), "app operator"),
+        (Stage::Channel, Platform::Im, "Tencent"),
+        (Stage::Device, Platform::Im, "Tencent"),
+    ] {
+        assert_eq!(who(stage, platform), expected, "{stage:?} {platform}");
     }
 }

@@ -1,10 +1,9 @@
 //! The HTTP client of one source, as its `tls_config` says, and the secrets it sends.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
@@ -14,6 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::super::{HttpSource, TlsSettings};
 use super::stamp::Stamp;
+use crate::sys;
 
 /// The largest file that is taken where a secret or a certificate is expected, in bytes; bundles of certificates fit.
 const MAX_SECRET_BYTES: u64 = 1 << 20;
@@ -35,7 +35,7 @@ impl Dialer {
     /// # Errors
     /// What is wrong with the URL or with `tls_config`; names paths, no secret.
     pub(super) fn new(source: &HttpSource) -> Result<Dialer, String> {
-        install_provider();
+        sys::install_tls_provider();
         let mut url = Url::parse(&source.url).map_err(|error| format!("is no URL ({error})"))?;
         let base = Client::builder()
             .redirect(Policy::none())
@@ -64,8 +64,11 @@ impl Dialer {
                 return Err(format!("has the scheme {other}; http:// or https:// would be right"));
             }
         };
-        let client =
-            builder.build().map_err(|error| format!("no HTTP client can be made: {}", words(error)))?;
+        let has_own = source.tls.ca_file.is_some() || url.scheme() == "http";
+        let client = builder.build().map_err(|error| match words(error) {
+            cause if has_own => format!("no HTTP client can be made: {cause}"),
+            cause => sys::no_certificates(&cause),
+        })?;
         Ok(Dialer { client, url, host, stamps })
     }
 
@@ -82,15 +85,6 @@ impl Dialer {
             None => request,
         }
     }
-}
-
-/// TLS needs a provider of its ciphers, once for each process.
-fn install_provider() {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| {
-        // Only fails where a provider is installed already, which serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
 }
 
 fn stamps(source: &HttpSource) -> Vec<Option<Stamp>> {
@@ -230,18 +224,7 @@ fn read_secret(path: &Path) -> Result<SecretString, String> {
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    let cannot = |error| format!("cannot be read ({error})");
-    if !fs::metadata(path).map_err(cannot)?.is_file() {
-        // Opening a pipe would wait for its writer.
-        return Err("is no regular file".to_owned());
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(cannot)?;
-    file.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes).map_err(cannot)?;
-    if bytes.len() as u64 > MAX_SECRET_BYTES {
-        return Err(format!("is longer than {MAX_SECRET_BYTES} bytes"));
-    }
-    Ok(bytes)
+    sys::read(path, MAX_SECRET_BYTES).map_err(|error| error.to_string())
 }
 
 /// What the HTTP library says, without the URL: its query may hold a token.

@@ -1,18 +1,18 @@
 //! The files of one pattern: which are there, which changed, and the last good list of each.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use glob::{MatchOptions, Pattern};
 
 use super::super::{ListFormat, MAX_LIST_BYTES};
-use super::held::{Document, Held};
-use super::report::News;
-use super::stamp::Stamp;
+use super::held::Held;
+use super::list_file::{ListFile, Look, cannot};
+use super::report::{Figures, News};
+use crate::sys::Hung;
 
 /// How many files one pattern may match; those beyond, in the order of their paths, are left out and told.
 pub const MAX_FILES: usize = 10_000;
@@ -23,13 +23,16 @@ const MAX_FOLDERS_TOLD: usize = 20;
 const OPTIONS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
-/// Files that are there, in the order of their paths.
-type Found = BTreeMap<PathBuf, ListFormat>;
+/// Files that are there and are lists by their names, in the order of their paths.
+type Lists = BTreeMap<PathBuf, ListFormat>;
 
 /// A pattern, and the part of it that is no pattern.
 #[derive(Debug)]
 pub(super) struct FilePattern {
+    /// As it is configured.
     pattern: String,
+    /// As it is matched.
+    matched: String,
     /// The folder before the first wildcard. It must be readable, else nothing is known of the files.
     folder: PathBuf,
     /// The one file that a pattern without wildcards names.
@@ -41,22 +44,64 @@ pub(super) struct FilePattern {
 /// What is known of the files of one pattern.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
-    files: BTreeMap<PathBuf, KnownFile>,
-    /// Troubles of the pattern itself that the log knows.
+    files: BTreeMap<PathBuf, ListFile>,
+    /// Whether the files were ever found.
+    is_found: bool,
+    /// Files that match and are no lists by their names.
+    skipped: u64,
+    /// What the log knows of the pattern itself.
     told: Vec<String>,
 }
 
-#[derive(Clone, Debug, Default)]
-struct KnownFile {
-    held: Held,
-    /// Of the content read last; `None` if it must be read again to know.
-    stamp: Option<Stamp>,
+/// What a look at the pattern finds.
+#[derive(Default)]
+struct Found {
+    /// `None` if it cannot be known.
+    lists: Option<Lists>,
+    /// Files that match and are no lists by their names.
+    others: Vec<PathBuf>,
+    troubles: Vec<String>,
+}
+
+impl Found {
+    /// Nothing is known of the files, and why.
+    fn unknown(trouble: String) -> Found {
+        Found { troubles: vec![trouble], ..Found::default() }
+    }
 }
 
 impl Known {
     /// The last good lists, in the order of the paths.
     pub(super) fn held(&self) -> impl Iterator<Item = &Held> {
-        self.files.values().map(|file| &file.held)
+        self.files.values().map(ListFile::held)
+    }
+
+    /// Whether a change was seen that does not count yet.
+    pub(super) fn is_pending(&self) -> bool {
+        self.files.values().any(ListFile::is_pending)
+    }
+
+    /// The first of the files, where none was read yet and this one is being written.
+    fn only_written(&self) -> Option<&Path> {
+        let is_unread = self.files.values().all(|file| !file.is_read());
+        let written = self.files.iter().find(|(_, file)| file.is_pending());
+        written.filter(|_| is_unread).map(|(path, _)| path.as_path())
+    }
+
+    /// The same, with all contents to be parsed anew.
+    pub(super) fn parsed_anew(mut self) -> Known {
+        self.files.values_mut().for_each(ListFile::forget_content);
+        self
+    }
+
+    pub(super) fn figures(&self) -> Figures {
+        Figures {
+            entries: self.held().map(Held::pairs).sum(),
+            refused: self.held().map(Held::refused).sum(),
+            warnings: self.held().map(Held::warnings).sum(),
+            lists: self.files.values().filter(|file| file.is_read()).count() as u64,
+            skipped_files: self.skipped,
+        }
     }
 }
 
@@ -80,11 +125,20 @@ impl FilePattern {
         };
         Ok(FilePattern {
             pattern: text.to_owned(),
+            matched: with_ending_in_any_case(text),
             folder: folder.into(),
             one,
             watch_labels,
             max_files: MAX_FILES,
         })
+    }
+
+    pub(super) fn is_same_pattern(&self, other: &FilePattern) -> bool {
+        self.pattern == other.pattern
+    }
+
+    pub(super) fn has_same_labels(&self, other: &FilePattern) -> bool {
+        self.watch_labels == other.watch_labels
     }
 
     #[cfg(test)]
@@ -95,77 +149,127 @@ impl FilePattern {
     /// Looks which files are there, and reads those that changed. Blocks.
     pub(super) fn look(&self, before: &Known) -> (Known, News) {
         let mut news = News::default();
-        let mut troubles = Vec::new();
-        let mut known = Known::default();
-        match self.matches(&mut troubles) {
+        let Found { lists, others, mut troubles } = self.find(before);
+        let skipped = others.len() as u64;
+        let mut known = Known { skipped, is_found: before.is_found || lists.is_some(), ..Known::default() };
+        match lists {
             None => known.files.clone_from(&before.files),
-            Some(mut found) => {
-                self.look_for_missing(before, &mut found, &mut news);
-                self.read(found, before, (&mut known, &mut news));
+            Some(mut lists) => {
+                self.look_for_missing(before, &mut lists, (&mut known, &mut news));
+                self.read(lists, before, (&mut known, &mut news));
             }
         }
-        for trouble in &troubles {
-            if !before.told.contains(trouble) {
-                news.tell(trouble.clone());
-            }
-            news.trouble(trouble.clone());
+        if let Some(path) = known.only_written() {
+            news.trouble(format!("{}: is being written", path.display()));
         }
-        known.told = troubles;
+        let note = self.about_others(&others, known.files.is_empty(), &mut troubles);
+        known.told = troubles.iter().cloned().chain(note).collect();
+        for line in known.told.iter().filter(|line| !before.told.contains(line)) {
+            news.tell(line.clone());
+        }
+        troubles.into_iter().for_each(|trouble| news.trouble(trouble));
         (known, news)
     }
 
-    /// The files that are there; `None` if that cannot be known.
-    fn matches(&self, troubles: &mut Vec<String>) -> Option<Found> {
+    /// What comes of a look that hung: all that is known stays.
+    pub(super) fn hung(&self, before: &Known, hung: Hung) -> (Known, News) {
+        let line = format!("{}: {hung}", self.pattern);
+        let mut news = News::default();
+        if !before.told.contains(&line) {
+            news.tell(line.clone());
+        }
+        let known = Known { told: vec![line.clone()], ..before.clone() };
+        news.trouble(line);
+        (known, news)
+    }
+
+    /// The files that are there.
+    fn find(&self, before: &Known) -> Found {
         if let Some(path) = &self.one {
-            return self.match_one(path, troubles);
+            return self.find_one(path, before);
         }
         if let Err(error) = fs::read_dir(&self.folder) {
-            troubles.push(format!("{}: {}", self.folder.display(), cannot(&error)));
-            return None;
+            return Found::unknown(format!("{}: {}", self.folder.display(), cannot(&error)));
         }
-        let paths = glob::glob_with(&self.pattern, OPTIONS).expect("the pattern was checked in new");
-        let mut all = Vec::new();
+        let paths = glob::glob_with(&self.matched, OPTIONS).expect("the pattern was checked in new");
+        let mut found = Found::default();
+        let mut lists = Vec::new();
         for path in paths {
             match path {
-                Ok(path) => all.extend(ListFormat::of(&path).map(|format| (path, format))),
-                Err(error) if troubles.len() < MAX_FOLDERS_TOLD => {
-                    troubles.push(format!("{}: {}", error.path().display(), cannot(error.error())));
+                Ok(path) => match ListFormat::of(&path) {
+                    Some(format) => lists.push((path, format)),
+                    None if path.is_file() => found.others.push(path),
+                    None => {}
+                },
+                Err(error) if found.troubles.len() < MAX_FOLDERS_TOLD => {
+                    found.troubles.push(format!("{}: {}", error.path().display(), cannot(error.error())));
                 }
                 Err(_) => {}
             }
         }
-        all.sort_by(|(a, _), (b, _)| a.cmp(b));
-        if all.len() > self.max_files {
-            let (pattern, count, max) = (&self.pattern, all.len(), self.max_files);
-            troubles.push(format!(
+        lists.sort_by(|(a, _), (b, _)| a.cmp(b));
+        if lists.len() > self.max_files {
+            let (pattern, count, max) = (&self.pattern, lists.len(), self.max_files);
+            found.troubles.push(format!(
                 "{pattern}: matches {count} files, of which {max} are read; at most {max} would be right"
             ));
-            all.truncate(max);
+            lists.truncate(max);
         }
-        Some(all.into_iter().collect())
+        found.lists = Some(lists.into_iter().collect());
+        found
     }
 
-    fn match_one(&self, path: &Path, troubles: &mut Vec<String>) -> Option<Found> {
+    /// What is to be told of files that match and are no lists by their names, and of a pattern that matches nothing. It
+    /// is a trouble where there are such files alone.
+    fn about_others(
+        &self,
+        others: &[PathBuf],
+        has_no_list: bool,
+        troubles: &mut Vec<String>,
+    ) -> Option<String> {
+        let pattern = &self.pattern;
+        let Some(example) = others.iter().min() else {
+            let matches_nothing = has_no_list && self.one.is_none() && troubles.is_empty();
+            return matches_nothing.then(|| format!("{pattern}: matches no file"));
+        };
+        let count = format!("{} file{}", others.len(), if others.len() == 1 { "" } else { "s" });
+        let extensions = ListFormat::EXTENSIONS.join(" .");
+        let text = |what: &str| {
+            let example = example.display();
+            format!("{pattern}: {what}, for example {example}; expected a name that ends in .{extensions}")
+        };
+        if has_no_list {
+            troubles.push(text(&format!("matches {count} and no list")));
+            return None;
+        }
+        Some(text(&format!("skips {count}")))
+    }
+
+    fn find_one(&self, path: &Path, before: &Known) -> Found {
         let Some(format) = ListFormat::of(path) else {
             let right = ListFormat::EXTENSIONS.join(" .");
-            troubles
-                .push(format!("{}: has no known extension; one of .{right} would be right", path.display()));
-            return None;
+            let text = format!("{}: has no known extension; one of .{right} would be right", path.display());
+            return Found::unknown(text);
         };
         match fs::symlink_metadata(path) {
             Err(error) if is_gone(&error) => {
-                troubles.push(format!("{}: {}", path.display(), cannot(&error)));
                 // Where the folder is gone, too, it is not the file that somebody took away.
-                fs::metadata(&self.folder).is_ok().then(Found::new)
+                let lists = fs::metadata(&self.folder).is_ok().then(Lists::new);
+                if lists.is_some() && before.files.get(path).is_some_and(ListFile::may_come_back) {
+                    return Found { lists, ..Found::default() };
+                }
+                Found { lists, ..Found::unknown(format!("{}: {}", path.display(), cannot(&error))) }
             }
             // If it cannot be reached, reading it will say so.
-            Ok(_) | Err(_) => Some(Found::from([(path.to_owned(), format)])),
+            Ok(_) | Err(_) => {
+                Found { lists: Some(Lists::from([(path.to_owned(), format)])), ..Found::default() }
+            }
         }
     }
 
-    /// Files known before that no longer match: one that is gone leaves the list; one that may be there is read, which
-    /// tells what is wrong with it.
-    fn look_for_missing(&self, before: &Known, found: &mut Found, news: &mut News) {
+    /// Files known before that no longer match: one that is gone leaves the list at the second look that misses it; one
+    /// that may be there is read, which tells what is wrong with it.
+    fn look_for_missing(&self, before: &Known, found: &mut Lists, (known, news): (&mut Known, &mut News)) {
         for (path, file) in &before.files {
             if found.contains_key(path) {
                 continue;
@@ -175,87 +279,40 @@ impl FilePattern {
                 Some(format) if !gone && found.len() < self.max_files => {
                     found.insert(path.clone(), format);
                 }
-                _ => file.held.clone().leave(&path.display().to_string(), news),
+                Some(_) if gone && file.may_come_back() => {
+                    known.files.insert(path.clone(), file.clone().without_file());
+                }
+                _ => file.clone().leave(path, news),
             }
         }
     }
 
-    fn read(&self, found: Found, before: &Known, (known, news): (&mut Known, &mut News)) {
-        let mut left_bytes = MAX_LIST_BYTES as u64;
+    fn read(&self, found: Lists, before: &Known, (known, news): (&mut Known, &mut News)) {
+        let mut look = Look {
+            watch_labels: &self.watch_labels,
+            is_first: !before.is_found,
+            left_bytes: MAX_LIST_BYTES as u64,
+        };
         for (path, format) in found {
-            let shown = path.display().to_string();
             let mut file = before.files.get(&path).cloned().unwrap_or_default();
-            let outcome = match changed(&path, file.stamp, &mut left_bytes) {
-                Ok(None) => Ok(()),
-                Ok(Some(content)) => {
-                    let document = Document { shown: &shown, format, bytes: &content.bytes };
-                    file.held.read(document, &self.watch_labels, news);
-                    file.stamp = content.stamp;
-                    Ok(())
-                }
-                Err(trouble) => {
-                    file.stamp = None;
-                    Err(trouble)
-                }
-            };
-            file.held.end_look(&shown, outcome, news);
+            file.look((&path, format), &mut look, news);
             known.files.insert(path, file);
         }
     }
 }
 
-/// What a file holds.
-struct Content {
-    bytes: Vec<u8>,
-    /// `None` if it may change again without a trace.
-    stamp: Option<Stamp>,
-}
-
-/// The content of a file, `None` if it is still the one with that stamp; takes its length from what is left to the
-/// pattern.
-fn changed(path: &Path, before: Option<Stamp>, left_bytes: &mut u64) -> Result<Option<Content>, String> {
-    let metadata = fs::metadata(path).map_err(|error| cannot(&error))?;
-    if !metadata.is_file() {
-        // Opening a pipe would wait for its writer.
-        return Err("is no regular file; a file with a list would be right".to_owned());
-    }
-    if metadata.len() > *left_bytes {
-        let length = metadata.len();
-        return Err(format!(
-            "is {length} bytes long; at most {left_bytes} would be right here \
-             ({MAX_LIST_BYTES} for all files of one pattern)"
-        ));
-    }
-    *left_bytes -= metadata.len();
-    if before == Some(Stamp::of(&metadata)) {
-        return Ok(None);
-    }
-    let begun_at = SystemTime::now();
-    let (bytes, stamp) = read_whole(path, metadata.len()).map_err(|error| cannot(&error))?;
-    let Some(stamp) = stamp else {
-        return Err("changed while it was read; a new file moved into its place would be right".to_owned());
-    };
-    let stamp = stamp.is_settled(begun_at).then_some(stamp);
-    Ok(Some(Content { bytes, stamp }))
-}
-
-/// All bytes of a file, and its stamp, `None` if it changed meanwhile.
-fn read_whole(path: &Path, length_bytes: u64) -> io::Result<(Vec<u8>, Option<Stamp>)> {
-    let mut file = File::open(path)?;
-    let before = Stamp::of(&file.metadata()?);
-    let mut bytes = Vec::with_capacity(usize::try_from(length_bytes).unwrap_or(0));
-    let most = MAX_LIST_BYTES as u64 + 1;
-    Read::by_ref(&mut file).take(most).read_to_end(&mut bytes)?;
-    let after = Stamp::of(&file.metadata()?);
-    Ok((bytes, (before == after).then_some(after)))
-}
-
-fn cannot(error: &io::Error) -> String {
-    format!("cannot be read ({error})")
-}
-
 fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// The pattern, in which `.csv` at the end stands for `.CSV`, too.
+fn with_ending_in_any_case(pattern: &str) -> String {
+    let (name, ending) = pattern.rsplit_once('.').unwrap_or((pattern, ""));
+    if !ListFormat::EXTENSIONS.iter().any(|known| ending.eq_ignore_ascii_case(known)) {
+        return pattern.to_owned();
+    }
+    let letters = ending.chars().map(|c| format!("[{}{}]", c.to_ascii_lowercase(), c.to_ascii_uppercase()));
+    format!("{name}.{}", letters.collect::<String>())
 }
 
 /// The name that a part of a pattern stands for, `None` if it holds a wildcard. One in brackets of its own (`[*]`) is
@@ -283,6 +340,20 @@ fn plain(part: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_ending_that_is_known_is_matched_in_any_case() {
+        for (pattern, matched) in [
+            ("/a/*.yml", "/a/*.[yY][mM][lL]"),
+            ("/a.b/*.CSV", "/a.b/*.[cC][sS][vV]"),
+            ("/a/*", "/a/*"),
+            ("/a.csv/*", "/a.csv/*"),
+            ("/a/*.[cj]*", "/a/*.[cj]*"),
+            ("/a/*.txt", "/a/*.txt"),
+        ] {
+            assert_eq!(with_ending_in_any_case(pattern), matched);
+        }
+    }
 
     #[test]
     fn the_fixed_part_of_a_pattern_is_told_from_its_wildcards() {

@@ -3,8 +3,12 @@
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 
-use super::super::{Entry, ListFormat, parse_list};
+use super::super::{Entry, ListFormat, Parsed, parse_list};
 use super::report::News;
+use crate::document::Warnings;
+
+/// Warnings of one list that the log holds.
+const MAX_LIST_WARNINGS: usize = 10;
 
 /// One content of a document.
 #[derive(Clone, Copy)]
@@ -18,15 +22,18 @@ pub(super) struct Document<'a> {
 /// What is kept of a document.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Held {
-    /// Of the content read last, good or bad.
+    has_read: bool,
+    /// Of the content read last, good or bad; `None` if the next is to be parsed in any case.
     digest: Option<u64>,
     /// Why that content is no list.
     fault: Option<String>,
     /// Of the last content that was a list.
     list: Arc<Vec<Entry>>,
     pairs: u64,
-    /// Pairs that the content of that list had and that were refused.
+    /// Pairs that were refused of the latest content that could be read entry by entry.
     refused: u64,
+    /// Of that content.
+    warnings: Warnings,
     /// What the log was last told to be wrong.
     told: Option<String>,
 }
@@ -42,6 +49,26 @@ impl Held {
         self.pairs
     }
 
+    /// How many pairs of the latest content that could be read entry by entry were refused.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// How many places of that content were taken with a warning.
+    pub(super) fn warnings(&self) -> u64 {
+        self.warnings.count() as u64
+    }
+
+    /// Whether a content was read, good or bad.
+    pub(super) fn is_read(&self) -> bool {
+        self.has_read
+    }
+
+    /// Has the next content parsed, even if it is the one read last.
+    pub(super) fn forget_content(&mut self) {
+        self.digest = None;
+    }
+
     /// True if the content read last is a list.
     pub(super) fn is_good(&self) -> bool {
         self.digest.is_some() && self.fault.is_none()
@@ -54,19 +81,35 @@ impl Held {
             return;
         }
         self.digest = Some(digest);
-        let parsed = match parse_list(document.format, document.bytes, watch_labels) {
+        self.has_read = true;
+        let now = jiff::Timestamp::now().as_second();
+        let parsed = match parse_list(document.format, document.bytes, watch_labels, now) {
             Ok(parsed) => parsed,
             Err(fault) => {
                 self.fault = Some(fault.to_string());
                 return;
             }
         };
-        self.fault = None;
         // Most of what is refused was refused in the content before, too: only what is more is counted.
-        news.refused += parsed.refused_pairs.saturating_sub(self.refused);
+        news.newly_refused += parsed.refused_pairs.saturating_sub(self.refused);
         self.refused = parsed.refused_pairs;
-        for line in parsed.refused {
+        self.fault = none_usable(&parsed);
+        news.tell_refused(document.shown, &parsed);
+        // So many of one list that its warnings leave room for what is refused in others.
+        let lines: Vec<String> =
+            parsed.warnings.lines_beyond(&self.warnings).into_iter().map(|line| line.to_string()).collect();
+        for line in lines.iter().take(MAX_LIST_WARNINGS) {
             news.tell(format!("{}: {line}", document.shown));
+        }
+        if lines.len() > MAX_LIST_WARNINGS {
+            news.tell(format!("{}: and {} more warnings", document.shown, lines.len() - MAX_LIST_WARNINGS));
+        }
+        self.warnings = parsed.warnings;
+        if self.fault.is_some() {
+            return;
+        }
+        if parsed.entries.is_empty() {
+            news.tell(format!("{}: is an empty list", document.shown));
         }
         if parsed.entries != *self.list {
             self.pairs = pairs_of(&parsed.entries);
@@ -85,6 +128,13 @@ impl Held {
     fn replace(&mut self, entries: Vec<Entry>, news: &mut News) {
         news.changed = true;
         news.replaced.push(std::mem::replace(&mut self.list, Arc::new(entries)));
+    }
+
+    /// Ends a look that saw a document being written: whatever was wrong still is, and nothing is new.
+    pub(super) fn stay(&self, shown: &str, news: &mut News) {
+        if let Some(trouble) = &self.told {
+            news.trouble(format!("{shown}: {trouble}"));
+        }
     }
 
     /// Ends a look: what went wrong in it, or what is wrong with the content; the log is told where that is new.
@@ -109,6 +159,13 @@ impl Held {
 /// How many pairs of task and user the entries hold.
 pub(super) fn pairs_of(entries: &[Entry]) -> u64 {
     entries.iter().map(|entry| entry.users.len() as u64).sum()
+}
+
+/// Why a list is none although it can be read: it has entries, and every one was refused. Whoever writes it means
+/// something by them; to take it for an empty list would end all watching.
+fn none_usable(parsed: &Parsed) -> Option<String> {
+    let first = parsed.refused.first().filter(|_| parsed.entries.is_empty())?;
+    Some(format!("no entry is usable ({} refused), the first: {first}", parsed.refused_pairs))
 }
 
 fn digest(bytes: &[u8]) -> u64 {

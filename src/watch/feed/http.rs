@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, ETAG, HeaderValue, IF_NONE_MATCH};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH,
+};
 use reqwest::{Response, StatusCode};
 
 use super::super::{HttpSource, ListFormat, MAX_LIST_BYTES};
@@ -11,6 +13,8 @@ use super::blocking;
 use super::dial::{Dialer, Proof, words};
 use super::held::{Document, Held};
 use super::report::News;
+use crate::document::shown;
+use crate::sys::{Blocking, gunzip};
 
 /// The longest exchange, from connecting to the last byte; a source with a shorter `refresh` has only that.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,6 +27,8 @@ pub(super) struct HttpFeed {
     /// How the log names it: without the query.
     shown: String,
     max_bytes: usize,
+    /// Where the files that it names are read.
+    reader: Blocking,
     state: State,
 }
 
@@ -45,10 +51,13 @@ pub(super) struct Looked {
 enum Answer {
     /// Still the list of the `ETag` that was sent.
     Same,
-    List {
-        body: Vec<u8>,
-        etag: Option<HeaderValue>,
-    },
+    List(List),
+}
+
+struct List {
+    body: Vec<u8>,
+    is_gzip: bool,
+    etag: Option<HeaderValue>,
 }
 
 impl HttpFeed {
@@ -63,6 +72,7 @@ impl HttpFeed {
             source: Arc::new(source.clone()),
             watch_labels,
             max_bytes: MAX_LIST_BYTES,
+            reader: Blocking::new(TIMEOUT),
             state: State { dialer, etag: None, held: Held::default() },
         })
     }
@@ -97,9 +107,10 @@ impl HttpFeed {
         let mut news = News::default();
         let outcome = match self.ask(&mut state).await? {
             Ok(Answer::Same) => Ok(()),
-            Ok(Answer::List { body, etag }) => {
-                (state, news) = self.read(state, body, etag).await?;
-                Ok(())
+            Ok(Answer::List(list)) => {
+                let read;
+                (state, news, read) = self.read(state, list).await?;
+                read
             }
             Err(trouble) => Err(trouble),
         };
@@ -107,20 +118,24 @@ impl HttpFeed {
         Some(Looked { state, news })
     }
 
-    async fn read(
-        &self,
-        mut state: State,
-        body: Vec<u8>,
-        etag: Option<HeaderValue>,
-    ) -> Option<(State, News)> {
+    async fn read(&self, mut state: State, list: List) -> Option<(State, News, Result<(), String>)> {
         let (shown, labels) = (self.shown.clone(), Arc::clone(&self.watch_labels));
+        let max = self.max_bytes;
         blocking(move || {
             let mut news = News::default();
-            let document = Document { shown: &shown, format: ListFormat::Json, bytes: &body };
+            let unpacked = if list.is_gzip { gunzip(&list.body, max) } else { Ok(list.body) };
+            let bytes = match unpacked {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    state.etag = None;
+                    return (state, news, Err(format!("answered with a body that {error}")));
+                }
+            };
+            let document = Document { shown: &shown, format: ListFormat::Json, bytes: &bytes };
             state.held.read(document, &labels, &mut news);
             // An answer that is no list must come whole again.
-            state.etag = etag.filter(|_| state.held.is_good());
-            (state, news)
+            state.etag = list.etag.filter(|_| state.held.is_good());
+            (state, news, Ok(()))
         })
         .await
     }
@@ -128,11 +143,12 @@ impl HttpFeed {
     /// One exchange; a trouble is a text for the log.
     async fn ask(&self, state: &mut State) -> Option<Result<Answer, String>> {
         let (source, dialer) = (Arc::clone(&self.source), state.dialer.clone());
-        let prepared = blocking(move || {
+        let prepared = self.reader.run(move || {
             let dialer = if dialer.is_stale(&source) { Dialer::new(&source)? } else { dialer };
             Ok((dialer, Proof::read(&source)?))
         });
-        let proof = match prepared.await? {
+        let prepared = prepared.await.unwrap_or_else(|hung| Err(format!("reading its secrets: {hung}")));
+        let proof = match prepared {
             Ok((dialer, proof)) => {
                 state.dialer = dialer;
                 proof
@@ -145,7 +161,7 @@ impl HttpFeed {
     async fn exchange(&self, state: &State, proof: Option<Proof>) -> Result<Answer, String> {
         let timeout = TIMEOUT.min(self.source.refresh);
         let mut request = state.dialer.get().timeout(timeout);
-        request = request.header(ACCEPT, "application/json");
+        request = request.header(ACCEPT, "application/json").header(ACCEPT_ENCODING, "gzip");
         if let Some(etag) = &state.etag {
             request = request.header(IF_NONE_MATCH, etag.clone());
         }
@@ -165,8 +181,9 @@ impl HttpFeed {
             StatusCode::NOT_MODIFIED if state.etag.is_some() => Ok(Answer::Same),
             StatusCode::OK => {
                 let etag = response.headers().get(ETAG).cloned();
+                let is_gzip = is_gzip(response.headers())?;
                 let body = self.body(response).await?.map_err(failed)?;
-                Ok(Answer::List { body, etag })
+                Ok(Answer::List(List { body, is_gzip, etag }))
             }
             status if status.is_redirection() && status != StatusCode::NOT_MODIFIED => Err(format!(
                 "answered {status}; redirects are not followed, the URL itself would have to be the right one"
@@ -192,4 +209,23 @@ impl HttpFeed {
             }
         }
     }
+}
+
+/// Whether a body is packed by gzip; another encoding is none that can be read.
+fn is_gzip(headers: &HeaderMap) -> Result<bool, String> {
+    let mut is_gzip = false;
+    for value in headers.get_all(CONTENT_ENCODING) {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        for encoding in value.split(',').map(|encoding| encoding.trim().to_ascii_lowercase()) {
+            match encoding.as_str() {
+                "" | "identity" => {}
+                "gzip" | "x-gzip" if !is_gzip => is_gzip = true,
+                _ => {
+                    let value = shown(&value);
+                    return Err(format!("answered with Content-Encoding {value}; expected gzip or none"));
+                }
+            }
+        }
+    }
+    Ok(is_gzip)
 }

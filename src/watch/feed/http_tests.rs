@@ -1,12 +1,16 @@
 //! Tests of addresses: what is asked, what is taken, and what is kept.
 
 use std::fs;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
 use super::super::{Authorization, BasicAuth, HttpSource, Sources, TlsSettings};
 use super::peer::{Peer, answer, ok};
-use super::{Feed, FeedError, Report};
+use super::{Feed, FeedError, Figures, Report};
 
 /// A list with one pair.
 pub(super) const ONE: &str = r#"[{"task":"t","users":["a"]}]"#;
@@ -55,9 +59,9 @@ async fn an_address_is_asked_when_it_is_due() {
     assert!(refreshed.changed);
     let expected = Report {
         source: "http[0]".to_owned(),
-        entries: 1,
+        figures: Figures { entries: 1, lists: 1, ..Figures::default() },
         last_success_at: Some(1),
-        refused: 0,
+        newly_refused: 0,
         messages: Vec::new(),
         error: None,
     };
@@ -139,7 +143,7 @@ async fn whatever_fails_keeps_the_last_good_list_and_is_logged_once() {
         let error = report.error.as_ref().unwrap();
         assert!(error.starts_with(&format!("{shown}: {text}")), "{error}");
         assert_eq!(report.messages, [format!("{error}; the 1 pairs known before stay")]);
-        assert_eq!((refreshed.changed, report.entries, report.last_success_at), (false, 1, Some(0)));
+        assert_eq!((refreshed.changed, report.figures.entries, report.last_success_at), (false, 1, Some(0)));
         assert!(!format!("{report:?}").contains("hidden"));
         assert_eq!(users(&feed), ["a"]);
         let again = feed.look((2 * number + 1) * MINUTE).await;
@@ -221,7 +225,7 @@ async fn secrets_are_read_for_every_request_and_never_shown() {
         let report = look(&mut feed_of_bearer, number * MINUTE).await;
         let error = report.error.as_ref().unwrap();
         assert!(error.contains("authorization.credentials_file") && error.contains(text), "{error}");
-        assert!(!error.contains("lines") && !error.contains("secret\"") && report.entries == 1);
+        assert!(!error.contains("lines") && !error.contains("secret\"") && report.figures.entries == 1);
     }
     assert_eq!(peer.heads().len(), asked, "nothing is asked without its secret");
 
@@ -245,10 +249,10 @@ async fn refused_entries_are_counted_once_for_each_body() {
     peer.answer(&ok(bad));
     let mut feed = feed(source(&peer));
     let first = look(&mut feed, 0).await;
-    assert_eq!((first.refused, first.entries, first.error), (2, 1, None));
+    assert_eq!((first.newly_refused, first.figures.entries, first.error), (2, 1, None));
     assert!(first.messages[0].contains("/watch: [1].task: is empty"), "{:?}", first.messages);
     let second = look(&mut feed, MINUTE).await;
-    assert_eq!((second.refused, second.messages.len()), (0, 0));
+    assert_eq!((second.newly_refused, second.messages.len()), (0, 0));
 }
 
 #[test]
@@ -262,4 +266,56 @@ fn other_schemes_are_refused() {
     };
     let text = try_feed(source).unwrap_err().to_string();
     assert_eq!(text, "watch.http[0]: ftp://h/w?...: has the scheme ftp; http:// or https:// would be right");
+}
+
+/// An answer with a body in that encoding.
+fn encoded(encoding: &str, body: &[u8]) -> Vec<u8> {
+    let head =
+        format!("HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {}\r\n\r\n", body.len());
+    [head.as_bytes(), body].concat()
+}
+
+#[tokio::test]
+async fn a_body_may_be_packed_with_gzip_and_is_capped_when_unpacked() {
+    let gzip = |text: &str| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let peer = Peer::start(None);
+    let mut feed = feed(source(&peer));
+    feed.http[0].feed.set_max_bytes(1_000);
+    let (mut now, mut asked) = (0, 0);
+    for (encoding, body, wrong) in [
+        ("gzip", gzip(ONE), None),
+        ("X-GZip", gzip(TWO), None),
+        ("identity", ONE.as_bytes().to_vec(), None),
+        ("gzip, identity", gzip(TWO), None),
+        (
+            "gzip",
+            gzip(&format!("{ONE}{}", " ".repeat(1_000))),
+            Some("has more than 1000 bytes after unpacking"),
+        ),
+        ("gzip", gzip(ONE)[..20].to_vec(), Some("a body that is not gzip, or was cut short")),
+        ("br", ONE.as_bytes().to_vec(), Some("Content-Encoding \"br\"; expected gzip or none")),
+        ("gzip", ONE.as_bytes().to_vec(), Some("a body that is not gzip, or was cut short")),
+        ("gzip, gzip", gzip(ONE), Some("Content-Encoding \"gzip, gzip\"; expected gzip or none")),
+        ("identity", gzip(ONE), Some("is compressed with gzip; expected text in UTF-8")),
+    ] {
+        peer.answer_bytes(&encoded(encoding, &body));
+        let report = look(&mut feed, now).await;
+        match wrong {
+            None => assert_eq!(report.error, None, "{encoding}"),
+            Some(wrong) => assert!(report.error.as_ref().is_some_and(|e| e.contains(wrong)), "{report:?}"),
+        }
+        now += MINUTE;
+        asked += 1;
+        let users = users(&feed).len();
+        assert_eq!(
+            (users, peer.heads().len()),
+            (if asked == 1 || asked == 3 { 1 } else { 2 }, asked),
+            "{encoding}"
+        );
+    }
+    assert!(peer.heads()[0].contains("accept-encoding: gzip\r\n"));
 }

@@ -1,6 +1,7 @@
 //! All sources of one app's watch list: looked at when they are due, each keeping its last good list.
 //!
-//! A source that fails keeps what it gave before, and the time of its last success stands still. Reading and parsing
+//! A source that fails keeps what it gave before, and the time of its last success stands still. A file that is being
+//! written is read once it has been the same for [`SETTLE`]. Reading and parsing
 //! happen on the threads for blocking work; nothing is spawned that outlives a look. Addresses are asked beside the
 //! others, each by a future that the caller drives, so that one that is slow holds up nobody.
 
@@ -10,6 +11,8 @@ mod held;
 mod http;
 #[cfg(test)]
 mod http_tests;
+mod kept;
+mod list_file;
 #[cfg(test)]
 mod peer;
 mod report;
@@ -20,24 +23,35 @@ mod tests;
 mod tls_tests;
 #[cfg(test)]
 mod whole_tests;
+#[cfg(test)]
+mod writing_tests;
 
 pub use files::MAX_FILES;
 pub use http::TIMEOUT;
-pub use report::{MAX_MESSAGES, Report};
+pub use kept::Kept;
+pub use list_file::SETTLE;
+pub use report::{Figures, MAX_MESSAGES, Report};
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Entry, HttpSource, Sources};
+use futures_util::future::join_all;
+
+use super::{Entry, Sources};
+use crate::sys::Blocking;
 use files::{FilePattern, Known};
 use held::{Held, pairs_of};
 use http::{HttpFeed, Looked};
+use kept::Given;
 use report::{Account, News};
 
 /// Time between two looks at files; a look asks the file system for the times of each, and reads what changed.
 pub const FILES_LOOK: Duration = Duration::from_secs(2);
+
+/// A look at the files of one pattern that takes longer is given up, and a trouble of the source.
+pub const FILES_DEADLINE: Duration = Duration::from_secs(20);
 
 /// A source cannot be used as it is configured.
 #[derive(Debug, thiserror::Error)]
@@ -78,24 +92,11 @@ pub struct Answered {
     looked: Option<Looked>,
 }
 
-/// A list that an address gave.
-#[derive(Clone, Debug)]
-pub struct Given {
-    source: Arc<HttpSource>,
-    list: Arc<Vec<Entry>>,
-    /// Unix seconds.
-    last_success_at: Option<i64>,
-}
-
-impl Given {
-    fn is_of(&self, address: &Address) -> bool {
-        self.source.url == address.feed.source().url
-    }
-}
-
 /// All sources of one app.
 pub struct Feed {
     fixed: Arc<Vec<Entry>>,
+    /// About these.
+    fixed_warnings: u64,
     /// Of the entries in the config file itself; taken when it is told.
     untold: Option<Account>,
     patterns: Vec<Pattern>,
@@ -111,6 +112,20 @@ struct Pattern {
     files: Arc<FilePattern>,
     known: Arc<Known>,
     account: Account,
+    /// Where its files are looked at.
+    reader: Blocking,
+}
+
+impl Pattern {
+    /// A look at its files; where it hangs, that is what it comes to.
+    fn look(&self) -> impl Future<Output = (Known, News)> + use<> {
+        let (files, known, reader) = (self.files.clone(), self.known.clone(), self.reader.clone());
+        async move {
+            let (looking, before) = (files.clone(), known.clone());
+            let looked = reader.run(move || looking.look(&before)).await;
+            looked.unwrap_or_else(|hung| files.hung(&known, hung))
+        }
+    }
 }
 
 struct Address {
@@ -136,6 +151,7 @@ impl Feed {
                 files: Arc::new(files),
                 known: Arc::default(),
                 account: Account::new(format!("files[{index}]")),
+                reader: Blocking::new(FILES_DEADLINE),
             });
         }
         let mut http = Vec::new();
@@ -150,7 +166,8 @@ impl Feed {
         }
         let untold = (!sources.entries.is_empty()).then(|| Account::new("static".to_owned()));
         let fixed = Arc::new(sources.entries.clone());
-        Ok(Feed { fixed, untold, patterns, files_at: i64::MIN, http, before: Vec::new() })
+        let fixed_warnings = sources.warnings;
+        Ok(Feed { fixed, fixed_warnings, untold, patterns, files_at: i64::MIN, http, before: Vec::new() })
     }
 
     /// The names that reports use, in the order of [`Feed::lists`].
@@ -169,14 +186,16 @@ impl Feed {
         let files = self.look_at_files(now_millis).await;
         let mut closing = Closing::default();
         if let Some(mut account) = self.untold.take() {
-            closing.close(&mut account, News::of_a_change(), (pairs_of(&self.fixed), now_millis));
+            let (entries, warnings) = (pairs_of(&self.fixed), self.fixed_warnings);
+            let figures = Figures { entries, warnings, lists: 1, ..Figures::default() };
+            closing.close(&mut account, News::of_a_change(), (figures, now_millis));
         }
         if let Some(files) = files {
-            self.files_at = after(now_millis, FILES_LOOK);
+            let is_pending = files.iter().any(|(known, _)| known.is_pending());
+            self.files_at = after(now_millis, if is_pending { SETTLE } else { FILES_LOOK });
             for (pattern, (known, news)) in self.patterns.iter_mut().zip(files) {
                 pattern.known = Arc::new(known);
-                let pairs = pattern.known.held().map(Held::pairs).sum();
-                closing.close(&mut pattern.account, news, (pairs, now_millis));
+                closing.close(&mut pattern.account, news, (pattern.known.figures(), now_millis));
             }
         }
         closing.end().await
@@ -208,8 +227,11 @@ impl Feed {
             let news = address.feed.take(looked);
             let before = self.before.iter().find(|given| given.is_of(address));
             let before = before.filter(|_| news.error().is_some() && !address.account.has_succeeded());
-            let pairs = before.map_or_else(|| address.feed.held().pairs(), |given| pairs_of(&given.list));
-            closing.close(&mut address.account, news, (pairs, asked_at));
+            let held = address.feed.held();
+            let entries = before.map_or_else(|| held.pairs(), |given| pairs_of(&given.list));
+            let (refused, warnings) = (held.refused(), held.warnings());
+            let figures = Figures { entries, refused, warnings, lists: 1, skipped_files: 0 };
+            closing.close(&mut address.account, news, (figures, asked_at));
         }
         if self.has_asked_all() {
             let http = &self.http;
@@ -222,17 +244,19 @@ impl Feed {
         closing.end().await
     }
 
-    /// Goes on where another feed ended, which had [`Feed::given`] that: each address gives what it gave there until it
-    /// succeeds here, and what others gave stays until all were asked. Else their pairs would leave the list and come
-    /// back.
-    pub fn go_on(&mut self, before: Vec<Given>) {
-        for address in self.http.iter_mut().filter(|address| !address.account.has_succeeded()) {
-            if let Some(given) = before.iter().find(|given| given.is_of(address)) {
+    /// Goes on where another feed ended, which had [`Feed::kept`] that. Files keep their lists. Each address gives what it
+    /// gave there until it succeeds here, and what others gave stays until all were asked.
+    pub fn go_on(&mut self, before: &Kept) {
+        for pattern in &mut self.patterns {
+            pattern.go_on(&before.patterns);
+        }
+        for address in &mut self.http {
+            if let Some(given) = before.given.iter().find(|given| given.is_of(address)) {
                 address.account.go_on(given.last_success_at);
             }
         }
-        if !self.http.iter().all(|address| address.account.has_succeeded()) {
-            self.before = before;
+        if !self.http.is_empty() {
+            self.before.clone_from(&before.given);
         }
     }
 
@@ -241,17 +265,13 @@ impl Feed {
         self.http.iter().all(|address| address.account.is_told())
     }
 
-    /// `None` if files are not due, or while the runtime shuts down.
+    /// `None` if files are not due. The patterns are looked at side by side: one that hangs holds up no other for longer
+    /// than [`FILES_DEADLINE`], and only once.
     async fn look_at_files(&self, now_millis: i64) -> Option<Vec<(Known, News)>> {
         if self.patterns.is_empty() || !is_due(self.files_at, FILES_LOOK, now_millis) {
             return None;
         }
-        let patterns: Vec<_> = self
-            .patterns
-            .iter()
-            .map(|pattern| (Arc::clone(&pattern.files), Arc::clone(&pattern.known)))
-            .collect();
-        blocking(move || patterns.iter().map(|(files, known)| files.look(known)).collect()).await
+        Some(join_all(self.patterns.iter().map(Pattern::look)).await)
     }
 
     /// When the next source is due (Unix ms; long ago if one was never looked at); `None` if none will be before an
@@ -270,16 +290,21 @@ impl Feed {
         }
     }
 
-    /// The lists in force: static, files by the order of their patterns and then of their paths, http as
-    /// [`Feed::given`]. Empty ones are left out.
+    /// The lists in force: static, files by the order of their patterns and then of their paths, http. Empty ones are left
+    /// out.
     pub fn lists(&self) -> Vec<Arc<Vec<Entry>>> {
-        let files = self.patterns.iter().flat_map(|pattern| pattern.known.held()).map(Held::list);
-        let own = std::iter::once(&self.fixed).chain(files).filter(|list| !list.is_empty()).cloned();
-        own.chain(self.given().into_iter().map(|given| given.list)).collect()
+        let files = self.patterns.iter().flat_map(|pattern| pattern.known.held()).map(Held::list).cloned();
+        let lists = std::iter::once(self.fixed.clone()).chain(files);
+        let lists = lists.chain(self.given().into_iter().map(|given| given.list));
+        lists.filter(|list| !list.is_empty()).collect()
     }
 
-    /// The lists in force of addresses alone.
-    pub fn given(&self) -> Vec<Given> {
+    /// What the feed that follows after a reload goes on with.
+    pub fn kept(&self) -> Kept {
+        Kept { given: self.given(), patterns: self.patterns.iter().map(Pattern::keep).collect() }
+    }
+
+    fn given(&self) -> Vec<Given> {
         let in_force = |address: &Address| {
             let before = self.before.iter().find(|given| given.is_of(address));
             let list = before.filter(|_| !address.account.has_succeeded()).map(|given| &given.list);
@@ -289,7 +314,7 @@ impl Feed {
         };
         let gone = |given: &&Given| !self.http.iter().any(|address| given.is_of(address));
         let gone = self.before.iter().filter(gone).cloned();
-        self.http.iter().map(in_force).chain(gone).filter(|given| !given.list.is_empty()).collect()
+        self.http.iter().map(in_force).chain(gone).collect()
     }
 }
 
@@ -307,11 +332,11 @@ struct Closing {
 }
 
 impl Closing {
-    /// Of a source that has so many pairs since a look at that time (Unix ms).
-    fn close(&mut self, account: &mut Account, mut news: News, (pairs, at): (u64, i64)) {
+    /// Of a source that holds that since a look at that time (Unix ms).
+    fn close(&mut self, account: &mut Account, mut news: News, (figures, at): (Figures, i64)) {
         self.refreshed.changed |= news.changed;
         self.replaced.append(&mut news.replaced);
-        self.refreshed.reports.extend(account.close(news, pairs, at));
+        self.refreshed.reports.extend(account.close(news, figures, at));
     }
 
     async fn end(self) -> Refreshed {

@@ -63,7 +63,11 @@ impl Peer {
 
     /// What is answered from now on; empty for silence.
     pub(super) fn answer(&self, answer: &str) {
-        *self.shared.answer.lock().unwrap() = answer.as_bytes().to_vec();
+        self.answer_bytes(answer.as_bytes());
+    }
+
+    pub(super) fn answer_bytes(&self, answer: &[u8]) {
+        *self.shared.answer.lock().unwrap() = answer.to_vec();
     }
 
     /// The heads of all requests so far.

@@ -29,34 +29,63 @@ impl Stamp {
         }
     }
 
+    /// Whether it is the same file, changed or not: one that was moved into its place is another.
+    pub(super) fn is_same_file(&self, other: &Stamp) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+
+    /// Whether the content was last written so long before `now`. False where the time is too coarse to tell, or ahead.
+    pub(super) fn is_older_than(&self, age: Duration, now: SystemTime) -> bool {
+        let (_, nanos) = self.modified_at;
+        let age = if nanos == 0 { age + TICK } else { age };
+        nanos_since(self.modified_at, now).is_some_and(|nanos| nanos >= age.as_nanos().cast_signed())
+    }
+
     /// Whether the same stamp at `now` or later means the same content.
     pub(super) fn is_settled(&self, now: SystemTime) -> bool {
-        let Ok(since_epoch) = now.duration_since(SystemTime::UNIX_EPOCH) else {
+        let Some(age) = nanos_since(self.changed_at, now) else {
             return false;
         };
-        let (seconds, nanos) = self.changed_at;
-        let changed_at = i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
-        let age = i128::try_from(since_epoch.as_nanos()).unwrap_or(i128::MAX) - changed_at;
         // A time well ahead is that of another machine's clock: nothing can be said by it, and to read the file at
         // every look until then does not help.
         age.unsigned_abs() >= TICK.as_nanos()
     }
 }
 
+/// Below 0 for a time ahead; `None` where `now` is before 1970.
+fn nanos_since((seconds, nanos): (i64, i64), now: SystemTime) -> Option<i128> {
+    let since_epoch = now.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    let at = i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+    Some(i128::try_from(since_epoch.as_nanos()).unwrap_or(i128::MAX) - at)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn stamp(modified_at: (i64, i64), changed_at: (i64, i64)) -> Stamp {
+        Stamp { device: 1, inode: 1, length_bytes: 1, modified_at, changed_at }
+    }
+
+    fn at(millis: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn a_file_that_was_written_a_while_ago_is_told_from_one_that_may_be_being_written() {
+        let second = Duration::from_secs(1);
+        let fine = stamp((1_000, 500_000_000), (0, 0));
+        for (millis, is_older) in [(0, false), (1_000_500, false), (1_001_499, false), (1_001_500, true)] {
+            assert_eq!(fine.is_older_than(second, at(millis)), is_older, "{millis}");
+        }
+        // A file system that counts in two seconds may show it as two seconds older than it is.
+        let coarse = stamp((1_000, 0), (0, 0));
+        assert!(!coarse.is_older_than(second, at(1_002_999)) && coarse.is_older_than(second, at(1_003_000)));
+    }
+
     #[test]
     fn a_file_just_changed_is_not_settled() {
-        let stamp = Stamp {
-            device: 1,
-            inode: 1,
-            length_bytes: 1,
-            modified_at: (0, 0),
-            changed_at: (1_000, 500_000_000),
-        };
-        let at = |millis| SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+        let stamp = stamp((0, 0), (1_000, 500_000_000));
         for (millis, settled) in
             [(990_000, true), (999_000, false), (1_000_500, false), (1_002_499, false), (1_002_500, true)]
         {

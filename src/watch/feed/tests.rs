@@ -64,7 +64,18 @@ impl Scene {
         (refreshed.changed, refreshed.reports.remove(0))
     }
 
-    fn success_at(&self) -> Option<i64> {
+    /// Looks twice, as it takes to see that a file stays as it is; expects to be told of the one source there is.
+    pub(super) async fn settled(&mut self) -> (bool, Report) {
+        let first = self.look().await;
+        let mut looks = first.and(self.look().await);
+        let messages =
+            looks.reports.iter_mut().flat_map(|report| std::mem::take(&mut report.messages)).collect();
+        let newly_refused = looks.reports.iter().map(|report| report.newly_refused).sum();
+        let last = looks.reports.pop().expect("there is something to tell");
+        (looks.changed, Report { messages, newly_refused, ..last })
+    }
+
+    pub(super) fn success_at(&self) -> Option<i64> {
         Some(self.now / 1000)
     }
 
@@ -87,33 +98,33 @@ async fn files_that_appear_change_and_vanish_are_noticed() {
     let (changed, report) = scene.report().await;
     let expected = Report {
         source: "files[0]".to_owned(),
-        entries: 0,
+        figures: Figures::default(),
         last_success_at: scene.success_at(),
-        refused: 0,
-        messages: Vec::new(),
+        newly_refused: 0,
+        messages: vec![format!("{}: matches no file", scene.path("*.yaml").display())],
         error: None,
     };
     assert_eq!((changed, report), (false, expected), "no match is a success");
 
     scene.write("b.yaml", &yaml("b"));
-    let (changed, report) = scene.report().await;
-    assert_eq!((changed, report.entries), (true, 1));
+    let (changed, report) = scene.settled().await;
+    assert_eq!((changed, report.figures.entries), (true, 1));
     scene.write("a.yaml", &yaml("a, c"));
-    assert!(scene.look().await.changed);
+    assert!(scene.settled().await.0);
     assert_eq!(scene.users(), "a c b");
 
     scene.write("b.yaml", &yaml("d")); // As long as before, and perhaps within the same tick of the clock.
-    let (changed, report) = scene.report().await;
-    assert_eq!((changed, report.entries, report.messages.len()), (true, 3, 0));
+    let (changed, report) = scene.settled().await;
+    assert_eq!((changed, report.figures.entries, report.messages.len()), (true, 3, 0));
     assert_eq!(scene.users(), "a c d");
 
     fs::remove_file(scene.path("a.yaml")).unwrap();
-    let (changed, report) = scene.report().await;
-    assert_eq!((changed, report.entries, report.error), (true, 1, None));
+    let (changed, report) = scene.settled().await;
+    assert_eq!((changed, report.figures.entries, report.error), (true, 1, None));
     let path = scene.path("a.yaml");
     assert_eq!(report.messages, [format!("{}: is gone; its 2 pairs leave the list", path.display())]);
     assert_eq!(scene.users(), "d");
-    let (changed, report) = scene.report().await;
+    let (changed, report) = scene.settled().await;
     assert_eq!((changed, report.last_success_at, report.messages.len()), (false, scene.success_at(), 0));
 }
 
@@ -126,14 +137,14 @@ async fn files_are_looked_at_when_they_are_due() {
     scene.write("a.yaml", &yaml("a"));
     let early = scene.feed.refresh(scene.now + LOOK - 1).await;
     assert!(!early.changed && early.reports.is_empty());
-    assert!(scene.feed.refresh(scene.now + LOOK).await.changed);
+    assert!(!scene.feed.refresh(scene.now + LOOK).await.reports.is_empty());
 
     // The clock is set back by an hour: told, or found out.
-    scene.write("b.yaml", &yaml("b"));
+    let next_at = scene.feed.next_at().unwrap();
     scene.feed.shift(-3_600_000);
-    assert_eq!(scene.feed.next_at(), Some(scene.now + 2 * LOOK - 3_600_000));
+    assert_eq!(scene.feed.next_at(), Some(next_at - 3_600_000));
     scene.feed.shift(3_600_000);
-    assert!(scene.feed.refresh(scene.now - 3_600_000).await.changed);
+    assert!(!scene.feed.refresh(scene.now - 3_600_000).await.reports.is_empty());
 }
 
 #[tokio::test]
@@ -142,13 +153,14 @@ async fn a_broken_file_keeps_its_last_good_list_and_stops_the_time_of_success() 
     scene.write("a.json", r#"[{"task":"t","users":["a"]}]"#);
     scene.write("b.yaml", &yaml("b"));
     scene.look().await;
-    let good_at = scene.success_at();
 
     scene.write("a.json", r#"[{"task":"t","#);
+    assert!(!scene.look().await.changed);
+    let good_at = scene.success_at();
     let refreshed = scene.look().await;
     assert!(!refreshed.changed);
     let [json, yaml] = &refreshed.reports[..] else { panic!("{refreshed:?}") };
-    assert_eq!((json.last_success_at, json.entries), (good_at, 1));
+    assert_eq!((json.last_success_at, json.figures.entries), (good_at, 1));
     assert_eq!(yaml.last_success_at, scene.success_at());
     let error = json.error.clone().unwrap();
     let start = format!("{}: line 1 column", scene.path("a.json").display());
@@ -160,6 +172,7 @@ async fn a_broken_file_keeps_its_last_good_list_and_stops_the_time_of_success() 
     assert_eq!((again.len(), &*again[0].source), (1, "files[1]"), "told once");
 
     scene.write("a.json", r#"[{"task":"t","users":["a"]}]"#);
+    scene.look().await;
     let refreshed = scene.look().await;
     assert!(!refreshed.changed, "it is the list known before");
     let json = &refreshed.reports[0];
@@ -167,7 +180,8 @@ async fn a_broken_file_keeps_its_last_good_list_and_stops_the_time_of_success() 
     assert!(json.messages[0].ends_with("a.json: can be read again"));
 
     fs::remove_file(scene.path("a.json")).unwrap();
-    assert!(scene.look().await.changed, "a file that is gone is no broken one");
+    let first = scene.look().await;
+    assert!(first.and(scene.look().await).changed, "a file that is gone is no broken one");
     assert_eq!(scene.users(), "b");
 }
 
@@ -186,7 +200,7 @@ async fn the_swap_of_a_mounted_config_map_is_noticed() {
     symlink("..2", scene.path("..data_tmp")).unwrap();
     fs::rename(scene.path("..data_tmp"), scene.path("..data")).unwrap();
     fs::remove_dir_all(scene.path("..1")).unwrap();
-    let (changed, report) = scene.report().await;
+    let (changed, report) = scene.settled().await;
     assert_eq!((changed, report.error), (true, None));
     assert_eq!(scene.users(), "b");
 
@@ -208,11 +222,11 @@ async fn a_pattern_without_wildcards_must_find_its_file() {
     assert!(scene.look().await.reports.is_empty(), "told once");
 
     scene.write("one.yaml", &yaml("a"));
-    let (changed, report) = scene.report().await;
+    let (changed, report) = scene.settled().await;
     assert_eq!((changed, report.error), (true, None));
     fs::remove_file(scene.path("one.yaml")).unwrap();
-    let (changed, report) = scene.report().await;
-    assert_eq!((changed, report.entries, report.error), (true, 0, Some(missing)));
+    let (changed, report) = scene.settled().await;
+    assert_eq!((changed, report.figures.entries, report.error), (true, 0, Some(missing)));
     assert!(scene.feed.lists().is_empty());
 }
 
@@ -228,7 +242,7 @@ async fn lists_stay_where_their_folder_is_gone() {
     assert!(!refreshed.changed);
     for report in &refreshed.reports {
         assert!(report.error.as_ref().unwrap().contains("cannot be read"), "{report:?}");
-        assert_eq!(report.entries, 1);
+        assert_eq!(report.figures.entries, 1);
     }
     fs::rename(scene.path("elsewhere"), scene.path("mount")).unwrap();
     let refreshed = scene.look().await;
@@ -238,27 +252,74 @@ async fn lists_stay_where_their_folder_is_gone() {
     let mut feed = Scene::feed(scene.folder.path(), &["m*/*.yaml"]);
     assert!(feed.refresh(0).await.changed);
     fs::remove_dir_all(scene.path("mount")).unwrap();
-    let refreshed = feed.refresh(LOOK).await;
+    let refreshed = feed.refresh(LOOK).await.and(feed.refresh(2 * LOOK).await);
     assert_eq!((refreshed.changed, &refreshed.reports[0].error), (true, &None));
 }
 
 #[tokio::test]
-async fn what_is_no_file_of_a_list_is_left_alone_or_told() {
+async fn what_is_no_file_of_a_list_is_told() {
     let mut scene = Scene::new(&["*"]);
-    for name in [".hidden.yaml", "notes.txt", "README"] {
+    scene.write(".hidden.yaml", "not a list");
+    fs::create_dir(scene.path("folder")).unwrap();
+    let (_, report) = scene.report().await;
+    let pattern = scene.path("*").display().to_string();
+    assert_eq!((report.error, report.messages), (None, vec![format!("{pattern}: matches no file")]));
+    for name in ["notes.txt", "README"] {
         scene.write(name, "not a list");
     }
     let (_, report) = scene.report().await;
-    assert_eq!((report.error, report.entries), (None, 0));
+    let readme = scene.path("README").display().to_string();
+    let expected = "expected a name that ends in .yaml .yml .json .csv";
+    let error = format!("{pattern}: matches 2 files and no list, for example {readme}; {expected}");
+    assert_eq!((report.error, report.last_success_at), (Some(error), Some(scene.now / 1000 - 2)));
+    assert_eq!((report.figures.lists, report.figures.skipped_files), (0, 2));
+    scene.write("list.yaml", &yaml("a"));
+    let (_, report) = scene.settled().await;
+    assert_eq!((report.error, report.figures.lists, report.figures.skipped_files), (None, 1, 2));
+    let note = format!("{pattern}: skips 2 files, for example {readme}; {expected}");
+    assert_eq!(report.messages, [note]);
+
+    let mut scene = Scene::new(&["*.*"]);
     fs::create_dir(scene.path("folder.yaml")).unwrap();
     symlink("nowhere", scene.path("link.csv")).unwrap();
     let (_, report) = scene.report().await;
     assert_eq!(report.messages.len(), 2, "{report:?}");
-    assert!(
-        report.messages[0].ends_with("folder.yaml: is no regular file; a file with a list would be right")
-    );
+    assert!(report.messages[0].ends_with(
+        "folder.yaml: is a directory, not a regular file; a readable file with a list would be right"
+    ));
     assert!(report.messages[1].contains("link.csv: cannot be read (No such file"));
     assert!(report.error.unwrap().ends_with("(and 1 more troubles)"));
+}
+
+#[tokio::test]
+async fn a_list_without_a_usable_entry_is_a_failed_one_and_an_empty_list_is_not() {
+    let mut scene = Scene::new(&["a.json"]);
+    let entry = |more: &str| format!(r#"{{"task":"t","users":["a","b"]{more}}}"#);
+    scene.write("a.json", &format!("[{}]", entry("")));
+    scene.look().await;
+    let path = scene.path("a.json").display().to_string();
+
+    let unusable = [entry(r#","labels":7"#), entry(r#","pushed_at":"soon""#), "7".to_owned()];
+    scene.write("a.json", &format!("[{}]", unusable.join(",")));
+    let (changed, report) = scene.settled().await;
+    let good_at = Some((scene.now - LOOK) / 1000);
+    assert_eq!((changed, report.figures.entries, report.last_success_at), (false, 2, good_at));
+    assert_eq!((report.figures.refused, report.newly_refused), (5, 5));
+    let error = report.error.unwrap();
+    assert!(error.starts_with(&format!("{path}: no entry is usable (5 refused), the first: [0]")), "{error}");
+    assert_eq!(report.messages.len(), 4, "{:?}", report.messages);
+    assert_eq!(report.messages[3], format!("{error}; the 2 pairs known before stay"));
+    assert_eq!(scene.users(), "a b");
+
+    scene.write("a.json", &format!("[{},{}]", unusable.join(","), entry("")));
+    let (changed, report) = scene.settled().await;
+    assert_eq!((changed, report.error, report.figures.refused), (false, None, 5), "a part of it can be used");
+    assert_eq!(report.last_success_at, scene.success_at());
+
+    scene.write("a.json", "[]");
+    let (changed, report) = scene.settled().await;
+    assert_eq!((changed, report.error, report.figures.entries), (true, None, 0), "somebody says so");
+    assert_eq!(report.messages, [format!("{path}: is an empty list")]);
 }
 
 #[tokio::test]
@@ -267,25 +328,25 @@ async fn csv_files_are_lists_and_refused_lines_are_counted_once() {
     let text = "task,user,tier\nt,a,gold\nt,,gold\n,b,gold\n";
     scene.write("a.csv", text);
     let (changed, report) = scene.report().await;
-    assert_eq!((changed, report.entries, report.refused, report.error), (true, 1, 2, None));
+    assert_eq!((changed, report.figures.entries, report.newly_refused, report.error), (true, 1, 2, None));
     let path = scene.path("a.csv").display().to_string();
     assert!(report.messages[0].starts_with(&format!("{path}: line 3: user: is empty")));
     assert_eq!(scene.feed.lists()[0][0].labels["tier"], "gold");
 
     scene.write("new", text);
     fs::rename(scene.path("new"), scene.path("a.csv")).unwrap();
-    let (changed, report) = scene.report().await;
+    let (changed, report) = scene.settled().await;
     assert_eq!(
-        (changed, report.refused, report.messages.len()),
+        (changed, report.newly_refused, report.messages.len()),
         (false, 0, 0),
         "another file, the same content"
     );
     scene.write("a.csv", "task,user,tier\nt,a,gold\nt,,gold\n");
-    let (changed, report) = scene.report().await;
-    assert_eq!((changed, report.refused), (false, 0), "nothing is refused that was not before");
+    let (changed, report) = scene.settled().await;
+    assert_eq!((changed, report.newly_refused), (false, 0), "nothing is refused that was not before");
     scene.write("a.csv", "task,user,tier\nt,a,gold\nt,,gold\n,b,gold\n,c,gold\n");
-    let (changed, report) = scene.report().await;
-    assert_eq!((changed, report.refused), (false, 2), "the entries are those from before");
+    let (changed, report) = scene.settled().await;
+    assert_eq!((changed, report.newly_refused), (false, 2), "the entries are those from before");
 }
 
 #[tokio::test]
@@ -303,12 +364,12 @@ async fn files_and_bytes_beyond_the_caps_are_told() {
     );
     assert_eq!((scene.users(), report.last_success_at), ("a b c".to_owned(), None));
     scene.write("0.yaml", &yaml("z"));
-    scene.look().await;
+    scene.settled().await;
     assert_eq!(scene.users(), "z a b", "the first by their paths");
     for name in ["0", "b"] {
         fs::remove_file(scene.path(&format!("{name}.yaml"))).unwrap();
     }
-    let (_, report) = scene.report().await;
+    let (_, report) = scene.settled().await;
     assert_eq!((scene.users(), report.error), ("a c d".to_owned(), None));
 
     // A file of holes, as long as all together may be.

@@ -113,7 +113,7 @@ async fn error(peer: &Peer, tls: TlsSettings) -> Option<String> {
     source.tls = tls;
     let refreshed = feed(source).look(0).await;
     let [report] = &refreshed.reports[..] else { panic!("{refreshed:?}") };
-    assert_eq!(report.entries, u64::from(report.error.is_none()));
+    assert_eq!(report.figures.entries, u64::from(report.error.is_none()));
     report.error.clone()
 }
 

@@ -33,12 +33,13 @@ async fn lists_stand_in_the_order_of_the_sources() {
             authorization: None,
             tls: TlsSettings::default(),
         }],
+        ..Sources::default()
     };
     let feed = Feed::new(&sources, &Arc::from([])).unwrap();
     let mut scene = Scene { folder, feed, now: 0 };
     let refreshed = scene.look().await;
     let told: Vec<(&str, u64)> =
-        refreshed.reports.iter().map(|report| (&*report.source, report.entries)).collect();
+        refreshed.reports.iter().map(|report| (&*report.source, report.figures.entries)).collect();
     assert_eq!(told, [("static", 2), ("files[0]", 1), ("files[1]", 2), ("http[0]", 1)]);
     assert_eq!(scene.feed.source_names(), ["static", "files[0]", "files[1]", "http[0]"]);
     assert_eq!(scene.users(), "static twice b.csv a.yaml c.yaml http");
@@ -89,7 +90,7 @@ async fn what_addresses_gave_to_another_feed_stays_until_these_have_answered() {
     assert_eq!(before.users(), "leaves stays");
 
     let mut after = of(&[&stays, &comes]);
-    after.feed.go_on(before.feed.given());
+    after.feed.go_on(&before.feed.kept());
     assert_eq!(after.users(), "stays leaves", "in the order of these addresses, then those that are gone");
     stays.answer(&ok(r#"[{"task":"t","users":["anew"]}]"#));
     let mut asked = after.feed.ask(0).into_iter();
@@ -98,7 +99,7 @@ async fn what_addresses_gave_to_another_feed_stays_until_these_have_answered() {
     assert_eq!(after.users(), "anew leaves");
     // Another feed follows before all have answered.
     let mut last = of(&[&comes, &stays]);
-    last.feed.go_on(after.feed.given());
+    last.feed.go_on(&after.feed.kept());
     assert_eq!(last.users(), "anew leaves");
 
     comes.answer("rubbish\r\n\r\n");
@@ -107,7 +108,7 @@ async fn what_addresses_gave_to_another_feed_stays_until_these_have_answered() {
     assert!(refreshed.changed && refreshed.reports[0].error.is_some());
     assert_eq!(after.users(), "anew");
     let mut nothing = of(&[]);
-    nothing.feed.go_on(after.feed.given());
+    nothing.feed.go_on(&after.feed.kept());
     assert_eq!(nothing.users(), "");
 }
 
@@ -124,24 +125,24 @@ async fn an_address_that_fails_after_a_reload_keeps_what_it_gave_before() {
     let mut before = feed();
     before.look(5_000).await;
     let mut after = feed();
-    after.go_on(before.given());
+    after.go_on(&before.kept());
     peer.answer("rubbish\r\n\r\n");
     let failed = after.look(1_000_000).await;
     assert!(!failed.changed && failed.reports[0].error.is_some());
-    assert_eq!((failed.reports[0].entries, failed.reports[0].last_success_at), (2, Some(5)));
+    assert_eq!((failed.reports[0].figures.entries, failed.reports[0].last_success_at), (2, Some(5)));
     assert_eq!((users(&after), after.has_asked_all()), (vec!["a".to_owned(), "b".to_owned()], true));
     // And over the next reload.
     let mut last = feed();
-    last.go_on(after.given());
+    last.go_on(&after.kept());
     assert_eq!(users(&last), ["a", "b"]);
     peer.answer(&list(r#""c""#));
     let worked = last.look(2_000_000).await;
     assert!(worked.changed);
-    assert_eq!((worked.reports[0].entries, worked.reports[0].last_success_at), (1, Some(2_000)));
+    assert_eq!((worked.reports[0].figures.entries, worked.reports[0].last_success_at), (1, Some(2_000)));
     assert_eq!(users(&last), ["c"]);
     // A list that is empty by now is none that failed.
     let mut empty = feed();
-    empty.go_on(last.given());
+    empty.go_on(&last.kept());
     peer.answer(&ok("[]"));
     assert!(empty.look(3_000_000).await.changed && empty.lists().is_empty());
 }
@@ -185,7 +186,7 @@ async fn two_hundred_thousand_entries_load_while_others_go_on() {
     };
     // Both on this one thread: a load that kept it would leave the others a handful of turns.
     let (refreshed, ()) = join(load, others).await;
-    assert_eq!(refreshed.reports[0].entries, ENTRIES as u64);
+    assert_eq!(refreshed.reports[0].figures.entries, ENTRIES as u64);
     assert_eq!(scene.feed.lists()[0].len(), ENTRIES);
     let turns = turns.into_inner();
     assert!(turns > 1_000, "{turns}");

@@ -62,7 +62,6 @@ impl Over {
         self.known.clear();
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.known.len()
     }

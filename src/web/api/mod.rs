@@ -1,5 +1,6 @@
 //! Everything as JSON under `/api/v1`, in the shapes of Prometheus' API.
 
+mod body;
 mod read;
 mod shapes;
 #[cfg(test)]
@@ -17,7 +18,7 @@ use hyper::header::CONTENT_TYPE;
 use serde::Serialize;
 
 use super::house::House;
-use super::routes::refusal;
+use super::reply::refusal;
 
 pub(super) use read::{read_query, status_of};
 

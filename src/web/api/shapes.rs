@@ -7,8 +7,9 @@ use serde::{Serialize, Serializer};
 
 use crate::trace::{Outcome, Reason};
 use crate::web::desk::{Chain, DeviceChain, Page, StageView, Watch};
+use crate::web::findings::{self, Finding, worst};
 use crate::web::house::{AppStatus, House, PushFailure, Readiness, RecentStage};
-use crate::web::privacy::Eyes;
+use crate::web::privacy::Visitor;
 
 /// A moment in Unix seconds, shown as RFC 3339 in UTC.
 #[derive(Clone, Copy)]
@@ -41,12 +42,12 @@ struct WatchShape {
     failed_devices: u32,
 }
 
-fn watch(watch: &Watch, eyes: Eyes<'_>) -> WatchShape {
+fn watch(watch: &Watch) -> WatchShape {
     let labels = watch.labels.iter().map(|(name, value)| (name.to_string(), value.to_string()));
     WatchShape {
         app: watch.app.to_string(),
         task: watch.task.clone(),
-        user: eyes.user(&watch.app, &watch.task, &watch.user),
+        user: watch.user.clone(),
         state: watch.state.as_str(),
         labels: labels.collect(),
         pushed_at: at(watch.pushed_at),
@@ -60,17 +61,15 @@ fn watch(watch: &Watch, eyes: Eyes<'_>) -> WatchShape {
 struct PageShape {
     total: u64,
     next: Option<String>,
-    users_hidden: bool,
     watches: Vec<WatchShape>,
 }
 
 /// One page of pairs.
-pub(super) fn page(page: &Page, eyes: Eyes<'_>) -> impl Serialize + use<> {
+pub(super) fn page(page: &Page) -> impl Serialize + use<> {
     PageShape {
         total: page.total,
         next: page.next.clone(),
-        users_hidden: !eyes.visitor.sees_users,
-        watches: page.watches.iter().map(|one| watch(one, eyes)).collect(),
+        watches: page.watches.iter().map(watch).collect(),
     }
 }
 
@@ -78,7 +77,6 @@ pub(super) fn page(page: &Page, eyes: Eyes<'_>) -> impl Serialize + use<> {
 struct PairShape {
     #[serde(flatten)]
     watch: WatchShape,
-    users_hidden: bool,
     added_at: At,
     ends_at: At,
     devices: Vec<DeviceShape>,
@@ -109,10 +107,9 @@ struct StageShape {
 }
 
 /// One pair and its devices.
-pub(super) fn pair(chain: &Chain, eyes: Eyes<'_>) -> impl Serialize + use<> {
+pub(super) fn pair(chain: &Chain) -> impl Serialize + use<> {
     PairShape {
-        watch: watch(&chain.watch, eyes),
-        users_hidden: !eyes.visitor.sees_users,
+        watch: watch(&chain.watch),
         added_at: At(chain.added_at),
         ends_at: At(chain.ends_at),
         devices: chain.devices.iter().map(device).collect(),
@@ -126,17 +123,17 @@ fn device(device: &DeviceChain) -> DeviceShape {
         platform: device.platform.to_string(),
         notifications: device.notifications.as_str(),
         pushed_at: at(device.pushed_at),
-        stages: device.stages.iter().map(stage).collect(),
+        stages: device.stages.iter().map(|view| stage(device, view)).collect(),
     }
 }
 
-fn stage(view: &StageView) -> StageShape {
+fn stage(device: &DeviceChain, view: &StageView) -> StageShape {
     StageShape {
         stage: view.stage.as_str(),
         outcome: view.outcome.map_or("unreported", Outcome::as_str),
         code: view.code,
         reason: view.reason.map(Reason::as_str),
-        who: view.reason.map(Reason::who),
+        who: view.reason.map(|reason| reason.who(view.stage, device.platform)),
         at: at(view.at),
         seen_at: at(view.seen_at),
         delay_seconds: view.delay_seconds,
@@ -151,8 +148,33 @@ struct StatusShape {
     readiness: &'static str,
     started_at: At,
     users_hidden: bool,
+    severity: &'static str,
+    findings: Vec<FindingShape>,
     ledger: LedgerShape,
     apps: Vec<AppShape>,
+}
+
+#[derive(Serialize)]
+struct FindingShape {
+    id: &'static str,
+    severity: &'static str,
+    app: Option<String>,
+    source: Option<String>,
+    text: String,
+    remedy: String,
+    detail: Option<String>,
+}
+
+fn finding(finding: Finding, visitor: Visitor) -> FindingShape {
+    FindingShape {
+        id: finding.id.as_str(),
+        severity: finding.severity.as_str(),
+        app: finding.app,
+        source: finding.source,
+        text: finding.text,
+        remedy: finding.remedy,
+        detail: finding.detail.filter(|_| visitor.sees_users),
+    }
 }
 
 #[derive(Serialize)]
@@ -191,13 +213,18 @@ struct BudgetShape {
 struct LatestShape {
     at: At,
     text: String,
+    upstream_text: Option<String>,
 }
 
 #[derive(Serialize)]
 struct SourceShape {
     name: String,
     entries: u64,
+    refused_entries: u64,
+    warnings: u64,
+    skipped_files: u64,
     last_success_at: Option<At>,
+    up: Option<bool>,
     failing: bool,
 }
 
@@ -228,7 +255,7 @@ struct ReasonShape {
 #[derive(Serialize)]
 struct FailureShape {
     task: String,
-    user: String,
+    user: Option<String>,
     route: &'static str,
     platform: String,
     stage: &'static str,
@@ -240,9 +267,10 @@ struct FailureShape {
 }
 
 /// All that the status page tells.
-pub(super) fn status(house: &House, eyes: Eyes<'_>) -> impl Serialize + use<> {
+pub(super) fn status(house: &House, visitor: Visitor) -> impl Serialize + use<> {
     let snapshot = (house.fixtures.snapshot)();
     let status = house.status.load();
+    let findings = findings::of_house(house);
     StatusShape {
         version: env!("CARGO_PKG_VERSION"),
         readiness: match house.readiness() {
@@ -251,18 +279,20 @@ pub(super) fn status(house: &House, eyes: Eyes<'_>) -> impl Serialize + use<> {
             Readiness::Stopping => "stopping",
         },
         started_at: At(house.started_at),
-        users_hidden: !eyes.visitor.sees_users,
+        users_hidden: !visitor.sees_users,
+        severity: worst(&findings).as_str(),
+        findings: findings.into_iter().map(|one| finding(one, visitor)).collect(),
         ledger: LedgerShape {
             last_commit_at: at(Some(snapshot.committed_at).filter(|at| *at > 0)),
             size_bytes: snapshot.size_bytes,
             note: status.ledger_note.clone(),
             failing_since: at(status.ledger_stall.as_ref().map(|stall| stall.since)),
         },
-        apps: status.apps.iter().map(|one| app(one, eyes)).collect(),
+        apps: status.apps.iter().map(|one| app(one, visitor)).collect(),
     }
 }
 
-fn app(app: &AppStatus, eyes: Eyes<'_>) -> AppShape {
+fn app(app: &AppStatus, visitor: Visitor) -> AppShape {
     let latest = app.latest_failure.as_ref();
     AppShape {
         name: app.name.clone(),
@@ -277,23 +307,32 @@ fn app(app: &AppStatus, eyes: Eyes<'_>) -> AppShape {
             used: app.budget_used,
             resume_at: at(app.resume_at),
         },
-        latest_failure: latest.map(|failure| LatestShape { at: At(failure.at), text: failure.text.clone() }),
+        latest_failure: latest.map(|failure| LatestShape {
+            at: At(failure.at),
+            text: failure.text.clone(),
+            // It may name users.
+            upstream_text: failure.upstream_text.clone().filter(|_| visitor.sees_users),
+        }),
         usersig_expires_at: at(app.usersig_expires_at),
         sources: app
             .sources
             .iter()
             .map(|source| SourceShape {
                 name: source.name.clone(),
-                entries: source.entries,
+                entries: source.figures.entries,
+                refused_entries: source.figures.refused,
+                warnings: source.figures.warnings,
+                skipped_files: source.figures.skipped_files,
                 last_success_at: at(source.last_success_at),
-                failing: source.failing,
+                up: source.is_read.then(|| source.is_up()),
+                failing: source.error.is_some(),
             })
             .collect(),
         recent: RecentShape {
             since: At(app.recent_since),
             stages: app.recent.iter().map(recent_stage).collect(),
         },
-        push_failures: app.push_failures.iter().map(|one| push_failure(&app.name, one, eyes)).collect(),
+        push_failures: app.push_failures.iter().map(|one| push_failure(one, visitor)).collect(),
     }
 }
 
@@ -302,7 +341,7 @@ fn recent_stage(stage: &RecentStage) -> RecentStageShape {
         reason: reason.as_str(),
         code: *code,
         count: *count,
-        who: reason.who(),
+        who: reason.who(stage.stage, stage.platform),
     };
     RecentStageShape {
         route: stage.route.as_str(),
@@ -314,16 +353,16 @@ fn recent_stage(stage: &RecentStage) -> RecentStageShape {
     }
 }
 
-fn push_failure(app: &str, failure: &PushFailure, eyes: Eyes<'_>) -> FailureShape {
+fn push_failure(failure: &PushFailure, visitor: Visitor) -> FailureShape {
     FailureShape {
         task: failure.task.clone(),
-        user: eyes.user(app, &failure.task, &failure.user),
+        user: visitor.sees_users.then(|| failure.user.clone()),
         route: failure.route.as_str(),
         platform: failure.platform.to_string(),
         stage: failure.stage.as_str(),
         code: failure.code,
         reason: failure.reason.as_str(),
-        who: failure.reason.who(),
+        who: failure.reason.who(failure.stage, failure.platform),
         at: at(failure.at),
         seen_at: At(failure.seen_at),
     }

@@ -7,15 +7,18 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
+use crate::http::Limits;
+use crate::http::tests::{Answer, send};
 use crate::metrics::{PairStates, PushView};
 use crate::schedule::State;
 use crate::trace::{Notifications, Outcome, Platform, Reason, Route, Stage};
 use crate::web::desk::{
     Added, Chain, Desk, DeskError, DeviceChain, Page, PairName, Post, Query, Register, RegisterError,
-    Removed, StageView, Target, UserName, Watch,
+    Removed, StageView, Target, Watch,
 };
-use crate::web::tests::{Answer, Running, fixtures, send, start_from};
-use crate::web::{AppStatus, LatestFailure, Limits, PushFailure, RecentStage, SourceStatus, Status, Veil};
+use crate::web::privacy::NO_USERS;
+use crate::web::tests::{Running, fixtures, start_from};
+use crate::web::{AppStatus, LatestFailure, PushFailure, RecentStage, SourceStatus, Status};
 
 const AT: i64 = 1_795_000_000;
 const AT_TEXT: &str = "2026-11-18T11:06:40Z";
@@ -66,7 +69,7 @@ fn chain() -> Chain {
         pushed_at: Some(AT),
         stages: vec![stage, StageView { outcome: None, ..stage }],
     };
-    Chain { watch: watch(), added_at: AT, ends_at: AT, devices: vec![device] }
+    Chain { watch: watch(), added_at: AT, ends_at: AT, devices: vec![device], is_full: false }
 }
 
 impl Desk for Fake {
@@ -128,12 +131,11 @@ fn status() -> Status {
         failures: 1,
         reasons: vec![(Reason::Unknown, 7, 1)],
     };
-    let source =
-        SourceStatus { name: "static".to_owned(), entries: 1, last_success_at: Some(AT), failing: false };
+    let source = SourceStatus { is_read: true, last_success_at: Some(AT), ..SourceStatus::unread("static") };
     let app = AppStatus {
         name: "shop".to_owned(),
         pairs: PairStates { active: 1, ..PairStates::default() },
-        latest_failure: Some(LatestFailure { at: AT, text: "quota".to_owned() }),
+        latest_failure: Some(LatestFailure::own(AT, "quota")),
         sources: [source].into(),
         recent: [recent].into(),
         recent_since: AT,
@@ -194,7 +196,7 @@ async fn the_list_has_the_shape_of_the_contract() {
     let path = "GET /api/v1/watches?app=shop&state=failing&search=a%2Fb+c&limit=7&failed=true";
     data(&ask(&running, path).await);
     let asked = fake.queries.lock().unwrap().clone();
-    let wanted = Query { limit: 50, sees_users: true, ..Query::default() };
+    let wanted = Query { limit: 50, ..Query::default() };
     assert_eq!(asked[0], wanted);
     let (app, search) = (Some("shop".to_owned()), "a/b c".to_owned());
     let state = Some(State::Failing);
@@ -230,41 +232,45 @@ async fn paths_take_any_id() {
     let stages = &pair["devices"][0]["stages"];
     assert_eq!((&stages[0]["outcome"], &stages[1]["outcome"]), (&json!("failure"), &json!("unreported")));
     let name = fake.names.lock().unwrap()[0].clone();
-    assert_eq!(name.user, UserName::Id(USER.to_owned()));
-    for (spelled, task) in [("~.", "."), ("~..", ".."), ("~~.", "~."), ("~", "~")] {
-        ask(&running, &format!("GET /api/v1/watches/shop/{spelled}/u")).await;
-        assert_eq!(fake.names.lock().unwrap().last().unwrap().task, task);
-        ask(&running, &format!("GET /watches/shop/{spelled}/u")).await;
-        assert_eq!(fake.names.lock().unwrap().last().unwrap().task, task, "of the page");
+    assert_eq!(name.user, USER);
+    for (spelled, id) in [("~.", "."), ("~..", ".."), ("~~.", "~."), ("~", "~")] {
+        for place in ["/api/v1/watches", "/watches"] {
+            ask(&running, &format!("GET {place}/shop/{spelled}/{spelled}")).await;
+            let name = fake.names.lock().unwrap().last().unwrap().clone();
+            assert_eq!((name.task.as_str(), name.user.as_str()), (id, id), "{place}");
+        }
     }
     assert_eq!(fake.names.lock().unwrap().len(), 9);
     let (status, kind, _) = error(&ask(&running, "GET /api/v1/watches/shop/other/u").await);
     assert_eq!((status, kind.as_str()), (404, "not_found"));
     assert_eq!(error(&ask(&running, "GET /api/v1/watches/shop/t/%FF").await).0, 400);
     let wrong = ask(&running, "PUT /api/v1/watches/shop/t/u").await;
-    assert_eq!((error(&wrong).0, wrong.header("allow")), (405, Some("GET,HEAD,DELETE")));
+    assert_eq!((error(&wrong).0, wrong.header("allow")), (405, Some("GET,HEAD,DELETE,OPTIONS")));
 }
 
 #[tokio::test]
 async fn users_are_hidden_from_those_who_come_from_elsewhere() {
     let (running, fake) = start(false).await;
     let far = "x-forwarded-for: 192.0.2.7\r\n";
-    let hash = Veil::new(&[7; 32]).hash("shop", "t/1", USER);
-    let mut whole = String::new();
-    let hash_path = format!("/api/v1/watches/shop/t%2F1/{hash}");
-    for path in ["/api/v1/watches", "/api/v1/status", hash_path.as_str()] {
-        let answer = send(running.address, &format!("GET {path}"), far, "").await;
-        let data = data(&answer);
-        assert_eq!(data["users_hidden"], true);
-        assert!(answer.text().contains(&hash), "{}", answer.text());
-        whole.push_str(answer.text());
+    let status = send(running.address, "GET /api/v1/status", far, "").await;
+    assert!(!status.text().contains('ä'), "{}", status.text());
+    let status = data(&status);
+    assert_eq!(
+        (&status["users_hidden"], &status["apps"][0]["push_failures"][0]["user"]),
+        (&json!(true), &Value::Null)
+    );
+    let pair = format!("/api/v1/watches/shop/t%2F1/{USER_PATH}");
+    for path in ["/api/v1/watches", pair.as_str(), "/api/v1/watches/shop/other/u", "/api/v1/watches?search=x"]
+    {
+        let (status, kind, text) = error(&send(running.address, &format!("GET {path}"), far, "").await);
+        assert_eq!((status, kind.as_str(), text.as_str()), (403, "forbidden", NO_USERS), "{path}");
     }
-    assert!(!whole.contains("ä"), "{whole}");
-    assert_eq!(fake.names.lock().unwrap()[0].user, UserName::Hash(hash));
-    let by_id = send(running.address, &format!("GET /api/v1/watches/shop/t%2F1/{USER_PATH}"), far, "").await;
-    assert_eq!(error(&by_id).0, 404);
-    assert_eq!(fake.names.lock().unwrap().len(), 1);
-    assert!(!fake.queries.lock().unwrap()[0].sees_users);
+    assert!(fake.names.lock().unwrap().is_empty() && fake.queries.lock().unwrap().is_empty());
+    let near = data(&ask(&running, "GET /api/v1/status").await);
+    assert_eq!(
+        (&near["users_hidden"], &near["apps"][0]["push_failures"][0]["user"]),
+        (&json!(false), &json!(USER))
+    );
 }
 
 #[tokio::test]
@@ -289,6 +295,18 @@ async fn entries_are_read_as_in_files_all_or_none() {
     assert_eq!(data(&post(&running, one).await), json!({"added": 1, "changed": 2, "known": 3}));
     let read = fake.posts.lock().unwrap()[0].clone();
     assert_eq!((&*read.app, read.entry.pushed_at), ("shop", Some(AT)));
+    let odd = r#"{"app":"shop","task":"t","users":["\u00a0u","'7"],"labels":null,"pushed_at":"9000-01-01T00:00:00Z"}"#;
+    let warnings = data(&post(&running, odd).await)["warnings"].take();
+    let warnings: Vec<&str> = warnings.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    for (line, beginning) in warnings.iter().zip([
+        "users[0]: has U+00A0 (no-break space) at an end",
+        "users[1]: begins with the apostrophe",
+        "pushed_at: is \"9000-01-01T00:00:00Z\", more than 30 days ahead",
+    ]) {
+        assert!(line.starts_with(beginning), "{line}");
+    }
+    assert_eq!(warnings.len(), 3);
+    assert_eq!(fake.posts.lock().unwrap().pop().unwrap().entry.users, ["u", "'7"]);
     let faulty =
         format!(r#"[{one},{{"app":"shop","task":"t","users":[""]}},{{"app":"x","task":"t","users":["u"]}}]"#);
     let (status, _, text) = error(&post(&running, &faulty).await);
@@ -322,5 +340,5 @@ async fn pairs_and_tasks_are_removed() {
     let targets = fake.targets.lock().unwrap().clone();
     assert_eq!((targets[3].task.as_str(), targets[4].task.as_str()), (".", ".."));
     assert_eq!((targets[0].task.as_str(), &targets[1].user), ("t/1", &None));
-    assert_eq!(targets[0].user, Some(UserName::Id(USER.to_owned())));
+    assert_eq!(targets[0].user.as_deref(), Some(USER));
 }

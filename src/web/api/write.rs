@@ -2,39 +2,48 @@
 
 use std::sync::Arc;
 
-use axum::body::to_bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use http_body_util::LengthLimitError;
 use hyper::StatusCode;
+use hyper::header::{HeaderValue, RETRY_AFTER};
 use serde_json::json;
 
+use super::body::{self, Unread};
 use super::{bad_path, refuse, success};
-use crate::metrics::PushView;
-use crate::tree::{self, Notes, Place, Syntax};
+use crate::document::{self, Notes, Place, Syntax};
+use crate::metrics::{PushView, WebRefusal};
 use crate::watch::read_posts;
-use crate::web::desk::{Post, RegisterError, Target, UserName, task_of_path};
-use crate::web::house::House;
+use crate::web::desk::{Post, RegisterError, Target, id_of_path};
+use crate::web::house::{House, unix_now};
 
 pub(super) async fn add(State(house): State<Arc<House>>, request: Request) -> Response {
     let Some(register) = &house.fixtures.register else {
         return not_enabled();
     };
-    let most = house.limits().body_bytes;
-    let body = match to_bytes(request.into_body(), most).await {
-        Ok(body) => body,
-        Err(error) => return unreadable(error, most),
+    let whole = match body::read(request.into_body(), &house.bodies).await {
+        Ok(whole) => whole,
+        Err(why) => return unread(&house, why),
+    };
+    let Ok(turn) = Arc::clone(&house.parses).acquire_owned().await else {
+        return refused(&house, &RegisterError::Closed, StatusCode::BAD_REQUEST);
     };
     let views = house.views.load_full();
-    let read = tokio::task::spawn_blocking(move || read_body(&body, &views)).await;
-    match read {
-        Ok(Ok(posts)) => match register.add(posts).await {
+    let read = tokio::task::spawn_blocking(move || {
+        let _turn = turn; // Where the client is gone, nobody waits for this, and it goes on.
+        read_body(&whole.bytes, &views, unix_now())
+    });
+    match read.await {
+        Ok(Ok((posts, warnings))) => match register.add(posts).await {
             Ok(added) => {
                 let (added, changed, known) = (added.added, added.changed, added.known);
-                success(json!({"added": added, "changed": changed, "known": known}))
+                let mut data = json!({"added": added, "changed": changed, "known": known});
+                if !warnings.is_empty() {
+                    data["warnings"] = warnings.into();
+                }
+                success(data)
             }
-            Err(error) => refused(&error, StatusCode::BAD_REQUEST),
+            Err(error) => refused(&house, &error, StatusCode::BAD_REQUEST),
         },
         Ok(Err(faults)) => refuse(StatusCode::BAD_REQUEST, faults),
         Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "the body could not be read; see the log"),
@@ -46,7 +55,7 @@ pub(super) async fn remove_task(
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Response {
     match path {
-        Ok(Path((app, task))) => remove(&house, Target { app, task: task_of_path(task), user: None }).await,
+        Ok(Path((app, task))) => remove(&house, Target { app, task: id_of_path(task), user: None }).await,
         Err(rejection) => bad_path(&rejection),
     }
 }
@@ -57,8 +66,8 @@ pub(super) async fn remove_pair(
 ) -> Response {
     match path {
         Ok(Path((app, task, user))) => {
-            let user = Some(UserName::read(&user));
-            remove(&house, Target { app, task: task_of_path(task), user }).await
+            let (task, user) = (id_of_path(task), Some(id_of_path(user)));
+            remove(&house, Target { app, task, user }).await
         }
         Err(rejection) => bad_path(&rejection),
     }
@@ -73,7 +82,7 @@ async fn remove(house: &House, target: Target) -> Response {
             let (removed, still_listed) = (gone.removed, gone.still_listed);
             success(json!({"removed": removed, "still_listed": still_listed}))
         }
-        Err(error) => refused(&error, StatusCode::NOT_FOUND),
+        Err(error) => refused(house, &error, StatusCode::NOT_FOUND),
     }
 }
 
@@ -82,41 +91,50 @@ fn not_enabled() -> Response {
     refuse(StatusCode::FORBIDDEN, text)
 }
 
-fn refused(error: &RegisterError, no_app: StatusCode) -> Response {
+fn refused(house: &House, error: &RegisterError, no_app: StatusCode) -> Response {
     let status = match error {
+        RegisterError::Busy => return queue_full(house, error),
         RegisterError::NoApp(_) => no_app,
-        RegisterError::OverCap { .. } | RegisterError::TooMany { .. } => StatusCode::BAD_REQUEST,
+        RegisterError::OverCap { .. } | RegisterError::TooMany { .. } | RegisterError::TooOld { .. } => {
+            StatusCode::BAD_REQUEST
+        }
         RegisterError::Closed => StatusCode::SERVICE_UNAVAILABLE,
-        RegisterError::Unreadable => StatusCode::INTERNAL_SERVER_ERROR,
     };
     refuse(status, error)
 }
 
-fn unreadable(error: axum::Error, most: usize) -> Response {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-    while let Some(error) = cause {
-        if error.is::<LengthLimitError>() {
-            let text = format!("the body may have at most {most} bytes");
-            return refuse(StatusCode::PAYLOAD_TOO_LARGE, text);
+fn unread(house: &House, why: Unread) -> Response {
+    match why {
+        Unread::NoRoom => queue_full(house, &RegisterError::Busy),
+        Unread::Cut => refuse(StatusCode::BAD_REQUEST, "the body did not come whole"),
+        Unread::TooLong => {
+            let text = format!("the body may have at most {} bytes", house.limits().body_bytes);
+            refuse(StatusCode::PAYLOAD_TOO_LARGE, text)
         }
-        cause = error.source();
     }
-    refuse(StatusCode::BAD_REQUEST, "the body did not come whole")
 }
 
-/// The entries of a body, or every fault, a line each.
-fn read_body(body: &[u8], views: &[PushView]) -> Result<Vec<Post>, String> {
-    let told = |fault: tree::Fault| format!("body: {fault}");
-    let text = tree::utf8(body).map_err(told)?;
-    let node = tree::parse(text, Syntax::Json).map_err(told)?;
+fn queue_full(house: &House, error: &RegisterError) -> Response {
+    house.fixtures.exporter.request_refused(WebRefusal::QueueFull);
+    let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, error);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    response
+}
+
+/// The entries of a body with a line for each warning, or every fault, a line each.
+fn read_body(body: &[u8], views: &[PushView], now: i64) -> Result<(Vec<Post>, Vec<String>), String> {
+    let told = |fault: document::Fault| format!("body: {fault}");
+    let text = document::utf8(body).map_err(told)?;
+    let node = document::parse(text, Syntax::Json).map_err(told)?;
     let notes = Notes::new();
     let app_of = |name: &str| {
         let view = views.iter().find(|view| &*view.app == name)?;
         Some((view.app.clone(), view.watch_labels.clone()))
     };
-    let posts = read_posts(&Place::root(&node, text, &notes), app_of);
+    let posts = read_posts(&Place::root(&node, text, &notes), now, app_of);
     if notes.is_empty() {
-        Ok(posts.into_iter().map(|(app, entry)| Post { app, entry }).collect())
+        let posts = posts.into_iter().map(|(app, entry)| Post { app, entry }).collect();
+        Ok((posts, notes.warnings().lines()))
     } else {
         Err(notes.faults("body").to_string())
     }

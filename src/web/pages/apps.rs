@@ -1,14 +1,19 @@
 //! The apps one by one: state, budget, backlog, age of data, pairs, sources.
 
+use std::collections::HashMap;
+
 use maud::{Markup, html};
 
 use super::super::desk::Query;
-use super::super::house::AppStatus;
+use super::super::findings::{Finding, Severity, worst};
+use super::super::house::{API_SOURCE, AppStatus, LatestFailure, SourceStatus};
+use super::super::privacy::Visitor;
 use super::Facts;
-use super::health::{self, Finding, Level};
+use super::health;
 use super::links::{self, part};
 use super::times::{ago, count, counted, date_time, rate, whole_span};
 use crate::trace::visible;
+use crate::watch::feed::Figures;
 
 /// Apps that are shown one by one; those in the worst state come first.
 const MAX_APPS_SHOWN: usize = 50;
@@ -18,30 +23,36 @@ pub(super) const FEW_APPS: usize = 4;
 /// One app with what is wrong with it.
 pub(super) struct Judged<'a> {
     pub(super) app: &'a AppStatus,
-    pub(super) findings: Vec<Finding>,
-    pub(super) level: Level,
+    pub(super) findings: Vec<&'a Finding>,
+    pub(super) severity: Severity,
 }
 
 /// All apps, those in the worst state first.
 pub(super) fn judged<'a>(facts: &Facts<'a>) -> Vec<Judged<'a>> {
-    let judge = |app| {
-        let findings = health::of_app(app, facts.now);
-        Judged { app, level: health::worst(&findings), findings }
+    let mut of_apps: HashMap<&str, Vec<&Finding>> = HashMap::new();
+    for finding in facts.findings {
+        if let Some(app) = finding.app.as_deref() {
+            of_apps.entry(app).or_default().push(finding);
+        }
+    }
+    let mut judge = |app: &'a AppStatus| {
+        let findings = of_apps.remove(app.name.as_str()).unwrap_or_default();
+        Judged { app, severity: worst(findings.iter().copied()), findings }
     };
-    let mut apps: Vec<Judged<'_>> = facts.status.apps.iter().map(judge).collect();
-    apps.sort_by(|a, b| b.level.cmp(&a.level).then_with(|| a.app.name.cmp(&b.app.name)));
+    let mut apps: Vec<Judged<'_>> = facts.status.apps.iter().map(&mut judge).collect();
+    apps.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.app.name.cmp(&b.app.name)));
     apps
 }
 
 /// A card for each app.
-pub(super) fn cards(apps: &[Judged<'_>], now: i64) -> Markup {
+pub(super) fn cards(apps: &[Judged<'_>], now: i64, visitor: Visitor) -> Markup {
     let more = apps.len().saturating_sub(MAX_APPS_SHOWN) as u64;
     html! {
         section #apps data-live aria-labelledby="apps-title" {
             h2 #apps-title { "Apps" }
             @if apps.is_empty() { p { "No app is watched yet." } }
             div.cards {
-                @for judged in apps.iter().take(MAX_APPS_SHOWN) { (card(judged, now, apps.len() <= FEW_APPS)) }
+                @for judged in apps.iter().take(MAX_APPS_SHOWN) { (card(judged, now, apps.len() <= FEW_APPS, visitor)) }
             }
             @if more > 0 {
                 p.dim {
@@ -53,28 +64,24 @@ pub(super) fn cards(apps: &[Judged<'_>], now: i64) -> Markup {
     }
 }
 
-fn card(judged: &Judged<'_>, now: i64, has_few: bool) -> Markup {
+fn card(judged: &Judged<'_>, now: i64, has_few: bool, visitor: Visitor) -> Markup {
     let app = judged.app;
     let state = match app.up {
-        None => "not asked yet",
+        None => "not polled yet",
         Some(true) => "up",
-        Some(false) if judged.level == Level::Broken => "down",
+        Some(false) if judged.severity == Severity::Critical => "down",
         Some(false) => "latest request failed",
     };
     html! {
-        article.card.(judged.level.class()) id={ "app-" (part(&app.name)) } {
+        article.card.(health::class(judged.severity)) id={ "app-" (part(&app.name)) } {
             h3 {
-                span.sign aria-hidden="true" { (judged.level.sign()) }
+                span.sign aria-hidden="true" { (health::sign(judged.severity)) }
                 (app.name) " " span.plain { (state) }
             }
             p.dim.host { (app.endpoint_host) }
             @if !has_few && !judged.findings.is_empty() {
                 ul.findings {
-                    @for finding in &judged.findings {
-                        li.(finding.level.class()) {
-                            span.sign aria-hidden="true" { (finding.level.sign()) } (visible(&finding.text))
-                        }
-                    }
+                    @for finding in &judged.findings { (health::item(finding, false, visitor)) }
                 }
             }
             dl.facts {
@@ -92,7 +99,7 @@ fn card(judged: &Judged<'_>, now: i64, has_few: bool) -> Markup {
                     div { dt { "Paused until" } dd { (date_time(at)) " UTC" } }
                 }
                 @if let Some(failure) = &app.latest_failure {
-                    div.broad { dt { "Latest failed request" } dd { (ago(failure.at, now)) ": " (visible(&failure.text)) } }
+                    (latest_failure(failure, now, visitor))
                 }
             }
             (sources(app, now))
@@ -102,6 +109,20 @@ fn card(judged: &Judged<'_>, now: i64, has_few: bool) -> Markup {
                 }
                 " · "
                 a href=(links::failed_of(&app.name)) { "Failed pairs" span.hidden { " of " (app.name) } }
+            }
+        }
+    }
+}
+
+/// The upstream's words may name users.
+fn latest_failure(failure: &LatestFailure, now: i64, visitor: Visitor) -> Markup {
+    let words = failure.upstream_text.as_deref().filter(|_| visitor.sees_users);
+    html! {
+        div.broad {
+            dt { "Latest failed request" }
+            dd {
+                (ago(failure.at, now)) ": " (visible(&failure.text)) "."
+                @if let Some(words) = words { " The upstream says: " q { bdi { (visible(words)) } } }
             }
         }
     }
@@ -146,11 +167,43 @@ fn pairs(app: &AppStatus) -> Markup {
     }
 }
 
+/// Whatever is not as it should be with a source: the class that colours each, and its words with their sign.
+fn troubles(source: &SourceStatus) -> Vec<(&'static str, String)> {
+    let Figures { entries, refused, warnings, lists, skipped_files } = source.figures;
+    let mut found = Vec::new();
+    if source.error.is_some() {
+        found.push(("broken", "✕ fails".to_owned()));
+    } else if source.is_read && lists == 0 {
+        found.push(("look", "! no file".to_owned()));
+    } else if source.is_read && entries == 0 && source.name != API_SOURCE {
+        found.push(("look", "! empty".to_owned()));
+    }
+    if refused > 0 {
+        found.push(("look", format!("! {} refused", count(refused))));
+    }
+    if warnings > 0 {
+        found.push(("look", format!("! {} odd", count(warnings))));
+    }
+    if skipped_files > 0 {
+        found.push(("look", format!("! {} skipped", counted(skipped_files, "file"))));
+    }
+    found
+}
+
+fn state(source: &SourceStatus) -> Markup {
+    let troubles = troubles(source);
+    html! {
+        @if troubles.is_empty() { @if source.is_read { "✓ good" } @else { "not read yet" } }
+        @for (class, words) in troubles { strong.state.(class) { (words) } }
+    }
+}
+
 fn sources(app: &AppStatus, now: i64) -> Markup {
-    let failing = app.sources.iter().filter(|source| source.failing).count() as u64;
+    let failing = app.sources.iter().filter(|source| source.error.is_some()).count() as u64;
+    let is_open = app.sources.iter().any(|source| !troubles(source).is_empty());
     html! {
         @if !app.sources.is_empty() {
-            details open[failing > 0] {
+            details open[is_open] {
                 summary {
                     (counted(app.sources.len() as u64, "watch source"))
                     @if failing > 0 { ", " strong.broken { (count(failing)) " failing" } }
@@ -159,17 +212,20 @@ fn sources(app: &AppStatus, now: i64) -> Markup {
                     table {
                         caption.hidden { "Watch sources of " (app.name) }
                         thead {
-                            tr { th scope="col" { "Source" } th.n scope="col" { "Entries" } th scope="col" { "Last read" } }
+                            tr {
+                                th scope="col" { "Source" }
+                                th.n scope="col" { "Entries" }
+                                th scope="col" { "Last read" }
+                                @if is_open { th scope="col" { "State" } }
+                            }
                         }
                         tbody {
                             @for source in app.sources.iter() {
                                 tr {
                                     th scope="row" { (source.name) }
-                                    td.n { (count(source.entries)) }
-                                    td {
-                                        @match source.last_success_at { Some(at) => (ago(at, now)), None => "never" }
-                                        @if source.failing { " " strong.broken { "✕ fails" } }
-                                    }
+                                    td.n { (count(source.figures.entries)) }
+                                    td { @match source.last_success_at { Some(at) => (ago(at, now)), None => "never" } }
+                                    @if is_open { td { (state(source)) } }
                                 }
                             }
                         }

@@ -3,7 +3,6 @@
 use maud::{Markup, html};
 
 use super::super::desk::{Chain, DeviceChain, StageView, Watch};
-use super::super::privacy::Eyes;
 use super::layout::{Frame, Room, page};
 use super::links;
 use super::times::{ago, counted, distance, moment, span};
@@ -12,9 +11,9 @@ use crate::schedule::State;
 use crate::trace::{Notifications, Outcome, Stage, visible};
 
 /// The page for one visitor.
-pub(super) fn page_of(chain: &Chain, eyes: Eyes<'_>, now: i64) -> Markup {
+pub(super) fn page_of(chain: &Chain, now: i64) -> Markup {
     let watch = &chain.watch;
-    let user = visible(&eyes.user(&watch.app, &watch.task, &watch.user));
+    let user = visible(&watch.user);
     let main = html! {
         nav.crumbs aria-label="Way back" { a href="/watches" { "Watch lists" } " › " (watch.app) }
         h1 { "Push to " bdi.id { (user) } }
@@ -27,13 +26,14 @@ pub(super) fn page_of(chain: &Chain, eyes: Eyes<'_>, now: i64) -> Markup {
                 @if chain.devices.is_empty() { "Devices" } @else { (counted(chain.devices.len() as u64, "device")) }
             }
             @if chain.devices.is_empty() { (no_device(watch)) }
+            @if chain.is_full { p.notice { "At most 64 devices of a pair are kept. Results of further devices are not counted." } }
             @for (at, device) in chain.devices.iter().enumerate() { (timeline(device, at, now)) }
         }
         section aria-labelledby="elsewhere-title" {
             h2 #elsewhere-title { "Elsewhere" }
             ul.more {
-                li { a href=(links::pair_in_api(eyes, watch)) { "As JSON" } }
-                @if let Some(command) = command(watch, eyes) {
+                li { a href=(links::pair_in_api(watch)) { "As JSON" } }
+                @if let Some(command) = command(watch) {
                     li { "Ask the upstream now, within the budget: " code { (command) } }
                 }
             }
@@ -73,7 +73,7 @@ fn outlook(chain: &Chain, now: i64) -> Markup {
                 State::Active if is_awaited => "More may come. ",
                 State::Active => "No stage is awaited; another try or another device may still show. ",
                 State::Settled => "Nothing more can come: each device failed or reached the last stage. ",
-                State::Failing => "The API refuses this pair: no such task, or it is too old. ",
+                State::Failing => "Polls of this pair keep failing: no such task, it is too old, or the API has trouble with it. ",
             }
             @match watch.next_poll_at {
                 Some(at) if at <= now => { "It is due, and is asked as soon as its turn in the budget comes. " }
@@ -146,7 +146,7 @@ fn step(device: &DeviceChain, stage: &StageView, (failed, now): (Option<Stage>, 
                 @if let Some(at) = stage.at { (moment(at, now)) }
                 @if let Some(delay) = stage.delay_seconds { " " span.delay { (after(delay)) } }
             }
-            div.why { (why(stage, failed, now)) }
+            div.why { (why(device, stage, (failed, now))) }
         }
     }
 }
@@ -160,11 +160,11 @@ fn after(delay: i64) -> String {
     }
 }
 
-fn why(stage: &StageView, failed: Option<Stage>, now: i64) -> Markup {
+fn why(device: &DeviceChain, stage: &StageView, (failed, now): (Option<Stage>, i64)) -> Markup {
     html! {
         @if let Some(reason) = stage.reason {
             p { span.reason { (reason.as_str()) } @if let Some(code) = stage.code { " " span.dim { "code " (code) } } }
-            p.who { span.dim { "Who must act: " } (reason.who()) }
+            p.who { span.dim { "Who must act: " } (reason.who(stage.stage, device.platform)) }
         }
         @if let Some(seen) = stage.seen_at.filter(|_| stage.outcome.is_some()) {
             p.dim.seen { "seen by the poll of " (moment(seen, now)) }
@@ -185,10 +185,10 @@ fn why(stage: &StageView, failed: Option<Stage>, now: i64) -> Markup {
 }
 
 /// The command that asks about this pair, where its ids can stand in a shell as they are.
-fn command(watch: &Watch, eyes: Eyes<'_>) -> Option<String> {
+fn command(watch: &Watch) -> Option<String> {
     let is_plain = |text: &str| {
         !text.starts_with('-') && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.@+:".contains(&b))
     };
-    (eyes.visitor.sees_users && is_plain(&watch.task) && is_plain(&watch.user))
+    (is_plain(&watch.task) && is_plain(&watch.user))
         .then(|| format!("timpush_exporter trace {} {} --app {}", watch.task, watch.user, watch.app))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::super::house::{PushFailure, RecentStage};
-use super::super::privacy::Eyes;
+use super::super::privacy::Visitor;
 use super::Facts;
 use super::links;
 use super::times::{ago, count, counted, moment, percent};
@@ -199,7 +199,7 @@ fn cause_row(cause: &Cause<'_>, has_apps: bool) -> Markup {
             }
             td { @if has_apps { (cause.app) " · " } (place(cause.at.platform, cause.at.route, cause.at.stage)) }
             td { (reason(cause.reason, cause.code)) }
-            td.who { (cause.reason.who()) }
+            td.who { (cause.reason.who(cause.at.stage, cause.at.platform)) }
         }
     }
 }
@@ -215,7 +215,7 @@ pub(super) fn reason(reason: Reason, code: i64) -> Markup {
 }
 
 /// The latest failures of all apps, the latest first.
-pub(super) fn latest(facts: &Facts<'_>, eyes: Eyes<'_>) -> Markup {
+pub(super) fn latest(facts: &Facts<'_>, visitor: Visitor) -> Markup {
     let apps = facts.status.apps.iter();
     let mut failures: Vec<(&str, &PushFailure)> =
         apps.flat_map(|app| app.push_failures.iter().map(|failure| (app.name.as_str(), failure))).collect();
@@ -234,11 +234,12 @@ pub(super) fn latest(facts: &Facts<'_>, eyes: Eyes<'_>) -> Markup {
                         thead {
                             tr {
                                 th scope="col" { "Seen" } th scope="col" { "Where" } th scope="col" { "Reason" }
-                                th scope="col" { "User" } th scope="col" { "Task" }
+                                @if visitor.sees_users { th scope="col" { "User" } }
+                                th scope="col" { "Task" }
                             }
                         }
                         tbody {
-                            @for (app, failure) in failures { (latest_row(app, failure, (facts, eyes, has_apps))) }
+                            @for (app, failure) in failures { (latest_row(app, failure, (facts, visitor, has_apps))) }
                         }
                     }
                 }
@@ -250,15 +251,18 @@ pub(super) fn latest(facts: &Facts<'_>, eyes: Eyes<'_>) -> Markup {
 fn latest_row(
     app: &str,
     failure: &PushFailure,
-    (facts, eyes, has_apps): (&Facts<'_>, Eyes<'_>, bool),
+    (facts, visitor, has_apps): (&Facts<'_>, Visitor, bool),
 ) -> Markup {
-    let user = eyes.user(app, &failure.task, &failure.user);
     html! {
         tr {
             td { (ago(failure.seen_at, facts.now)) }
             td { @if has_apps { (app) " · " } (place(failure.platform, failure.route, failure.stage)) }
             td { (reason(failure.reason, failure.code)) }
-            td { a href=(links::pair(eyes, app, &failure.task, &failure.user)) { bdi.id { (visible(&user)) } } }
+            @if visitor.sees_users {
+                td {
+                    a href=(links::pair(app, &failure.task, &failure.user)) { bdi.id { (visible(&failure.user)) } }
+                }
+            }
             td { bdi.id.dim { (visible(&failure.task)) } }
         }
     }

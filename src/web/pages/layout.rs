@@ -95,6 +95,16 @@ fn place(frame: &Frame<'_>, room: Room, path: &str, name: &str) -> Markup {
     }
 }
 
+/// A page that says why this client may not see it.
+pub(super) fn refusal(title: &str, why: &str) -> Markup {
+    let main = html! {
+        h1 { (title) }
+        p { (why) }
+        p { "The " a href="/" { "status page" } " is open to everyone." }
+    };
+    page(&Frame { title, room: Room::Pair, is_live: false }, &main)
+}
+
 /// A page that says why there is nothing to show.
 pub(super) fn apology(title: &str, why: &str) -> Markup {
     let main = html! {

@@ -1,9 +1,8 @@
-//! Paths of pages, and by what name a user stands in them for who looks.
+//! Paths of pages: any id is one part of them.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::super::desk::{MAX_PAGE, Query, UserName, Watch, task_in_path};
-use super::super::privacy::Eyes;
+use super::super::desk::{MAX_PAGE, Query, Watch, id_in_path};
 
 /// All but what RFC 3986 calls unreserved: fits a part of a path as well as a value of a query.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -14,21 +13,17 @@ pub(super) fn part(text: &str) -> impl std::fmt::Display + '_ {
 }
 
 /// The page of a pair.
-pub(super) fn pair(eyes: Eyes<'_>, app: &str, task: &str, user: &str) -> String {
-    format!("/watches/{}", path(eyes, (app, task, user)))
+pub(super) fn pair(app: &str, task: &str, user: &str) -> String {
+    format!("/watches/{}", path(app, task, user))
 }
 
 /// The pair as the API has it.
-pub(super) fn pair_in_api(eyes: Eyes<'_>, watch: &Watch) -> String {
-    format!("/api/v1/watches/{}", path(eyes, (&watch.app, &watch.task, &watch.user)))
+pub(super) fn pair_in_api(watch: &Watch) -> String {
+    format!("/api/v1/watches/{}", path(&watch.app, &watch.task, &watch.user))
 }
 
-fn path(eyes: Eyes<'_>, (app, task, user): (&str, &str, &str)) -> String {
-    let name = eyes.user(app, task, user);
-    // A browser takes one or two dots for a step in the path, and what looks like a hash is read as one.
-    let is_taken = matches!(name.as_str(), "." | "..") || matches!(UserName::read(&name), UserName::Hash(_));
-    let name = if is_taken { eyes.veil.hash(app, task, user) } else { name };
-    format!("{}/{}/{}", part(app), part(&task_in_path(task)), part(&name))
+fn path(app: &str, task: &str, user: &str) -> String {
+    format!("{}/{}/{}", part(app), part(&id_in_path(task)), part(&id_in_path(user)))
 }
 
 /// The page of the watch lists that asks this; what is not asked for is left out.
@@ -54,29 +49,17 @@ pub(super) fn failed_of(app: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::desk::task_of_path;
-    use super::super::super::privacy::{Veil, Visitor};
+    use super::super::super::desk::id_of_path;
     use super::*;
-
-    fn eyes(veil: &Veil, sees_users: bool) -> Eyes<'_> {
-        Eyes { veil, visitor: Visitor { sees_users } }
-    }
 
     #[test]
     fn any_id_is_one_part_of_a_path() {
-        let veil = Veil::new(&[1; 32]);
-        let open = eyes(&veil, true);
-        assert_eq!(pair(open, "shop", "a/b?c#d", "50% é\0"), "/watches/shop/a%2Fb%3Fc%23d/50%25%20%C3%A9%00");
-        for (task, user) in [("t", "."), ("t", ".."), ("t", "~0123456789abcdef0123")] {
-            let path = pair(open, "shop", task, user);
-            assert!(path.ends_with(&veil.hash("shop", task, user)), "{path}");
-        }
+        assert_eq!(pair("shop", "a/b?c#d", "50% é\0"), "/watches/shop/a%2Fb%3Fc%23d/50%25%20%C3%A9%00");
     }
 
     #[test]
-    fn a_task_that_would_be_a_step_in_a_path_is_spelled_so_that_it_stays() {
-        let veil = Veil::new(&[1; 32]);
-        for (task, spelled) in [
+    fn an_id_that_would_be_a_step_in_a_path_is_spelled_so_that_it_stays() {
+        for (id, spelled) in [
             (".", "~."),
             ("..", "~.."),
             ("~.", "~~."),
@@ -86,20 +69,11 @@ mod tests {
             ("~a", "~a"),
             ("a.", "a."),
         ] {
-            assert_eq!(pair(eyes(&veil, true), "shop", task, "u"), format!("/watches/shop/{spelled}/u"));
-            assert_eq!(task_of_path(spelled.to_owned()), task);
+            assert_eq!(pair("shop", id, id), format!("/watches/shop/{spelled}/{spelled}"));
+            assert_eq!(id_of_path(spelled.to_owned()), id);
         }
         // As a client sends it that takes the path as it is.
-        assert_eq!(task_of_path("..".to_owned()), "..");
-    }
-
-    #[test]
-    fn who_may_not_see_users_gets_hashes() {
-        let veil = Veil::new(&[1; 32]);
-        let hash = veil.hash("shop", "t", "alice");
-        assert_eq!(eyes(&veil, false).user("shop", "t", "alice"), hash);
-        assert_eq!(pair(eyes(&veil, false), "shop", "t", "alice"), format!("/watches/shop/t/{hash}"));
-        assert_eq!(pair(eyes(&veil, true), "shop", "t", "alice"), "/watches/shop/t/alice");
+        assert_eq!(id_of_path("..".to_owned()), "..");
     }
 
     #[test]

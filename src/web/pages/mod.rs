@@ -9,18 +9,20 @@ mod links;
 mod status;
 #[cfg(test)]
 mod tests;
-mod times;
+pub(super) mod times;
 mod visit;
 mod watches;
 
+use super::findings::Finding;
 use super::house::{Readiness, Status};
 
 pub(super) use layout::SECURITY_POLICY;
-pub(super) use visit::{chain, lost, status, watches};
+pub(super) use visit::{chain, forbidden, lost, status, watches};
 
 /// What the front page is made from.
 pub(super) struct Facts<'a> {
     pub(super) status: &'a Status,
+    pub(super) findings: &'a [Finding],
     /// Unix seconds of the latest commit; 0 before the first.
     pub(super) committed_at: i64,
     pub(super) started_at: i64,

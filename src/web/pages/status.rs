@@ -2,79 +2,67 @@
 
 use maud::{Markup, html};
 
+use super::super::findings::{Severity, worst};
 use super::super::house::Readiness;
-use super::super::privacy::Eyes;
+use super::super::privacy::Visitor;
 use super::Facts;
 use super::apps::{self, FEW_APPS, Judged};
 use super::fails;
-use super::health::{self, Finding, Level};
+use super::health;
 use super::layout::{Frame, Room, page};
 use super::links::part;
 use super::times::{ago, count, counted, moment, span};
-use crate::trace::visible;
 
 /// Apps in trouble that the verdict names.
 const MAX_APPS_NAMED: usize = 12;
 
 /// The page for one visitor.
-pub(super) fn page_of(facts: &Facts<'_>, eyes: Eyes<'_>) -> Markup {
-    let own = health::of_process(facts);
+pub(super) fn page_of(facts: &Facts<'_>, visitor: Visitor) -> Markup {
     let judged = apps::judged(facts);
     let has_few = judged.len() <= FEW_APPS;
     let main = html! {
-        (verdict(facts, &own, &judged))
-        @if has_few { (apps::cards(&judged, facts.now)) }
+        (verdict(facts, &judged, visitor))
+        @if has_few { (apps::cards(&judged, facts.now, visitor)) }
         (fails::stages(facts))
-        (fails::latest(facts, eyes))
-        @if !has_few { (apps::cards(&judged, facts.now)) }
+        (fails::latest(facts, visitor))
+        @if !has_few { (apps::cards(&judged, facts.now, visitor)) }
         (more())
     };
     page(&Frame { title: "Status", room: Room::Status, is_live: true }, &main)
 }
 
-fn verdict(facts: &Facts<'_>, own: &[Finding], apps: &[Judged<'_>]) -> Markup {
-    let level =
-        apps.iter().map(|judged| judged.level).max().max(Some(health::worst(own))).unwrap_or(Level::Well);
-    let troubled: Vec<&Judged<'_>> = apps.iter().filter(|judged| judged.level > Level::Well).collect();
-    let title = match level {
-        Level::Well => "The exporter is well",
-        Level::Look => "The exporter works, and somebody should look",
-        Level::Broken => "The exporter does not learn what it should",
-    };
+fn verdict(facts: &Facts<'_>, apps: &[Judged<'_>], visitor: Visitor) -> Markup {
+    let severity = worst(facts.findings);
+    let troubled: Vec<&Judged<'_>> = apps.iter().filter(|judged| judged.severity > Severity::Info).collect();
+    let has_few = apps.len() <= FEW_APPS;
+    let shown = facts.findings.iter().filter(|finding| has_few || finding.app.is_none());
     html! {
-        section.verdict.(level.class()) #verdict data-live aria-label="Verdict" {
-            h1 { span.sign aria-hidden="true" { (level.sign()) } (title) }
-            @if level == Level::Well {
+        section.verdict.(health::class(severity)) #verdict data-live aria-label="Verdict" {
+            h1 { span.sign aria-hidden="true" { (health::sign(severity)) } (title(facts, severity)) }
+            @if severity <= Severity::Info {
                 @match facts.status.apps.iter().filter_map(|app| app.last_success_at).max() {
                     Some(at) => p {
-                        "The API answers; the latest answer came " (ago(at, facts.now)) ". The exporter needs no hand."
+                        "The API answers; the latest answer came " (ago(at, facts.now)) ". No action needed."
                     },
-                    None => p { "The API has not been asked yet." },
+                    None => p { "The API has not been polled yet." },
                 }
             }
             ul.findings {
-                @for finding in own { (line(None, finding)) }
-                @if apps.len() <= FEW_APPS {
-                    @for judged in &troubled {
-                        @for finding in &judged.findings {
-                            (line(Some(judged.app.name.as_str()).filter(|_| apps.len() > 1), finding))
-                        }
-                    }
-                }
+                @for finding in shown { (health::item(finding, apps.len() > 1, visitor)) }
             }
-            @if apps.len() > FEW_APPS && !troubled.is_empty() { (names(&troubled, apps.len())) }
+            @if !has_few && !troubled.is_empty() { (names(&troubled, apps.len())) }
             (state(facts))
         }
     }
 }
 
-fn line(app: Option<&str>, finding: &Finding) -> Markup {
-    html! {
-        li.(finding.level.class()) {
-            span.sign aria-hidden="true" { (finding.level.sign()) }
-            @if let Some(app) = app { a href={ "#app-" (part(app)) } { (app) } ": " }
-            (visible(&finding.text))
-        }
+fn title(facts: &Facts<'_>, severity: Severity) -> &'static str {
+    let watches = facts.status.apps.iter().any(|app| app.pairs.total() > 0);
+    match severity {
+        Severity::Info if !watches => "The exporter works, and watches nothing yet",
+        Severity::Ok | Severity::Info => "The exporter is well",
+        Severity::Warning => "The exporter works, and somebody should look",
+        Severity::Critical => "The exporter does not learn what it should",
     }
 }
 

@@ -4,7 +4,7 @@ mod made_up;
 mod privacy;
 
 use super::super::house::{AppStatus, LatestFailure, Status};
-use super::super::limits::MAX_HEAD_BYTES;
+use crate::http::MAX_HEAD_BYTES;
 use crate::metrics::PairStates;
 use made_up::{NOW, TASK, Visit, house, status};
 
@@ -18,7 +18,8 @@ async fn the_front_page_tells_what_an_operator_asks_first() {
         "The latest request failed",
         "quota: 60020",
         "Polling is paused",
-        "files[0] fails; its last good list stands",
+        "files[0] fails; its last good list of",
+        "list.yaml: line 3",
         "ledger.db.damaged-1",
         "127.0.0.1:9",
         "600,000",
@@ -44,7 +45,7 @@ async fn what_is_not_known_is_said_so() {
     let young = Status { apps: vec![AppStatus::default()], ..Status::default() };
     let young = Visit::local(&house(young)).get("/").await.text;
     for text in [
-        "not asked yet",
+        "not polled yet",
         "none yet",
         "no result of this process on disk yet",
         "brought no new result",
@@ -63,7 +64,7 @@ async fn a_healthy_house_needs_no_hand() {
         up: Some(true),
         last_success_at: Some(super::super::house::unix_now()),
         pairs: PairStates { active: 3, ..PairStates::default() },
-        latest_failure: Some(LatestFailure { at: NOW - 60, text: "timeout".to_owned() }),
+        latest_failure: Some(LatestFailure::own(NOW - 60, "timeout")),
         rate_in_force: 1.0,
         rate_configured: 1.0,
         ..AppStatus::default()
@@ -71,7 +72,7 @@ async fn a_healthy_house_needs_no_hand() {
     let house = house(Status { apps: vec![app], ..Status::default() });
     house.set_ready();
     let page = Visit::local(&house).get("/").await.text;
-    assert!(page.contains("The exporter is well") && page.contains("The exporter needs no hand"), "{page}");
+    assert!(page.contains("The exporter is well") && page.contains("No action needed."), "{page}");
     assert!(page.contains("Latest failed request"), "an old failure is told, but not as trouble: {page}");
 }
 
@@ -146,6 +147,7 @@ async fn a_chain_tells_each_stage_and_who_must_act() {
         "it counts as overdue in",
         "A result may come; none is owed.",
         "It is asked next",
+        "Results of further devices are not counted.",
         "Watching ends",
         "campaign=",
         "timpush_exporter trace 660cc447_537ed82a_200000cd7ee17f5_84035729_bc614e alice --app shop",
@@ -177,7 +179,12 @@ async fn hostile_ids_break_neither_links_nor_pages() {
 async fn of_many_apps_the_worst_come_first_and_the_rest_is_counted() {
     let troubled = status().apps.remove(0);
     let mut apps: Vec<AppStatus> = (0..60)
-        .map(|n| AppStatus { name: format!("well_{n:02}"), up: Some(true), ..AppStatus::default() })
+        .map(|n| AppStatus {
+            name: format!("well_{n:02}"),
+            up: Some(true),
+            pairs: PairStates { active: 1, ..PairStates::default() },
+            ..AppStatus::default()
+        })
         .collect();
     apps.push(troubled);
     let page = Visit::local(&house(Status { apps, ..Status::default() })).get("/").await.text;

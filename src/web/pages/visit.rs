@@ -10,17 +10,18 @@ use hyper::header::CONTENT_TYPE;
 use maud::Markup;
 
 use super::super::api::{read_query, status_of};
-use super::super::desk::{DEFAULT_PAGE, DeskError, PairName, Query, UserName, task_of_path};
+use super::super::desk::{DEFAULT_PAGE, DeskError, PairName, Query, id_of_path};
+use super::super::findings;
 use super::super::house::{House, unix_now};
-use super::super::privacy::{Eyes, Visitor};
+use super::super::privacy::{SeesUsers, Visitor};
 use super::watches::Listing;
 use super::{Facts, layout};
 use crate::trace::visible;
 
 /// What the form asks: a field left empty asks nothing, and a page without rows is no page.
-fn read_form(fields: Vec<(String, String)>, visitor: Visitor) -> Result<Query, String> {
+fn read_form(fields: Vec<(String, String)>) -> Result<Query, String> {
     let filled: Vec<_> = fields.into_iter().filter(|(_, value)| !value.is_empty()).collect();
-    let mut query = read_query(&filled, visitor)?;
+    let mut query = read_query(&filled)?;
     if query.limit == 0 {
         query.limit = DEFAULT_PAGE;
     }
@@ -36,22 +37,22 @@ pub(in super::super) async fn status(State(house): State<Arc<House>>, visitor: V
     let snapshot = (house.fixtures.snapshot)();
     let facts = Facts {
         status: &house.status.load(),
+        findings: &findings::of_house(&house),
         committed_at: snapshot.committed_at,
         started_at: house.started_at,
         now: unix_now(),
         readiness: house.readiness(),
     };
-    let eyes = Eyes { veil: &house.fixtures.veil, visitor };
-    answer(StatusCode::OK, super::status::page_of(&facts, eyes))
+    answer(StatusCode::OK, super::status::page_of(&facts, visitor))
 }
 
 /// `GET /watches`.
 pub(in super::super) async fn watches(
     State(house): State<Arc<House>>,
-    visitor: Visitor,
+    _: SeesUsers,
     form: Result<Asked<Vec<(String, String)>>, QueryRejection>,
 ) -> Response {
-    let query = form.map_err(|why| why.body_text()).and_then(|Asked(fields)| read_form(fields, visitor));
+    let query = form.map_err(|why| why.body_text()).and_then(|Asked(fields)| read_form(fields));
     let (status, query, found) = match query {
         Err(why) => (StatusCode::BAD_REQUEST, Query { limit: DEFAULT_PAGE, ..Query::default() }, Err(why)),
         Ok(query) => match house.fixtures.desk.watches(query.clone()).await {
@@ -61,15 +62,14 @@ pub(in super::super) async fn watches(
     };
     let mut apps: Vec<String> = house.status.load().apps.iter().map(|app| app.name.clone()).collect();
     apps.sort_unstable();
-    let eyes = Eyes { veil: &house.fixtures.veil, visitor };
-    let listing = Listing { query: &query, answer: found, apps: &apps, eyes, now: unix_now() };
+    let listing = Listing { query: &query, answer: found, apps: &apps, now: unix_now() };
     answer(status, super::watches::page_of(&listing))
 }
 
 /// `GET /watches/{app}/{task}/{user}`.
 pub(in super::super) async fn chain(
     State(house): State<Arc<House>>,
-    visitor: Visitor,
+    _: SeesUsers,
     path: Result<Path<(String, String, String)>, PathRejection>,
 ) -> Response {
     let (app, task, user) = match path {
@@ -78,18 +78,9 @@ pub(in super::super) async fn chain(
             return answer(StatusCode::BAD_REQUEST, layout::apology("No such page", &why.body_text()));
         }
     };
-    let (task, user) = (task_of_path(task), UserName::read(&user));
-    if !visitor.may_name(&user) {
-        // Else the answer would tell who is watched.
-        let why = "From here a pair is named by the hash in place of its user: user ids are personal. The watch lists \
-                   link to it.";
-        return answer(StatusCode::NOT_FOUND, layout::apology("No such pair", why));
-    }
+    let (task, user) = (id_of_path(task), id_of_path(user));
     match house.fixtures.desk.chain(PairName { app, task, user }).await {
-        Ok(chain) => {
-            let eyes = Eyes { veil: &house.fixtures.veil, visitor };
-            answer(StatusCode::OK, super::chain::page_of(&chain, eyes, unix_now()))
-        }
+        Ok(chain) => answer(StatusCode::OK, super::chain::page_of(&chain, unix_now())),
         Err(why) => {
             let title = match why {
                 DeskError::NoApp(_) => "No such app",
@@ -99,6 +90,11 @@ pub(in super::super) async fn chain(
             answer(status_of(&why), layout::apology(title, &sentence(&why.to_string())))
         }
     }
+}
+
+/// In place of a page that this client may not see.
+pub(in super::super) fn forbidden(why: &str) -> Response {
+    answer(StatusCode::FORBIDDEN, layout::refusal("Users are not shown here", &sentence(why)))
 }
 
 /// A page path that leads nowhere.

@@ -3,7 +3,6 @@
 use maud::{Markup, html};
 
 use super::super::desk::{DEFAULT_PAGE, MAX_PAGE, Page, Query, Watch};
-use super::super::privacy::Eyes;
 use super::layout::{Frame, Room, page};
 use super::links;
 use super::times::{ago, count, counted};
@@ -21,7 +20,6 @@ pub(super) struct Listing<'a> {
     pub(super) answer: Result<Page, String>,
     /// All apps that can be chosen.
     pub(super) apps: &'a [String],
-    pub(super) eyes: Eyes<'a>,
     pub(super) now: i64,
 }
 
@@ -39,21 +37,13 @@ pub(super) fn page_of(listing: &Listing<'_>) -> Markup {
     page(&Frame { title: "Watch lists", room: Room::Watches, is_live: false }, &main)
 }
 
-/// What was searched for, as it may stand on the page. For one who may not see users it stands there only where a
-/// task holds it, so that no page ever shows a user's id to them, not even back.
-fn echo<'a>(listing: &Listing<'a>) -> &'a str {
-    let has_found = listing.answer.as_ref().is_ok_and(|page| page.total > 0);
-    if listing.eyes.visitor.sees_users || has_found { &listing.query.search } else { "" }
-}
-
 fn form(listing: &Listing<'_>) -> Markup {
     let query = listing.query;
-    let sees_users = listing.eyes.visitor.sees_users;
     html! {
         form.search method="get" action="/watches" role="search" {
             div.field.wide-field {
-                label for="search" { @if sees_users { "Task or user holds" } @else { "Task holds" } }
-                input #search type="search" name="search" value=(echo(listing).replace('\0', "\u{fffd}"))
+                label for="search" { "Task or user holds" }
+                input #search type="search" name="search" value=(query.search.replace('\0', "\u{fffd}"))
                     autocomplete="off" spellcheck="false";
             }
             div.field {
@@ -87,11 +77,6 @@ fn form(listing: &Listing<'_>) -> Markup {
                 label for="failed" { "with a failed device" }
             }
             button type="submit" { "Show" }
-        }
-        @if !sees_users {
-            p.dim {
-                "User ids are personal: from here, hashes stand in their place, and the search looks at tasks alone."
-            }
         }
     }
 }
@@ -153,14 +138,13 @@ fn table(listing: &Listing<'_>, page: &Page) -> Markup {
 }
 
 fn row(watch: &Watch, listing: &Listing<'_>) -> Markup {
-    let user = listing.eyes.user(&watch.app, &watch.task, &watch.user);
     let at = |at: Option<i64>, none: &str| {
         html! { @match at { Some(at) => (ago(at, listing.now)), None => span.dim { (none) } } }
     };
     html! {
         tr {
             th scope="row" {
-                a href=(links::pair(listing.eyes, &watch.app, &watch.task, &watch.user)) { bdi.id { (visible(&user)) } }
+                a href=(links::pair(&watch.app, &watch.task, &watch.user)) { bdi.id { (visible(&watch.user)) } }
                 bdi.id.dim.task { (visible(&watch.task)) }
             }
             td data-label="App" { (watch.app) }

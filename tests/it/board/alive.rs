@@ -106,10 +106,27 @@ fn fault(selector: &Selector, matcher: &Matcher, labels: &BTreeSet<String>) -> O
     (!foreign.is_empty()).then(|| format!("{}: {label} is never {foreign:?}", selector.name))
 }
 
+/// What is wrong with a comparison in a selector of any metric: it asks for a label of ours under the name that Prometheus
+/// gives it where the target has one of the same name.
+fn renamed_fault(matcher: &Matcher, known: &BTreeMap<String, BTreeSet<String>>) -> Option<String> {
+    let is_ours = |label: &str| known.values().any(|labels| labels.contains(label));
+    match matcher.label.strip_prefix("exported_") {
+        Some(label) => (!is_ours(label)).then(|| format!("no metric has a label {label}")),
+        None => {
+            (matcher.label != "__name__").then(|| format!("{} of no metric in particular", matcher.label))
+        }
+    }
+}
+
 fn faults(query: &Query, known: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
     let mut faults = Vec::new();
     let mut any: BTreeSet<String> = query.made.iter().cloned().collect();
     for selector in &query.selectors {
+        if selector.name.is_empty() {
+            faults.extend(selector.matchers.iter().filter_map(|matcher| renamed_fault(matcher, known)));
+            any.extend(OF_TARGETS.map(str::to_owned));
+            continue;
+        }
         let Some(labels) = known.get(&selector.name) else {
             faults.push(format!("nothing is called {}", selector.name));
             continue;
@@ -134,7 +151,8 @@ fn dashboard_and_rules_ask_for_what_is_there() {
         asked.push(super::Asked { place: "variable".to_owned(), expr: metric.to_owned() });
     }
     let named = asked.iter().flat_map(|asked| read(&asked.expr).selectors).map(|selector| selector.name);
-    let scraped_names = named.filter(|name| !name.contains(':') && !OF_PROMETHEUS.contains(&name.as_str()));
+    let scraped_names = named
+        .filter(|name| !name.is_empty() && !name.contains(':') && !OF_PROMETHEUS.contains(&name.as_str()));
     let scrape = scraped(&scraped_names.collect());
     let mut known = labels_of(&scrape);
     add_recorded(&mut known);
@@ -154,5 +172,8 @@ fn a_foreign_name_label_or_value_is_noticed() {
     assert_eq!(count("timpush_stage_result_total"), 1);
     assert_eq!(count("timpush_stage_results_total{platform=\"apns\"}"), 1);
     assert_eq!(count("timpush_stage_results_total{stage=~\"im|chanel\"}"), 1);
+    assert_eq!(count("count({__name__=~\"timpush_.+\", exported_stage!=\"\"})"), 0);
+    assert_eq!(count("count({__name__=~\"timpush_.+\", exported_stages!=\"\"})"), 1);
+    assert_eq!(count("count({__name__=~\"timpush_.+\", stage!=\"\"})"), 1);
     assert_eq!(count("sum by (code) (timpush_stage_results_total)"), 1);
 }

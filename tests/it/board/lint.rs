@@ -134,7 +134,7 @@ fn queries_are_as_the_linter_wants_them() {
                 must(has, &format!("target-{label}-rule"));
             }
             let is_rate = ["rate", "irate"].contains(&selector.function.as_deref().unwrap_or_default());
-            let interval = selector.range.as_deref() == Some("$__rate_interval");
+            let interval = selector.has_rate_interval();
             must(!is_rate || interval, "target-rate-interval-rule");
             let is_counter = ["_total", "_bucket"].iter().any(|end| selector.name.ends_with(end));
             must(!is_counter || is_taken_as_counter(selector, &selectors), "target-counter-agg-rule");

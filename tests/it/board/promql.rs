@@ -1,4 +1,16 @@
-//! As much of PromQL as it takes to see what an expression asks for; whether it is valid is promtool's to say.
+//! What an expression of PromQL asks for, as the field's own parser reads it.
+
+use std::time::Duration;
+
+use promql_parser::label::Matchers;
+use promql_parser::parser::value::ValueType;
+use promql_parser::parser::{self, BinModifier, Expr, LabelModifier, VectorMatchCardinality, VectorSelector};
+
+/// Variables of the board that stand where PromQL wants a label or a duration, and what stands for them here. Those
+/// within quotes are texts.
+const STANDS_FOR: [(&str, &str); 3] =
+    [("$__rate_interval", "1913s"), ("$__range", "1931s"), ("$watch_label", "watch_label__")];
+const RATE_INTERVAL: Duration = Duration::from_secs(1913);
 
 /// A comparison of a label.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,10 +26,17 @@ pub struct Selector {
     pub name: String,
     pub matchers: Vec<Matcher>,
     /// What stands in brackets.
-    pub range: Option<String>,
+    pub range: Option<Duration>,
     pub has_offset: bool,
     /// The function whose argument it is.
     pub function: Option<String>,
+}
+
+impl Selector {
+    /// True if the range is `$__rate_interval`.
+    pub fn has_rate_interval(&self) -> bool {
+        self.range == Some(RATE_INTERVAL)
+    }
 }
 
 /// What an expression asks for.
@@ -30,133 +49,98 @@ pub struct Query {
     pub made: Vec<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Token {
-    Word(String),
-    Text(String),
-    Number(String),
-    Sign(char),
-}
-
-const GROUPING: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
-const OPERATORS: [&str; 4] = ["and", "or", "unless", "bool"];
-const AGGREGATIONS: [&str; 7] = ["sum", "min", "max", "avg", "count", "topk", "quantile"];
-
 /// Reads an expression; `$variables` may stand for labels and durations.
+///
+/// # Panics
+/// It is no PromQL.
 pub fn read(expr: &str) -> Query {
-    let tokens = tokens(expr);
+    let text = STANDS_FOR.iter().fold(expr.to_owned(), |text, (variable, word)| text.replace(variable, word));
+    let parsed = parser::parse(&text).unwrap_or_else(|error| panic!("{expr}: {error}"));
     let mut query = Query::default();
-    // The function of each open parenthesis.
-    let mut open: Vec<Option<String>> = Vec::new();
-    let mut at = 0;
-    while at < tokens.len() {
-        let next = tokens.get(at + 1);
-        match &tokens[at] {
-            Token::Word(word) if GROUPING.contains(&word.as_str()) => {
-                let labels = tokens[at + 2..].iter().take_while(|token| **token != Token::Sign(')'));
-                let labels: Vec<&Token> = labels.collect();
-                at += 2 + labels.len();
-                query.grouped_by.extend(labels.into_iter().filter_map(word_of));
-            }
-            Token::Word(word) if word == "offset" => {
-                query.selectors.last_mut().expect("an offset follows a selector").has_offset = true;
-                at += 1;
-            }
-            Token::Word(word)
-                if OPERATORS.contains(&word.as_str()) || AGGREGATIONS.contains(&word.as_str()) => {}
-            Token::Word(word) if next == Some(&Token::Sign('(')) => {
-                open.push(Some(word.clone()));
-                at += 1;
-            }
-            Token::Word(word) => {
-                let function = open.last().cloned().flatten();
-                let mut selector = Selector { name: word.clone(), function, ..Selector::default() };
-                at = finish(&tokens, at + 1, &mut selector);
-                query.selectors.push(selector);
-                continue;
-            }
-            Token::Text(made) if open.last() == Some(&Some("label_replace".to_owned())) => {
-                query.made.push(made.clone());
-            }
-            Token::Sign('(') => open.push(None),
-            Token::Sign(')') => {
-                open.pop().unwrap_or_else(|| panic!("a parenthesis too many: {expr}"));
-            }
-            Token::Text(_) | Token::Number(_) | Token::Sign(_) => {}
-        }
-        at += 1;
-    }
-    assert!(open.is_empty(), "a parenthesis is open: {expr}");
+    query.take(&parsed, None);
     query
 }
 
-fn word_of(token: &Token) -> Option<String> {
-    if let Token::Word(word) = token { Some(word.clone()) } else { None }
-}
-
-/// Reads the matchers and the range of a selector; tells where it ends.
-fn finish(tokens: &[Token], mut at: usize, selector: &mut Selector) -> usize {
-    if tokens.get(at) == Some(&Token::Sign('{')) {
-        at += 1;
-        while tokens[at] != Token::Sign('}') {
-            let Token::Word(label) = &tokens[at] else { panic!("no label: {:?}", tokens[at]) };
-            let mut operator = String::new();
-            at += 1;
-            while let Token::Sign(sign) = tokens[at] {
-                operator.push(sign);
-                at += 1;
+impl Query {
+    /// Takes in an expression that is the argument of `function`.
+    fn take(&mut self, expr: &Expr, function: Option<&str>) {
+        match expr {
+            Expr::Aggregate(aggregate) => {
+                self.group(aggregate.modifier.as_ref());
+                self.take(&aggregate.expr, None);
+                aggregate.param.iter().for_each(|param| self.take(param, None));
             }
-            let Token::Text(value) = &tokens[at] else { panic!("no value: {:?}", tokens[at]) };
-            selector.matchers.push(Matcher { label: label.clone(), operator, value: value.clone() });
-            at += 1;
-            if tokens[at] == Token::Sign(',') {
-                at += 1;
+            Expr::Binary(binary) => {
+                self.take(&binary.lhs, None);
+                self.take(&binary.rhs, None);
+                binary.modifier.iter().for_each(|modifier| self.combine(modifier));
+            }
+            Expr::Call(call) => {
+                for arg in &call.args.args {
+                    match &**arg {
+                        Expr::StringLiteral(text) if call.func.name == "label_replace" => {
+                            self.made.push(text.val.clone());
+                        }
+                        arg => self.take(arg, Some(call.func.name)),
+                    }
+                }
+            }
+            Expr::Unary(unary) => self.take(&unary.expr, None),
+            Expr::Paren(paren) => self.take(&paren.expr, function),
+            Expr::Subquery(subquery) => self.take(&subquery.expr, None),
+            Expr::VectorSelector(selector) => self.select(selector, None, function),
+            Expr::MatrixSelector(matrix) => self.select(&matrix.vs, Some(matrix.range), function),
+            Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::Extension(_) => {
+                assert_ne!(expr.value_type(), ValueType::Vector, "{expr}");
             }
         }
-        at += 1;
     }
-    if tokens.get(at) == Some(&Token::Sign('[')) {
-        let (Token::Word(range) | Token::Number(range)) = &tokens[at + 1] else {
-            panic!("no range: {:?}", tokens[at + 1])
-        };
-        selector.range = Some(range.clone());
-        at += 3;
+
+    fn select(&mut self, selector: &VectorSelector, range: Option<Duration>, function: Option<&str>) {
+        self.selectors.push(Selector {
+            name: selector.name.clone().unwrap_or_default(),
+            matchers: matchers(&selector.matchers),
+            range,
+            has_offset: selector.offset.is_some(),
+            function: function.map(str::to_owned),
+        });
     }
-    at
+
+    fn group(&mut self, modifier: Option<&LabelModifier>) {
+        let labels = modifier.map(|modifier| modifier.labels().labels.as_slice()).unwrap_or_default();
+        self.grouped_by.extend(labels.iter().map(|label| variable(label)));
+    }
+
+    fn combine(&mut self, modifier: &BinModifier) {
+        self.group(modifier.matching.as_ref());
+        if let VectorMatchCardinality::ManyToOne(labels) | VectorMatchCardinality::OneToMany(labels) =
+            &modifier.card
+        {
+            self.grouped_by.extend(labels.labels.iter().map(|label| variable(label)));
+        }
+    }
 }
 
-fn tokens(expr: &str) -> Vec<Token> {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
-    let mut tokens = Vec::new();
-    let mut rest = expr;
-    while let Some(first) = rest.chars().next() {
-        let length = if first == '"' {
-            let end = rest[1..].find('"').unwrap_or_else(|| panic!("a text is open: {expr}")) + 2;
-            tokens.push(Token::Text(rest[1..end - 1].to_owned()));
-            end
-        } else if first.is_ascii_alphabetic() || first == '_' || first == '$' {
-            let end = rest[1..].find(|c| !is_word(c)).map_or(rest.len(), |end| end + 1);
-            tokens.push(Token::Word(rest[..end].to_owned()));
-            end
-        } else if first.is_ascii_digit() {
-            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(rest.len());
-            tokens.push(Token::Number(rest[..end].to_owned()));
-            end
-        } else {
-            if !first.is_whitespace() {
-                tokens.push(Token::Sign(first));
-            }
-            first.len_utf8()
-        };
-        rest = &rest[length..];
-    }
-    tokens
+fn matchers(of: &Matchers) -> Vec<Matcher> {
+    let matcher = |matcher: &promql_parser::label::Matcher| Matcher {
+        label: variable(&matcher.name),
+        operator: matcher.op.to_string(),
+        value: matcher.value.clone(),
+    };
+    of.matchers.iter().map(matcher).collect()
+}
+
+/// The label, or the variable for which it stands.
+fn variable(label: &str) -> String {
+    let found = STANDS_FOR.iter().find(|(_, word)| *word == label);
+    found.map_or(label, |(variable, _)| variable).to_owned()
 }
 
 #[test]
 fn expressions_are_read_as_they_are_meant() {
     let query = read(
-        "sum by (app, $l) (((a{x=\"1\", $l=~\"$v|)\"} unless a offset 1h) and on (job) b) or rate(c_total[$__rate_interval])) \
+        "sum by (app, $watch_label) (((a{x=\"1\", $watch_label=~\"$v|\"} unless a offset 1h) and on (job) b) \
+         or rate(c_total[$__rate_interval])) \
          / on (app) group_left () label_replace(d:e, \"made\", \"$1\", \"x\", \"(.*)\") > 0.5 and time() - f < 3600",
     );
     let names: Vec<&str> = query.selectors.iter().map(|selector| selector.name.as_str()).collect();
@@ -166,11 +150,11 @@ fn expressions_are_read_as_they_are_meant() {
         operator: operator.to_owned(),
         value: value.to_owned(),
     };
-    assert_eq!(query.selectors[0].matchers, [matcher("x", "=", "1"), matcher("$l", "=~", "$v|)")]);
+    assert_eq!(query.selectors[0].matchers, [matcher("x", "=", "1"), matcher("$watch_label", "=~", "$v|")]);
     let offsets: Vec<bool> = query.selectors.iter().map(|selector| selector.has_offset).collect();
     assert_eq!(offsets, [false, true, false, false, false, false]);
     let rate = &query.selectors[3];
-    assert_eq!((rate.range.as_deref(), rate.function.as_deref()), (Some("$__rate_interval"), Some("rate")));
-    assert_eq!(query.grouped_by, ["app", "$l", "job", "app"]);
+    assert_eq!((rate.has_rate_interval(), rate.function.as_deref()), (true, Some("rate")));
+    assert_eq!(query.grouped_by, ["app", "$watch_label", "job", "app"]);
     assert_eq!(query.made, ["made", "$1", "x", "(.*)"]);
 }

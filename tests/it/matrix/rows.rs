@@ -8,13 +8,15 @@ use crate::support::listener::Reply;
 
 /// Codes, kind and what comes of them, as the domain sheet has them.
 const CODES: &str = "
-    60002 60003 60009 60012 60015 90001                              | invalid_argument | pause 60
+    60002 60003 60009 60015 90001                                    | invalid_argument | second pair, pause 60
+    60012                                                            | invalid_argument | pause 60
     60004 60005                                                      | auth             | sign anew, 3 more, pause 60
     60006 60026 60027 70016 70020                                    | config           | pause 60
     60007 60011 60018 60019                                          | rate_limit       | slower
     60008 60013 60014 70169 70202 70500 90102 90992 90994 90995      | server           | again
     60010 60021 70403 90009                                          | permission       | pause 60
-    60016 60017 70051 70114                                          | blocked          | pause 60
+    60016                                                            | blocked          | pause 60
+    60017 70051 70114                                                | blocked          | second pair, pause 60
     60020 72000 72002 90045                                          | not_enabled      | pause 60
     60025 70001 70003 70004 70005 70006 70007 70008 90103            | auth             | sign anew, pause 60
     60028                                                            | rate_limit       | pause 3600
@@ -22,7 +24,7 @@ const CODES: &str = "
     70050                                                            | auth             | pause 60
     70107 90012 90048 90049                                          | not_found        | refuse the pair
     70402 90100                                                      | invalid_argument | refuse the pair
-    70398 70399 70404 71000 72001 72010 72011 72012                  | unknown          | pause 60
+    70398 70399 70404 71000 72001 72010 72011 72012                  | unknown          | second pair, pause 60
     91000                                                            | server           | 3 more, refuse the pair
     0 -1 1 60001 80001 90104 90107 90057 99999 9223372036854775807   | unknown          | pair later
 ";
@@ -38,7 +40,7 @@ pub enum Outcome {
     PairLater,
     /// This pair is refused after so many questions more; the other one goes on.
     PairRefused { more: usize },
-    /// A fresh signature, so many questions more, then all of the app stops for so many seconds.
+    /// A fresh signature or not, so many questions more, then all of the app stops for so many seconds.
     Paused { anew: bool, more: usize, seconds: i64 },
     /// No failure at all.
     Counted,
@@ -70,6 +72,7 @@ fn outcome(words: &str) -> (usize, Outcome) {
         "refuse the pair" => (EVER, Outcome::PairRefused { more: 0 }),
         "3 more, refuse the pair" => (EVER, Outcome::PairRefused { more: 3 }),
         "pause 60" => paused(false, 0, 60),
+        "second pair, pause 60" => paused(false, 1, 60),
         "pause 3600" => paused(false, 0, 3600),
         "sign anew, pause 60" => paused(true, 1, 60),
         "sign anew, 3 more, pause 60" => paused(true, 4, 60),
@@ -111,21 +114,21 @@ pub fn of_statuses() -> Vec<Row> {
         (599, "again"),
         (408, "again"),
         (429, "slower"),
-        (201, "pause 60"),
-        (204, "pause 60"),
-        (206, "pause 60"),
-        (301, "pause 60"),
-        (302, "pause 60"),
-        (304, "pause 60"),
-        (307, "pause 60"),
-        (308, "pause 60"),
-        (400, "pause 60"),
-        (401, "pause 60"),
-        (403, "pause 60"),
-        (404, "pause 60"),
-        (407, "pause 60"),
-        (413, "pause 60"),
-        (451, "pause 60"),
+        (201, "second pair, pause 60"),
+        (204, "second pair, pause 60"),
+        (206, "second pair, pause 60"),
+        (301, "second pair, pause 60"),
+        (302, "second pair, pause 60"),
+        (304, "second pair, pause 60"),
+        (307, "second pair, pause 60"),
+        (308, "second pair, pause 60"),
+        (400, "second pair, pause 60"),
+        (401, "second pair, pause 60"),
+        (403, "second pair, pause 60"),
+        (404, "second pair, pause 60"),
+        (407, "second pair, pause 60"),
+        (413, "second pair, pause 60"),
+        (451, "second pair, pause 60"),
     ] {
         let (times, outcome) = outcome(words);
         let has_body = !matches!(status, 204 | 304);
@@ -153,14 +156,23 @@ pub fn good() -> String {
     offline(&[SUCCESS]).to_string()
 }
 
-/// 64 MiB of blanks, compressed.
-fn bomb() -> Vec<u8> {
+fn packed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    let blanks = vec![b' '; 1 << 20];
-    for _ in 0..64 {
-        gzip.write_all(&blanks).unwrap();
+    for piece in pieces {
+        gzip.write_all(piece).unwrap();
     }
     gzip.finish().unwrap()
+}
+
+/// A good answer behind 64 MiB of blanks, compressed.
+fn bomb() -> Vec<u8> {
+    let (blanks, good) = (vec![b' '; 1 << 20], good());
+    packed(std::iter::repeat_n(&*blanks, 64).chain([good.as_bytes()]))
+}
+
+/// A good answer, compressed.
+fn good_packed() -> Vec<u8> {
+    packed([good().as_bytes()])
 }
 
 fn with_bytes(head: &str, body: Vec<u8>) -> Reply {
@@ -194,6 +206,11 @@ pub fn of_transport() -> Vec<Row> {
         row("half of an answer", "malformed", Box::new(move || Reply::ok(&half))),
         row("nothing", "malformed", Box::new(|| Reply::ok(""))),
         row("a compressed bomb", "malformed", Box::new(move || with_bytes("content-encoding: gzip\r\n", gzip.clone()))),
+        row("half of a compressed answer", "malformed", Box::new(|| {
+            with_bytes("content-encoding: gzip\r\n", good_packed()[..good_packed().len() / 2].to_vec())
+        })),
+        row("compressed but not said", "malformed", Box::new(|| with_bytes("", good_packed()))),
+        row("compressed in a way nobody asked for", "malformed", Box::new(|| with_bytes("content-encoding: br\r\n", good().into_bytes()))),
         row("too much", "malformed", Box::new(|| with_bytes("", vec![b' '; 3 << 20]))),
         row("far too much in chunks", "malformed", Box::new(|| {
             let chunk = format!("100000\r\n{}\r\n", " ".repeat(1 << 20)).into_bytes();
@@ -210,6 +227,8 @@ pub fn of_transport() -> Vec<Row> {
     rows.extend([
         counted("no content type", Box::new(|| with_bytes("", good().into_bytes()))),
         counted("another content type", Box::new(|| with_bytes("content-type: text/html\r\n", good().into_bytes()))),
+        counted("compressed", Box::new(|| with_bytes("content-encoding: gzip\r\n", good_packed()))),
+        counted("compressed, in other words", Box::new(|| with_bytes("Content-Encoding: identity, X-GZIP\r\n", good_packed()))),
         counted("in pieces", Box::new(|| Reply::ok(&good()).in_pieces(60, Duration::from_millis(20)))),
         counted("slow", Box::new(|| Reply {
             pieces: vec![Vec::new(), Reply::ok(&good()).pieces.concat()], pause: Duration::from_millis(300), keep: true,

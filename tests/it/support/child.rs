@@ -1,7 +1,9 @@
 //! The program as a child process: its folder, its flags, its pages, its log, its end.
 
+use std::fs::Permissions;
 use std::io::Read;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,6 +42,8 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         let place = Place { folder, _turn: turn };
         place.write("app.key", KEY);
+        // Else each daemon would warn of it.
+        std::fs::set_permissions(place.path("app.key"), Permissions::from_mode(0o600)).unwrap();
         place.configure(config);
         place
     }

@@ -4,6 +4,7 @@ pub mod answers;
 pub mod canaries;
 pub mod child;
 pub mod http;
+pub mod hung;
 pub mod listener;
 pub mod noise;
 pub mod scrape;
@@ -26,8 +27,16 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Looks until there is an answer; fails with what was waited for, and what the last look complained of.
-pub fn eventually<T, E: Display>(what: &str, mut look: impl FnMut() -> Result<T, E>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub fn eventually<T, E: Display>(what: &str, look: impl FnMut() -> Result<T, E>) -> T {
+    eventually_within(PATIENCE, what, look)
+}
+
+fn eventually_within<T, E: Display>(
+    patience: Duration,
+    what: &str,
+    mut look: impl FnMut() -> Result<T, E>,
+) -> T {
+    let deadline = Instant::now() + patience;
     loop {
         match look() {
             Ok(found) => return found,
@@ -38,8 +47,13 @@ pub fn eventually<T, E: Display>(what: &str, mut look: impl FnMut() -> Result<T,
 }
 
 /// Waits until the condition holds.
-pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    eventually(what, || holds().then_some(()).ok_or("it does not hold"));
+pub fn until(what: &str, holds: impl FnMut() -> bool) {
+    until_within(PATIENCE, what, holds);
+}
+
+/// Waits so long at most until the condition holds.
+pub fn until_within(patience: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+    eventually_within(patience, what, || holds().then_some(()).ok_or("it does not hold"));
 }
 
 /// Observes for `time` that `look` keeps giving the same.

@@ -1,6 +1,5 @@
-//! The text files of the repository, and which of them are tests.
+//! The text files of the repository.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -12,30 +11,6 @@ pub struct Text {
     /// From the root of the repository, with `/`.
     pub path: String,
     pub text: String,
-}
-
-impl Text {
-    /// Where the modules lie that this file declares.
-    fn folder(&self) -> &str {
-        let stem = self.path.strip_suffix(".rs").unwrap_or(&self.path);
-        let roots = ["/mod", "/lib", "/main"];
-        roots.iter().find_map(|root| stem.strip_suffix(root)).unwrap_or(stem)
-    }
-
-    /// The modules that this file declares for tests alone, as paths without `.rs`.
-    fn test_modules(&self) -> impl Iterator<Item = String> + '_ {
-        let declared = self.text.split("#[cfg(test)]\n").skip(1);
-        declared.filter_map(|rest| {
-            let (_, name) = rest.lines().next()?.split_once("mod ")?;
-            Some(format!("{}/{}", self.folder(), name.strip_suffix(';')?))
-        })
-    }
-
-    /// What the program is made of: without the tests at its end.
-    pub fn code(&self) -> &str {
-        let end = self.text.find("#[cfg(test)]\nmod tests {");
-        &self.text[..end.unwrap_or(self.text.len())]
-    }
 }
 
 pub fn root() -> PathBuf {
@@ -73,20 +48,4 @@ fn gather(folder: &Path, found: &mut Vec<Text>) {
 pub fn sources() -> Vec<Text> {
     let rust = |text: &Text| text.path.ends_with(".rs");
     texts("").into_iter().filter(rust).collect()
-}
-
-/// Those of the program's own files that are not for tests alone.
-pub fn shipped() -> Vec<Text> {
-    let mut sources = texts("src");
-    let tests: BTreeSet<String> = sources.iter().flat_map(Text::test_modules).collect();
-    assert!(tests.len() > 5, "{tests:?}");
-    let is_test = |text: &Text| {
-        let of = |module: &String| {
-            let rest = text.path.strip_prefix(module.as_str());
-            rest.is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
-        };
-        tests.iter().any(of)
-    };
-    sources.retain(|text| !is_test(text));
-    sources
 }

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::super::{OPENAPI, routes};
 use super::{ask, error, post, start};
-use crate::web::{MIN_COST, PasswordHash, RateLimit, Security, Users};
+use crate::http::tests::send;
+use crate::http::{MIN_COST, PasswordHash, RateLimit, Security, Users};
 
 /// The document, and the parts of it that an answer has shown.
 struct Document {
@@ -83,13 +84,13 @@ async fn the_document_describes_every_route_and_every_field_and_nothing_else() {
             .header("allow")
             .unwrap()
             .split(',')
-            .filter(|method| *method != "HEAD")
+            .filter(|method| !matches!(*method, "HEAD" | "OPTIONS"))
             .map(str::to_lowercase)
             .collect();
         assert_eq!(item.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>(), allowed, "{path}");
         for (method, operation) in item.as_object().unwrap() {
             let answer = match method.as_str() {
-                "post" => post(&running, r#"{"app":"shop","task":"t","users":["u"]}"#).await,
+                "post" => post(&running, r#"{"app":"shop","task":"t","users":["u "]}"#).await,
                 method => ask(&running, &format!("{} {real}", method.to_uppercase())).await,
             };
             assert_eq!(answer.status, 200, "{method} {path}: {}", answer.text());
@@ -148,6 +149,19 @@ async fn what_is_refused_at_the_door_is_described_for_every_operation() {
     }
     assert_eq!(root["security"], json!([{}, {"password": []}]), "none, or that one");
     assert_eq!(root["components"]["securitySchemes"]["password"]["scheme"], "basic");
+}
+
+#[tokio::test]
+async fn what_names_users_is_described_as_refused_to_others() {
+    let (running, _) = start(true).await;
+    let root: Value = serde_json::from_str(OPENAPI).unwrap();
+    for (path, item) in root["paths"].as_object().unwrap() {
+        let what = format!("GET {}", path.replace(['{', '}'], ""));
+        let answer = send(running.address, &what, "via: 1.1 proxy\r\n", "").await;
+        let described = &item["get"]["responses"]["403"];
+        let hidden = json!({"$ref": "#/components/responses/UsersHidden"});
+        assert_eq!(answer.status == 403, *described == hidden, "{what}");
+    }
 }
 
 #[tokio::test]

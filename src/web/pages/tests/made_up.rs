@@ -5,32 +5,26 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use futures_util::future::BoxFuture;
 use hyper::Request;
-use prometheus::Registry;
 use tower::ServiceExt as _;
 
 use super::super::super::desk::{
-    Chain, Desk, DeskError, DeviceChain, Page, PairName, Query, StageView, UserName, Watch,
+    Chain, Desk, DeskError, DeviceChain, Page, PairName, Query, StageView, Watch,
 };
 use super::super::super::house::{
     AppStatus, Fixtures, House, LatestFailure, PushFailure, RecentStage, SourceStatus, Status, unix_now,
 };
-use super::super::super::limits::Limits;
-use super::super::super::privacy::{Peer, Veil};
 use super::super::super::routes;
+use crate::http::{Limits, Peer};
 use crate::ledger::Snapshot;
-use crate::metrics::{BuildInfo, ExporterMetrics, PairStates};
+use crate::metrics::{BuildInfo, PairStates, Registry};
 use crate::schedule::State;
 use crate::trace::{Notifications, Outcome, Platform, Reason, Route, Stage};
+use crate::watch::feed::Figures;
 
 pub(super) const NOW: i64 = 1_795_000_000;
 pub(super) const TASK: &str = "660cc447_537ed82a_200000cd7ee17f5_84035729_bc614e";
 /// Markup, parts of a path, a joiner that belongs there and a mark that turns what follows.
 pub(super) const HOSTILE: &str = "<script>alert(1)</script>/50%\u{202e}👩‍👩‍👧";
-const KEY: [u8; 32] = [7; 32];
-
-pub(super) fn veil() -> Veil {
-    Veil::new(&KEY)
-}
 
 struct MadeUp;
 
@@ -44,13 +38,9 @@ impl Desk for MadeUp {
             if name.app != "shop" {
                 return Err(DeskError::NoApp(name.app));
             }
-            let is_named = |watch: &Watch| match &name.user {
-                UserName::Id(id) => *id == watch.user,
-                UserName::Hash(hash) => *hash == veil().hash("shop", &watch.task, &watch.user),
-            };
             let mut all = watches();
             all.push(watch(TASK, "alice"));
-            let found = all.into_iter().find(|watch| watch.task == name.task && is_named(watch));
+            let found = all.into_iter().find(|watch| watch.task == name.task && watch.user == name.user);
             found.map(chain).ok_or(DeskError::NoPair)
         })
     }
@@ -65,8 +55,7 @@ fn list(query: &Query) -> Result<Page, DeskError> {
         Some(place) => place.parse().map_err(|_| DeskError::NoPlace)?,
     };
     let is_wanted = |watch: &Watch| {
-        let holds =
-            watch.task.contains(&query.search) || query.sees_users && watch.user.contains(&query.search);
+        let holds = watch.task.contains(&query.search) || watch.user.contains(&query.search);
         let state = query.state.is_none_or(|state| state == watch.state);
         holds && state && (!query.failed || watch.failed_devices > 0)
     };
@@ -156,7 +145,13 @@ fn chain(watch: Watch) -> Chain {
             ],
         )
     };
-    Chain { watch, added_at: NOW - 5, ends_at: unix_now() + 86_400, devices: vec![failed, silent] }
+    Chain {
+        watch,
+        added_at: NOW - 5,
+        ends_at: unix_now() + 86_400,
+        devices: vec![failed, silent],
+        is_full: true,
+    }
 }
 
 /// What a busy app in trouble shows.
@@ -180,11 +175,12 @@ pub(super) fn status() -> Status {
         at: Some(NOW),
         seen_at: NOW + 60,
     };
-    let source = |name: &str, failing| SourceStatus {
+    let source = |name: &str, error: Option<&str>| SourceStatus {
         name: name.to_owned(),
-        entries: 300_000,
+        figures: Figures { entries: 300_000, lists: 1, ..Figures::default() },
+        is_read: true,
         last_success_at: Some(NOW),
-        failing,
+        error: error.map(str::to_owned),
     };
     let app = AppStatus {
         name: "shop".to_owned(),
@@ -196,10 +192,10 @@ pub(super) fn status() -> Status {
         rate_in_force: 0.25,
         rate_configured: 1.0,
         resume_at: Some(unix_now() + 50),
-        latest_failure: Some(LatestFailure { at: NOW, text: "quota: 60020".to_owned() }),
+        latest_failure: Some(LatestFailure::own(NOW, "quota: 60020")),
         budget_used: 0.973,
         usersig_expires_at: Some(unix_now() + 100_000),
-        sources: Arc::from([source("static", false), source("files[0]", true)]),
+        sources: Arc::from([source("static", None), source("files[0]", Some("list.yaml: line 3"))]),
         recent_since: NOW - 3600,
         recent: Arc::from([
             channel("apns", 26, 5, &[(Reason::InvalidToken, 410, 3), (Reason::Unknown, 7, 2)]),
@@ -207,19 +203,19 @@ pub(super) fn status() -> Status {
             channel("oppo", 90, 0, &[]),
         ]),
         push_failures: Arc::from([failure]),
+        ..AppStatus::default()
     };
     Status {
         apps: vec![app],
         ledger_note: Some("A damaged file was moved to ledger.db.damaged-1.".to_owned()),
-        ledger_stall: None,
+        ..Status::default()
     }
 }
 
 /// A house with that status and the made-up desk.
 pub(super) fn house(status: Status) -> Arc<House> {
-    let registry = Registry::new();
-    let build = BuildInfo { version: "0", revision: None };
-    let exporter = ExporterMetrics::register(&registry, build).unwrap();
+    let registry = Registry::new(BuildInfo { version: "0", revision: None });
+    let exporter = registry.exporter();
     let house = House::new(Fixtures {
         snapshot: Box::new(|| Arc::new(Snapshot::default())),
         registry,
@@ -228,7 +224,6 @@ pub(super) fn house(status: Status) -> Arc<House> {
         limits: Limits::default(),
         desk: Box::new(MadeUp),
         register: None,
-        veil: Arc::new(veil()),
     });
     house.publish_status(status);
     Arc::new(house)
