@@ -84,7 +84,9 @@ class Demo(Process):
     """The demo of the binary: its exporter and its simulated upstream."""
 
     def __init__(self, folder, binary):
-        flags = ["--port", "0", "--pairs", "6000", "--rate", "100", "--speed", "60", "--seed", "4"]
+        # So many results that each accelerated window holds enough for the alerts.
+        flags = ["--port", "0", "--pairs", "6000", "--push-span-seconds", "300", "--rate", "100", "--speed", "60",
+                 "--seed", "4"]
         super().__init__(folder, "demo", [binary, "demo", *flags])
         addresses = wait_for("the demo's addresses", 60, self._addresses)
         self.metrics, self.upstream = addresses

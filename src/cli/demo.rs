@@ -16,8 +16,6 @@ use super::{DemoFlags, failed, out, serve};
 const SDK_APP_ID: u64 = 1_400_000_001;
 /// Recipients of each push; the last push takes what is left.
 const USERS_PER_TASK: u32 = 20;
-/// The pushes that still come are spread over this.
-const PUSH_SPAN: Duration = Duration::from_secs(1_200);
 /// Share of the pushes that lie in the past, so that there is something to see at once.
 const PAST_SHARE: f64 = 0.5;
 
@@ -74,7 +72,7 @@ fn simulator(flags: &DemoFlags) -> Result<Simulator, String> {
         town: TownOptions {
             tasks: flags.pairs.div_ceil(USERS_PER_TASK),
             users_per_task: USERS_PER_TASK.min(flags.pairs),
-            push_span: PUSH_SPAN,
+            push_span: Duration::from_secs(flags.push_span_seconds),
             past_share: PAST_SHARE,
         },
         ..sim::Options::default()

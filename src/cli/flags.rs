@@ -88,6 +88,9 @@ pub struct DemoFlags {
     /// Requests per second of the app
     #[arg(long, default_value_t = 20.0, value_parser = rate)]
     pub rate: f64,
+    /// Time over which the pushes are spread, in seconds
+    #[arg(long = "push-span-seconds", default_value_t = 1_200)]
+    pub push_span_seconds: u64,
     /// Port on 127.0.0.1 for metrics and status page; 0 picks a free one
     #[arg(long, default_value_t = 10047)]
     pub port: u16,
