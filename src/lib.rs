@@ -13,9 +13,9 @@
 pub mod api;
 // Floor 0: when the next question may start.
 pub mod budget;
-// Floor 6: what the file says, and what the program uses.
+// Floor 7: what the file says, and what the program uses.
 pub mod config;
-// Floor 9: builds the program: supervisor of the apps, reload, shutdown.
+// Floor 10: builds the program: supervisor of the apps, reload, shutdown.
 pub mod daemon;
 // Floor 0: a parsed document, read key by key; every fault is noted with its key path.
 pub mod document;
@@ -25,9 +25,9 @@ pub mod http;
 pub mod ledger;
 // Floor 4: every name and help in one place.
 pub mod metrics;
-// Floor 7: polls one app: requests, roster, status, queries, housekeeping, and the feeder of its lists.
+// Floor 8: polls one app: requests, roster, status, queries, housekeeping, and the feeder of its lists.
 pub mod poller;
-// Floor 8: answers about pairs for pages and API: list, timeline, watch API.
+// Floor 9: answers about pairs for pages and API: list, timeline, watch API.
 pub mod query;
 // Floor 1: who is next.
 pub mod schedule;
@@ -37,9 +37,11 @@ pub mod sys;
 pub mod trace;
 // Floor 0: proves who we are.
 pub mod usersig;
+// Floor 5: the read model: what pollers publish and answer, and what pages and the API show.
+pub mod view;
 // Floor 0: whom we care about.
 pub mod watch;
-// Floor 5: routes and pages.
+// Floor 6: routes and pages.
 pub mod web;
 
 // Apart: the other side of the wire; imports no room, and only the command line imports it.

@@ -15,7 +15,6 @@ use crate::budget::{Budgets, Share};
 use crate::config::App;
 use crate::ledger::{Ledger, Records};
 use crate::metrics::{AppMetrics, PushView, Registry};
-use crate::web::{API_SOURCE, AppStatus};
 
 use super::tasks::{Ended, Tasks};
 use crate::poller::feeder::{Feeder, Posts, Shown};
@@ -24,6 +23,7 @@ use crate::poller::heartbeat::Heartbeat;
 use crate::poller::inbox::{NewSettings, Outbox, inbox};
 use crate::poller::{Poller, Tools};
 use crate::query::{Directory, Handle};
+use crate::view::{API_SOURCE, AppStatus};
 
 /// Where the slot files of the budgets lie, below the storage folder.
 pub const BUDGET_FOLDER: &str = "budget";

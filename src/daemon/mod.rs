@@ -23,8 +23,7 @@ use crate::config::{self, Config};
 use crate::http::{self, Limits};
 use crate::ledger::{Ledger, Opened, QUARANTINE_PREFIX};
 use crate::metrics::{BuildInfo, ExporterMetrics, Registry};
-use crate::web::desk::Register;
-use crate::web::{self, Fixtures, House, ReloadFailure, Status};
+use crate::web::{self, Fixtures, House};
 
 use crate::poller::clock::wall_seconds;
 use crate::poller::first_look::FirstLooks;
@@ -34,6 +33,7 @@ use config_reader::{ConfigReader, ReadConfig};
 use pulse::{Observer, Pulse};
 
 use crate::query::Book;
+use crate::view::{ReloadFailure, Status, WatchStore};
 pub use reload::Reloader;
 use reload::{RELOADS_CAP, Reload, next_read};
 use tasks::{Ended, Tasks};
@@ -371,7 +371,7 @@ fn house(opened: &Opened, shared: &Shared, exporter: &ExporterMetrics, reload: O
         reload,
         limits: Limits::default(),
         desk: Box::new(Pollers::new(shared.directory.clone(), shared.records.clone())),
-        register: shared.watch_api.then(|| Box::new(book()) as Box<dyn Register>),
+        register: shared.watch_api.then(|| Box::new(book()) as Box<dyn WatchStore>),
     })
 }
 

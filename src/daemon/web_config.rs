@@ -11,9 +11,10 @@ use crate::config::web::{Seen, WebConfig, load};
 use crate::document::Faults;
 use crate::metrics::ExporterMetrics;
 use crate::sys::{Hung, run_blocking};
-use crate::web::{House, ReloadFailure};
+use crate::web::House;
 
 use crate::poller::clock::wall_seconds;
+use crate::view::ReloadFailure;
 
 /// How often the files are looked at. A change is in force after two looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);

@@ -10,9 +10,9 @@ use tokio::sync::{mpsc, oneshot};
 use crate::ledger::{Posted, PostedChanges, Records};
 use crate::metrics::{AppMetrics, Refused};
 use crate::sys::run_blocking;
+use crate::view::{API_SOURCE, SourceStatus};
 use crate::watch::Entry;
 use crate::watch::feed::{Figures, Kept, Report};
-use crate::web::{API_SOURCE, SourceStatus};
 
 use super::clock::{StepWatch, wall_millis};
 use super::first_look::Sources;

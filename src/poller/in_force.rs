@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use crate::view::ListStatus;
 use crate::watch::Entry;
 use crate::watch::list::Difference;
-use crate::web::ListStatus;
 
 /// How much longer to wait with a list that is in force already.
 const FILL_UP_PAUSE: Duration = Duration::from_secs(9);

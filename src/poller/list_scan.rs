@@ -27,7 +27,7 @@ pub enum PollerQuery {
     OverLimit(u64),
 }
 
-/// Which pairs; see [`crate::web::desk::Query`].
+/// Which pairs; see [`crate::view::Query`].
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub state: Option<State>,

@@ -38,7 +38,7 @@ use crate::budget::{Moment, Share};
 use crate::config::App;
 use crate::ledger::{Ledger, LedgerClosed};
 use crate::metrics::AppMetrics;
-use crate::web::AppStatus;
+use crate::view::AppStatus;
 
 use clock::wall_millis;
 use feeder::AllRead;

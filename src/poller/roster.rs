@@ -15,9 +15,9 @@ use tokio::sync::oneshot;
 use crate::ledger::fold::{Record, counts_from};
 use crate::ledger::{Ended, Known, Leave, Verdict};
 use crate::schedule::{Learned, Look, Schedule, Seed, Slot, State};
+use crate::view::ListStatus;
 use crate::watch::Entry;
 use crate::watch::list::{Gone, List};
-use crate::web::ListStatus;
 
 use super::convert;
 use super::enrolment::{self, Enrolment, EnrolmentDone, EnrolmentJob, PIECE};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::ledger::fold::{KnownDevice, KnownResult, News, Record};
 use crate::trace::{Outcome, Platform, Reason, Route, Stage};
-use crate::web::{PushFailure, RecentStage};
+use crate::view::{PushFailure, RecentStage};
 
 /// The hour goes by in pieces of this many seconds.
 const BUCKET_SECONDS: i64 = 300;

@@ -14,7 +14,7 @@ use crate::metrics::{AppMetrics, PairStates, Refused};
 use crate::schedule::State;
 use crate::trace::{Addition, Drift};
 use crate::usersig::SignError;
-use crate::web::{AppStatus, LatestFailure};
+use crate::view::{AppStatus, LatestFailure};
 
 use super::additions::{Additions, Seen};
 use super::failure_log::{FailureLog, Line};

@@ -6,10 +6,10 @@ use crate::ledger::NEVER_DUE;
 use crate::ledger::PairRow;
 use crate::ledger::fold::{DEVICES_CAP, KnownDevice, Standing, counts_from, delay_seconds};
 use crate::trace::{Outcome, Route, Stage};
-use crate::web::desk::{Chain, DeviceChain, StageView, Watch};
 
 use crate::poller::clock::wall_seconds;
 use crate::poller::list_scan::ListedPair;
+use crate::view::{Chain, DeviceChain, StageView, Watch};
 
 /// `pair` with what is `known` of its devices; `None` for one that the ledger has not met yet.
 pub fn chain(app: Arc<str>, pair: ListedPair, known: Option<&PairRow>) -> Chain {

@@ -9,13 +9,13 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 
 use crate::ledger::{PairRow, Records};
-use crate::schedule::Slot;
-use crate::watch::Entry;
-use crate::web::desk::{Chain, Desk, DeskError, MAX_PAGE, Page, PairName, Query};
-
-use super::chain::{self, watch};
 use crate::poller::heartbeat::Heartbeat;
 use crate::poller::list_scan::{Filter, ListedPair, PageChunk, PollerQuery};
+use crate::schedule::Slot;
+use crate::watch::Entry;
+
+use super::chain::{self, watch};
+use crate::view::{Chain, MAX_PAGE, Page, PairName, Query, WatchQuery, WatchQueryError};
 
 /// Queries that are answered at once; more wait.
 const ANSWERS_CAP: usize = 4;
@@ -47,13 +47,13 @@ struct Inner {
     answers: Semaphore,
 }
 
-impl Desk for Pollers {
-    fn watches(&self, query: Query) -> BoxFuture<'static, Result<Page, DeskError>> {
+impl WatchQuery for Pollers {
+    fn watches(&self, query: Query) -> BoxFuture<'static, Result<Page, WatchQueryError>> {
         let inner = self.0.clone();
         Box::pin(async move { inner.watches(query).await })
     }
 
-    fn chain(&self, name: PairName) -> BoxFuture<'static, Result<Chain, DeskError>> {
+    fn chain(&self, name: PairName) -> BoxFuture<'static, Result<Chain, WatchQueryError>> {
         let inner = self.0.clone();
         Box::pin(async move { inner.chain(name).await })
     }
@@ -87,14 +87,14 @@ impl Place {
 }
 
 impl Inner {
-    async fn watches(&self, query: Query) -> Result<Page, DeskError> {
+    async fn watches(&self, query: Query) -> Result<Page, WatchQueryError> {
         let from = match &query.after {
-            Some(after) => Some(Place::read(after, self.mark).ok_or(DeskError::NoPlace)?),
+            Some(after) => Some(Place::read(after, self.mark).ok_or(WatchQueryError::NoPlace)?),
             None => None,
         };
         let directory = self.directory.load_full();
         if let Some(app) = query.app.as_deref().filter(|app| !directory.contains_key(*app)) {
-            return Err(DeskError::NoApp(app.to_owned()));
+            return Err(WatchQueryError::NoApp(app.to_owned()));
         }
         let _turn = self.turn().await?;
         let limit = query.limit.min(MAX_PAGE);
@@ -130,22 +130,22 @@ impl Inner {
         Ok(Page { total, next, watches: watches.collect() })
     }
 
-    async fn chain(&self, name: PairName) -> Result<Chain, DeskError> {
+    async fn chain(&self, name: PairName) -> Result<Chain, WatchQueryError> {
         let directory = self.directory.load_full();
         let Some((app, handle)) = directory.get_key_value(name.app.as_str()) else {
-            return Err(DeskError::NoApp(name.app));
+            return Err(WatchQueryError::NoApp(name.app));
         };
         let _turn = self.turn().await?;
         let (reply, answer) = oneshot::channel();
         let query = PollerQuery::Pair { task: name.task, user: name.user, reply };
-        handle.queries.send(query).await.map_err(|_| DeskError::Closed)?;
-        let row = answer.await.map_err(|_| DeskError::Closed)?.ok_or(DeskError::NoPair)?;
+        handle.queries.send(query).await.map_err(|_| WatchQueryError::Closed)?;
+        let row = answer.await.map_err(|_| WatchQueryError::Closed)?.ok_or(WatchQueryError::NoPair)?;
         let known = self.known(std::iter::once(&row)).await?.into_iter().next().flatten();
         Ok(chain::chain(app.clone(), row, known.as_ref()))
     }
 
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, DeskError> {
-        self.answers.acquire().await.map_err(|_| DeskError::Closed)
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, WatchQueryError> {
+        self.answers.acquire().await.map_err(|_| WatchQueryError::Closed)
     }
 
     /// What one app has to show; `None` if it left meanwhile.
@@ -154,7 +154,7 @@ impl Inner {
         name: &Arc<str>,
         handle: &Handle,
         filter: Filter,
-    ) -> Result<Option<PageChunk>, DeskError> {
+    ) -> Result<Option<PageChunk>, WatchQueryError> {
         let (reply, answer) = oneshot::channel();
         let sent = handle.queries.send(PollerQuery::Page { filter, reply }).await;
         let chunk = match sent {
@@ -162,7 +162,7 @@ impl Inner {
             Err(_) => None,
         };
         if chunk.is_none() && self.directory.load().contains_key(name) {
-            return Err(DeskError::Closed);
+            return Err(WatchQueryError::Closed);
         }
         Ok(chunk)
     }
@@ -171,14 +171,14 @@ impl Inner {
     async fn known(
         &self,
         pairs: impl Iterator<Item = &ListedPair>,
-    ) -> Result<Vec<Option<PairRow>>, DeskError> {
+    ) -> Result<Vec<Option<PairRow>>, WatchQueryError> {
         // No pair has row 0.
         let rows: Vec<i64> = pairs.map(|pair| pair.row.map_or(0, std::num::NonZero::get)).collect();
         let records = self.records.clone();
         let read = tokio::task::spawn_blocking(move || records.pairs(&rows)).await;
-        read.map_err(|_| DeskError::Closed)?.map_err(|error| {
+        read.map_err(|_| WatchQueryError::Closed)?.map_err(|error| {
             tracing::error!(%error, "a page cannot be answered");
-            DeskError::Unreadable
+            WatchQueryError::Unreadable
         })
     }
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use crate::ledger::{Ledger, MAX_POSTED_PAIRS, OverCap, PostError, Posted, Posts};
-use crate::watch::Entry;
-use crate::web::desk::{Added, Post, Register, RegisterError, Removed, Target};
-
-use super::desk::{Directory, Handle};
 use crate::poller::clock::wall_seconds;
 use crate::poller::list_scan::PollerQuery;
+use crate::view::{Added, Post, Removed, Target, WatchStore, WatchStoreError};
+use crate::watch::Entry;
+
+use super::desk::{Directory, Handle};
 
 /// Pairs of one request: so many are on disk within a fraction of a second, and polls wait no longer.
 const MAX_POST_PAIRS: usize = 10_000;
@@ -24,30 +24,30 @@ pub struct Book {
     pub ledger: Ledger,
 }
 
-impl Register for Book {
-    fn add(&self, posts: Vec<Post>) -> BoxFuture<'static, Result<Added, RegisterError>> {
+impl WatchStore for Book {
+    fn add(&self, posts: Vec<Post>) -> BoxFuture<'static, Result<Added, WatchStoreError>> {
         let book = self.clone();
         Box::pin(async move { book.add_all(posts).await })
     }
 
-    fn remove(&self, target: Target) -> BoxFuture<'static, Result<Removed, RegisterError>> {
+    fn remove(&self, target: Target) -> BoxFuture<'static, Result<Removed, WatchStoreError>> {
         let book = self.clone();
         Box::pin(async move { book.remove_one(target).await })
     }
 }
 
 impl Book {
-    async fn add_all(&self, posts: Vec<Post>) -> Result<Added, RegisterError> {
+    async fn add_all(&self, posts: Vec<Post>) -> Result<Added, WatchStoreError> {
         let directory = self.directory.load_full();
         let apps = by_app(posts);
         if let Some((app, _)) = apps.iter().find(|(app, _)| !directory.contains_key(app)) {
-            return Err(RegisterError::NoApp(app.to_string()));
+            return Err(WatchStoreError::NoApp(app.to_string()));
         }
         for (app, pairs) in &apps {
             let watch_for = directory.get(app).map_or(Duration::MAX, |handle| handle.watch_for);
             let pushes = too_old(pairs, wall_seconds(), watch_for);
             if !pushes.is_empty() {
-                return Err(RegisterError::TooOld { app: app.clone(), pushes, watch_for });
+                return Err(WatchStoreError::TooOld { app: app.clone(), pushes, watch_for });
             }
         }
         let all: usize = apps.iter().map(|(_, pairs)| pairs.len()).sum();
@@ -57,16 +57,16 @@ impl Book {
             for (app, pairs) in &counts {
                 self.refused(&directory, app, *pairs).await;
             }
-            return Err(RegisterError::TooMany { pairs: all, cap: MAX_POST_PAIRS });
+            return Err(WatchStoreError::TooMany { pairs: all, cap: MAX_POST_PAIRS });
         }
         match self.ledger.post(apps, wall_seconds()).await {
             Ok(told) => Ok(Added { added: told.added, changed: told.changed, known: told.known }),
             Err(PostError::OverCap(OverCap { app, would })) => {
                 self.refused(&directory, &app, counts.get(&app).copied().unwrap_or(0)).await;
-                Err(RegisterError::OverCap { app, would, cap: MAX_POSTED_PAIRS })
+                Err(WatchStoreError::OverCap { app, would, cap: MAX_POSTED_PAIRS })
             }
-            Err(PostError::Full) => Err(RegisterError::Busy),
-            Err(PostError::Closed) => Err(RegisterError::Closed),
+            Err(PostError::Full) => Err(WatchStoreError::Busy),
+            Err(PostError::Closed) => Err(WatchStoreError::Closed),
         }
     }
 
@@ -78,26 +78,26 @@ impl Book {
         }
     }
 
-    async fn remove_one(&self, target: Target) -> Result<Removed, RegisterError> {
+    async fn remove_one(&self, target: Target) -> Result<Removed, WatchStoreError> {
         let directory = self.directory.load_full();
         let Some((app, handle)) = directory.get_key_value(target.app.as_str()) else {
-            return Err(RegisterError::NoApp(target.app));
+            return Err(WatchStoreError::NoApp(target.app));
         };
         let still_listed = listed_elsewhere(handle, &target).await?;
         let Target { task, user, .. } = target;
-        let removed = self.ledger.unpost(app, task, user).await.map_err(|_| RegisterError::Closed)?;
+        let removed = self.ledger.unpost(app, task, user).await.map_err(|_| WatchStoreError::Closed)?;
         Ok(Removed { removed, still_listed })
     }
 }
 
 /// How many of the pairs that a target names stand in other sources.
-async fn listed_elsewhere(handle: &Handle, target: &Target) -> Result<u64, RegisterError> {
+async fn listed_elsewhere(handle: &Handle, target: &Target) -> Result<u64, WatchStoreError> {
     let (lists, target) = (handle.lists.load_full(), target.clone());
     let look = move || {
         let is_named = |user: &&str| target.user.as_deref().is_none_or(|named| named == *user);
         users_of(&lists, &target.task).filter(is_named).collect::<HashSet<_>>().len() as u64
     };
-    tokio::task::spawn_blocking(look).await.map_err(|_| RegisterError::Closed)
+    tokio::task::spawn_blocking(look).await.map_err(|_| WatchStoreError::Closed)
 }
 
 fn users_of<'a>(lists: &'a [Arc<Vec<Entry>>], task: &'a str) -> impl Iterator<Item = &'a str> {

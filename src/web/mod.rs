@@ -2,7 +2,6 @@
 
 mod api;
 mod application;
-pub mod desk;
 mod findings;
 mod house;
 mod limits;
@@ -18,10 +17,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use house::{
-    API_SOURCE, AppStatus, Fixtures, House, LatestFailure, ListStatus, PushFailure, RecentStage, Reload,
-    ReloadAnswer, ReloadFailure, SnapshotReader, SourceStatus, Status,
-};
+pub use house::{Fixtures, House, Reload, ReloadAnswer, SnapshotReader};
 
 /// Serves all routes on `listener` until `cancel`, as [`crate::http::serve`] does.
 pub async fn serve(listener: TcpListener, house: Arc<House>, cancel: CancellationToken) {

@@ -11,7 +11,6 @@ use hyper::header::HeaderValue;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::desk::{Desk, DeskError};
 use super::*;
 use crate::http::tests::{Answer, SHORT, ask};
 use crate::http::{
@@ -19,6 +18,7 @@ use crate::http::{
 };
 use crate::ledger::{AppTally, Snapshot};
 use crate::metrics::{BuildInfo, PushView, Registry};
+use crate::view::{self, WatchQuery, WatchQueryError};
 
 pub(super) struct Running {
     pub(super) app: Arc<House>,
@@ -29,13 +29,13 @@ pub(super) struct Running {
 /// Knows no pair.
 struct NoDesk;
 
-impl Desk for NoDesk {
-    fn watches(&self, _: desk::Query) -> BoxFuture<'static, Result<desk::Page, DeskError>> {
-        Box::pin(async { Ok(desk::Page::default()) })
+impl WatchQuery for NoDesk {
+    fn watches(&self, _: view::Query) -> BoxFuture<'static, Result<view::Page, WatchQueryError>> {
+        Box::pin(async { Ok(view::Page::default()) })
     }
 
-    fn chain(&self, _: desk::PairName) -> BoxFuture<'static, Result<desk::Chain, DeskError>> {
-        Box::pin(async { Err(DeskError::NoPair) })
+    fn chain(&self, _: view::PairName) -> BoxFuture<'static, Result<view::Chain, WatchQueryError>> {
+        Box::pin(async { Err(WatchQueryError::NoPair) })
     }
 }
 

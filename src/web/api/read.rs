@@ -11,7 +11,7 @@ use hyper::StatusCode;
 use super::{bad_path, refuse, shapes, success};
 use crate::document::shown;
 use crate::schedule::State as PairState;
-use crate::web::desk::{DEFAULT_PAGE, DeskError, MAX_PAGE, MAX_SEARCH_BYTES, PairName, Query, id_of_path};
+use crate::view::{DEFAULT_PAGE, MAX_PAGE, MAX_SEARCH_BYTES, PairName, Query, WatchQueryError, id_of_path};
 use crate::web::house::House;
 use crate::web::privacy::{SeesUsers, Visitor};
 
@@ -34,7 +34,7 @@ pub(super) async fn watches(
     };
     match house.fixtures.desk.watches(query).await {
         Ok(page) => success(shapes::page(&page)),
-        Err(error) => desk_refusal(&error),
+        Err(error) => query_refusal(&error),
     }
 }
 
@@ -50,21 +50,21 @@ pub(super) async fn pair(
     let (task, user) = (id_of_path(task), id_of_path(user));
     match house.fixtures.desk.chain(PairName { app, task, user }).await {
         Ok(chain) => success(shapes::pair(&chain)),
-        Err(error) => desk_refusal(&error),
+        Err(error) => query_refusal(&error),
     }
 }
 
-fn desk_refusal(error: &DeskError) -> Response {
+fn query_refusal(error: &WatchQueryError) -> Response {
     refuse(status_of(error), error)
 }
 
 /// The status of an answer in place of one that the desk does not have.
-pub(in crate::web) fn status_of(error: &DeskError) -> StatusCode {
+pub(in crate::web) fn status_of(error: &WatchQueryError) -> StatusCode {
     match error {
-        DeskError::NoApp(_) | DeskError::NoPair => StatusCode::NOT_FOUND,
-        DeskError::NoPlace => StatusCode::BAD_REQUEST,
-        DeskError::Closed => StatusCode::SERVICE_UNAVAILABLE,
-        DeskError::Unreadable => StatusCode::INTERNAL_SERVER_ERROR,
+        WatchQueryError::NoApp(_) | WatchQueryError::NoPair => StatusCode::NOT_FOUND,
+        WatchQueryError::NoPlace => StatusCode::BAD_REQUEST,
+        WatchQueryError::Closed => StatusCode::SERVICE_UNAVAILABLE,
+        WatchQueryError::Unreadable => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

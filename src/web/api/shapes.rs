@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use crate::trace::{Outcome, Reason};
-use crate::web::desk::{Chain, DeviceChain, Page, StageView, Watch};
+use crate::view::{AppStatus, Chain, DeviceChain, Page, PushFailure, RecentStage, StageView, Watch};
 use crate::web::findings::{self, Finding, worst};
-use crate::web::house::{AppStatus, House, PushFailure, Readiness, RecentStage};
+use crate::web::house::{House, Readiness};
 use crate::web::privacy::Visitor;
 
 /// A moment in Unix seconds, shown as RFC 3339 in UTC.

@@ -12,13 +12,13 @@ use crate::http::tests::{Answer, send};
 use crate::metrics::{PairStates, PushView};
 use crate::schedule::State;
 use crate::trace::{Notifications, Outcome, Platform, Reason, Route, Stage};
-use crate::web::desk::{
-    Added, Chain, Desk, DeskError, DeviceChain, Page, PairName, Post, Query, Register, RegisterError,
-    Removed, StageView, Target, Watch,
+use crate::view::{
+    Added, AppStatus, Chain, DeviceChain, LatestFailure, Page, PairName, Post, PushFailure, Query,
+    RecentStage, Removed, SourceStatus, StageView, Status, Target, Watch, WatchQuery, WatchQueryError,
+    WatchStore, WatchStoreError,
 };
 use crate::web::privacy::NO_USERS;
 use crate::web::tests::{Running, fixtures, start_from};
-use crate::web::{AppStatus, LatestFailure, PushFailure, RecentStage, SourceStatus, Status};
 
 const AT: i64 = 1_795_000_000;
 const AT_TEXT: &str = "2026-11-18T11:06:40Z";
@@ -72,39 +72,39 @@ fn chain() -> Chain {
     Chain { watch: watch(), added_at: AT, ends_at: AT, devices: vec![device], is_full: false }
 }
 
-impl Desk for Fake {
-    fn watches(&self, query: Query) -> BoxFuture<'static, Result<Page, DeskError>> {
+impl WatchQuery for Fake {
+    fn watches(&self, query: Query) -> BoxFuture<'static, Result<Page, WatchQueryError>> {
         let answer = match (query.app.as_deref(), &query.after) {
-            (Some("none"), _) => Err(DeskError::NoApp("none".to_owned())),
-            (_, Some(_)) => Err(DeskError::NoPlace),
+            (Some("none"), _) => Err(WatchQueryError::NoApp("none".to_owned())),
+            (_, Some(_)) => Err(WatchQueryError::NoPlace),
             _ => Ok(Page { total: 2, next: Some("there".to_owned()), watches: vec![watch()] }),
         };
         self.queries.lock().unwrap().push(query);
         Box::pin(async { answer })
     }
 
-    fn chain(&self, name: PairName) -> BoxFuture<'static, Result<Chain, DeskError>> {
+    fn chain(&self, name: PairName) -> BoxFuture<'static, Result<Chain, WatchQueryError>> {
         let known = name.task == "t/1";
         self.names.lock().unwrap().push(name);
-        Box::pin(async move { if known { Ok(chain()) } else { Err(DeskError::NoPair) } })
+        Box::pin(async move { if known { Ok(chain()) } else { Err(WatchQueryError::NoPair) } })
     }
 }
 
-impl Register for Fake {
-    fn add(&self, posts: Vec<Post>) -> BoxFuture<'static, Result<Added, RegisterError>> {
+impl WatchStore for Fake {
+    fn add(&self, posts: Vec<Post>) -> BoxFuture<'static, Result<Added, WatchStoreError>> {
         let over = posts.iter().any(|post| post.entry.users.len() > 2);
         self.posts.lock().unwrap().extend(posts);
         Box::pin(async move {
             if over {
-                return Err(RegisterError::OverCap { app: "shop".into(), would: 3, cap: 2 });
+                return Err(WatchStoreError::OverCap { app: "shop".into(), would: 3, cap: 2 });
             }
             Ok(Added { added: 1, changed: 2, known: 3 })
         })
     }
 
-    fn remove(&self, target: Target) -> BoxFuture<'static, Result<Removed, RegisterError>> {
+    fn remove(&self, target: Target) -> BoxFuture<'static, Result<Removed, WatchStoreError>> {
         let known = target.app == "shop";
-        let no_app = RegisterError::NoApp(target.app.clone());
+        let no_app = WatchStoreError::NoApp(target.app.clone());
         self.targets.lock().unwrap().push(target);
         let removed = Removed { removed: 1, still_listed: 2 };
         Box::pin(async move { if known { Ok(removed) } else { Err(no_app) } })
@@ -149,7 +149,7 @@ async fn start(writes: bool) -> (Running, Fake) {
     let fake = Fake::default();
     let mut fixtures = fixtures(Limits { body_bytes: 4096, ..Limits::default() }, None);
     fixtures.desk = Box::new(fake.clone());
-    fixtures.register = writes.then(|| Box::new(fake.clone()) as Box<dyn Register>);
+    fixtures.register = writes.then(|| Box::new(fake.clone()) as Box<dyn WatchStore>);
     let running = start_from(fixtures).await;
     let labels = Arc::from([Box::from("campaign")]);
     running.app.publish_views(vec![PushView { app: "shop".into(), watch_labels: labels }]);

@@ -13,8 +13,8 @@ use super::body::{self, Unread};
 use super::{bad_path, refuse, success};
 use crate::document::{self, Notes, Place, Syntax};
 use crate::metrics::{PushView, WebRefusal};
+use crate::view::{Post, Target, WatchStoreError, id_of_path};
 use crate::watch::read_posts;
-use crate::web::desk::{Post, RegisterError, Target, id_of_path};
 use crate::web::house::{House, unix_now};
 
 pub(super) async fn add(State(house): State<Arc<House>>, request: Request) -> Response {
@@ -26,7 +26,7 @@ pub(super) async fn add(State(house): State<Arc<House>>, request: Request) -> Re
         Err(why) => return unread(&house, why),
     };
     let Ok(turn) = Arc::clone(&house.parses).acquire_owned().await else {
-        return refused(&house, &RegisterError::Closed, StatusCode::BAD_REQUEST);
+        return refused(&house, &WatchStoreError::Closed, StatusCode::BAD_REQUEST);
     };
     let views = house.views.load_full();
     let read = tokio::task::spawn_blocking(move || {
@@ -91,21 +91,21 @@ fn not_enabled() -> Response {
     refuse(StatusCode::FORBIDDEN, text)
 }
 
-fn refused(house: &House, error: &RegisterError, no_app: StatusCode) -> Response {
+fn refused(house: &House, error: &WatchStoreError, no_app: StatusCode) -> Response {
     let status = match error {
-        RegisterError::Busy => return queue_full(house, error),
-        RegisterError::NoApp(_) => no_app,
-        RegisterError::OverCap { .. } | RegisterError::TooMany { .. } | RegisterError::TooOld { .. } => {
-            StatusCode::BAD_REQUEST
-        }
-        RegisterError::Closed => StatusCode::SERVICE_UNAVAILABLE,
+        WatchStoreError::Busy => return queue_full(house, error),
+        WatchStoreError::NoApp(_) => no_app,
+        WatchStoreError::OverCap { .. }
+        | WatchStoreError::TooMany { .. }
+        | WatchStoreError::TooOld { .. } => StatusCode::BAD_REQUEST,
+        WatchStoreError::Closed => StatusCode::SERVICE_UNAVAILABLE,
     };
     refuse(status, error)
 }
 
 fn unread(house: &House, why: Unread) -> Response {
     match why {
-        Unread::NoRoom => queue_full(house, &RegisterError::Busy),
+        Unread::NoRoom => queue_full(house, &WatchStoreError::Busy),
         Unread::Cut => refuse(StatusCode::BAD_REQUEST, "the body did not come whole"),
         Unread::TooLong => {
             let text = format!("the body may have at most {} bytes", house.limits().body_bytes);
@@ -114,7 +114,7 @@ fn unread(house: &House, why: Unread) -> Response {
     }
 }
 
-fn queue_full(house: &House, error: &RegisterError) -> Response {
+fn queue_full(house: &House, error: &WatchStoreError) -> Response {
     house.fixtures.exporter.request_refused(WebRefusal::QueueFull);
     let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, error);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));

@@ -1,6 +1,7 @@
 //! Findings about one app: the API, the signature, the pace; its watch list stands in `watching`.
 
-use super::super::house::AppStatus;
+use crate::view::AppStatus;
+
 use super::super::pages::times::{counted, date_time, distance, span, whole_span};
 use super::{Finding, Id, Severity, watching};
 

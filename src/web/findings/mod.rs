@@ -7,7 +7,9 @@ mod sources;
 mod tests;
 mod watching;
 
-use super::house::{House, Readiness, ReloadFailure, Status, unix_now};
+use crate::view::{ReloadFailure, Status};
+
+use super::house::{House, Readiness, unix_now};
 
 /// How bad a finding is, the worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,6 +1,8 @@
 //! Findings about the process as a whole: its ledger, its configuration, its certificate.
 
-use super::super::house::{Readiness, ReloadFailure};
+use crate::view::ReloadFailure;
+
+use super::super::house::Readiness;
 use super::super::pages::times::{counted, date_time, distance, span};
 use super::{Finding, Id, Severity, State};
 

@@ -1,8 +1,8 @@
 //! Findings about the watch sources of an app, one by one.
 
-use super::super::house::{API_SOURCE, AppStatus, SourceStatus};
 use super::super::pages::times::{count, counted, distance};
 use super::{Finding, Id, Severity};
+use crate::view::{API_SOURCE, AppStatus, SourceStatus};
 use crate::watch::ListFormat;
 
 /// A list of which one pair in this many was refused, or more, is degraded.

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use super::super::house::{
-    API_SOURCE, AppStatus, LatestFailure, ListStatus, Readiness, ReloadFailure, SourceStatus, Status,
-};
+use super::super::house::Readiness;
 use super::Severity::{self, Critical, Info, Warning};
 use super::{Id, State, worst};
 use crate::ledger::Stall;
 use crate::metrics::PairStates;
+use crate::view::{API_SOURCE, AppStatus, LatestFailure, ListStatus, ReloadFailure, SourceStatus, Status};
 use crate::watch::feed::Figures;
 
 const NOW: i64 = 1_795_000_000;

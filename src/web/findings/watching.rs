@@ -1,6 +1,7 @@
 //! Findings about what an app watches: nothing, less than its sources name, or pairs that wait for their push.
 
-use super::super::house::{API_SOURCE, AppStatus};
+use crate::view::{API_SOURCE, AppStatus};
+
 use super::super::pages::times::{count, counted, date_time, span};
 use super::{Finding, Id, Severity, sources};
 

@@ -4,15 +4,14 @@ use std::collections::HashMap;
 
 use maud::{Markup, html};
 
-use super::super::desk::Query;
 use super::super::findings::{Finding, Severity, worst};
-use super::super::house::{API_SOURCE, AppStatus, LatestFailure, SourceStatus};
 use super::super::privacy::Visitor;
 use super::Facts;
 use super::health;
 use super::links::{self, part};
 use super::times::{ago, count, counted, date_time, rate, whole_span};
 use crate::trace::visible;
+use crate::view::{API_SOURCE, AppStatus, LatestFailure, Query, SourceStatus};
 use crate::watch::feed::Figures;
 
 /// Apps that are shown one by one; those in the worst state come first.

@@ -2,13 +2,13 @@
 
 use maud::{Markup, html};
 
-use super::super::desk::{Chain, DeviceChain, StageView, Watch};
 use super::layout::{Frame, Room, page};
 use super::links;
 use super::times::{ago, counted, distance, moment, span};
 use super::watches::{labels, state};
 use crate::schedule::State;
 use crate::trace::{Notifications, Outcome, Stage, visible};
+use crate::view::{Chain, DeviceChain, StageView, Watch};
 
 /// The page for one visitor.
 pub(super) fn page_of(chain: &Chain, now: i64) -> Markup {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::super::house::{PushFailure, RecentStage};
 use super::super::privacy::Visitor;
 use super::Facts;
 use super::links;
 use super::times::{ago, count, counted, moment, percent};
 use crate::trace::{Platform, Reason, Route, Stage, visible};
+use crate::view::{PushFailure, RecentStage};
 
 /// Rows of the table of reasons; those with the most failures.
 const MAX_REASONS_SHOWN: usize = 12;

@@ -2,7 +2,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::super::desk::{MAX_PAGE, Query, Watch, id_in_path};
+use crate::view::{MAX_PAGE, Query, Watch, id_in_path};
 
 /// All but what RFC 3986 calls unreserved: fits a part of a path as well as a value of a query.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -49,8 +49,8 @@ pub(super) fn failed_of(app: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::desk::id_of_path;
     use super::*;
+    use crate::view::id_of_path;
 
     #[test]
     fn any_id_is_one_part_of_a_path() {

@@ -13,8 +13,10 @@ pub(super) mod times;
 mod visit;
 mod watches;
 
+use crate::view::Status;
+
 use super::findings::Finding;
-use super::house::{Readiness, Status};
+use super::house::Readiness;
 
 pub(super) use layout::SECURITY_POLICY;
 pub(super) use visit::{chain, forbidden, lost, status, watches};

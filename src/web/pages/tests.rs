@@ -3,9 +3,9 @@
 mod made_up;
 mod privacy;
 
-use super::super::house::{AppStatus, LatestFailure, Status};
 use crate::http::MAX_HEAD_BYTES;
 use crate::metrics::PairStates;
+use crate::view::{AppStatus, LatestFailure, Status};
 use made_up::{NOW, TASK, Visit, house, status};
 
 #[tokio::test]

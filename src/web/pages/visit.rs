@@ -10,13 +10,13 @@ use hyper::header::CONTENT_TYPE;
 use maud::Markup;
 
 use super::super::api::{read_query, status_of};
-use super::super::desk::{DEFAULT_PAGE, DeskError, PairName, Query, id_of_path};
 use super::super::findings;
 use super::super::house::{House, unix_now};
 use super::super::privacy::{SeesUsers, Visitor};
 use super::watches::Listing;
 use super::{Facts, layout};
 use crate::trace::visible;
+use crate::view::{DEFAULT_PAGE, PairName, Query, WatchQueryError, id_of_path};
 
 /// What the form asks: a field left empty asks nothing, and a page without rows is no page.
 fn read_form(fields: Vec<(String, String)>) -> Result<Query, String> {
@@ -83,8 +83,8 @@ pub(in super::super) async fn chain(
         Ok(chain) => answer(StatusCode::OK, super::chain::page_of(&chain, unix_now())),
         Err(why) => {
             let title = match why {
-                DeskError::NoApp(_) => "No such app",
-                DeskError::NoPair => "No such pair",
+                WatchQueryError::NoApp(_) => "No such app",
+                WatchQueryError::NoPair => "No such pair",
                 _ => "No answer",
             };
             answer(status_of(&why), layout::apology(title, &sentence(&why.to_string())))

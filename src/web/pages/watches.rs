@@ -2,12 +2,12 @@
 
 use maud::{Markup, html};
 
-use super::super::desk::{DEFAULT_PAGE, MAX_PAGE, Page, Query, Watch};
 use super::layout::{Frame, Room, page};
 use super::links;
 use super::times::{ago, count, counted};
 use crate::schedule::State;
 use crate::trace::visible;
+use crate::view::{DEFAULT_PAGE, MAX_PAGE, Page, Query, Watch};
 use crate::watch::LabelSet;
 
 /// How many rows a visitor may choose among.

@@ -7,18 +7,17 @@ use futures_util::future::BoxFuture;
 use hyper::Request;
 use tower::ServiceExt as _;
 
-use super::super::super::desk::{
-    Chain, Desk, DeskError, DeviceChain, Page, PairName, Query, StageView, Watch,
-};
-use super::super::super::house::{
-    AppStatus, Fixtures, House, LatestFailure, PushFailure, RecentStage, SourceStatus, Status, unix_now,
-};
+use super::super::super::house::{Fixtures, House, unix_now};
 use super::super::super::routes;
 use crate::http::{Limits, Peer};
 use crate::ledger::Snapshot;
 use crate::metrics::{BuildInfo, PairStates, Registry};
 use crate::schedule::State;
 use crate::trace::{Notifications, Outcome, Platform, Reason, Route, Stage};
+use crate::view::{
+    AppStatus, Chain, DeviceChain, LatestFailure, Page, PairName, PushFailure, Query, RecentStage,
+    SourceStatus, StageView, Status, Watch, WatchQuery, WatchQueryError,
+};
 use crate::watch::feed::Figures;
 
 pub(super) const NOW: i64 = 1_795_000_000;
@@ -28,31 +27,31 @@ pub(super) const HOSTILE: &str = "<script>alert(1)</script>/50%\u{202e}👩‍�
 
 struct MadeUp;
 
-impl Desk for MadeUp {
-    fn watches(&self, query: Query) -> BoxFuture<'static, Result<Page, DeskError>> {
+impl WatchQuery for MadeUp {
+    fn watches(&self, query: Query) -> BoxFuture<'static, Result<Page, WatchQueryError>> {
         Box::pin(async move { list(&query) })
     }
 
-    fn chain(&self, name: PairName) -> BoxFuture<'static, Result<Chain, DeskError>> {
+    fn chain(&self, name: PairName) -> BoxFuture<'static, Result<Chain, WatchQueryError>> {
         Box::pin(async move {
             if name.app != "shop" {
-                return Err(DeskError::NoApp(name.app));
+                return Err(WatchQueryError::NoApp(name.app));
             }
             let mut all = watches();
             all.push(watch(TASK, "alice"));
             let found = all.into_iter().find(|watch| watch.task == name.task && watch.user == name.user);
-            found.map(chain).ok_or(DeskError::NoPair)
+            found.map(chain).ok_or(WatchQueryError::NoPair)
         })
     }
 }
 
-fn list(query: &Query) -> Result<Page, DeskError> {
+fn list(query: &Query) -> Result<Page, WatchQueryError> {
     if let Some(app) = query.app.as_ref().filter(|app| *app != "shop") {
-        return Err(DeskError::NoApp(app.clone()));
+        return Err(WatchQueryError::NoApp(app.clone()));
     }
     let after = match &query.after {
         None => 0,
-        Some(place) => place.parse().map_err(|_| DeskError::NoPlace)?,
+        Some(place) => place.parse().map_err(|_| WatchQueryError::NoPlace)?,
     };
     let is_wanted = |watch: &Watch| {
         let holds = watch.task.contains(&query.search) || watch.user.contains(&query.search);

@@ -1,4 +1,4 @@
-//! What pages and API ask of the running pollers, and what comes back: plain values over one seam.
+//! What pages and API ask about pairs, and what comes back: plain values, and the traits that answer.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -18,22 +18,22 @@ pub const DEFAULT_PAGE: usize = 50;
 /// The longest text to search for, in bytes.
 pub const MAX_SEARCH_BYTES: usize = 256;
 
-/// Whom the pages and the API ask; the run room answers. No answer causes an upstream request.
-pub trait Desk: Send + Sync {
+/// Answers what pages and API ask about pairs. No answer causes an upstream request.
+pub trait WatchQuery: Send + Sync {
     /// One page of the watch lists of all apps that `query` lets through, in a stable order.
-    fn watches(&self, query: Query) -> BoxFuture<'static, Result<Page, DeskError>>;
+    fn watches(&self, query: Query) -> BoxFuture<'static, Result<Page, WatchQueryError>>;
 
     /// One pair with all that is known of its devices.
-    fn chain(&self, name: PairName) -> BoxFuture<'static, Result<Chain, DeskError>>;
+    fn chain(&self, name: PairName) -> BoxFuture<'static, Result<Chain, WatchQueryError>>;
 }
 
-/// The writing half of the watch API; the run room keeps what it is told. Each answer comes when it is on disk.
-pub trait Register: Send + Sync {
+/// The writing half of the watch API. Each answer comes when the change is on disk.
+pub trait WatchStore: Send + Sync {
     /// Adds the pairs of those entries, all or none.
-    fn add(&self, posts: Vec<Post>) -> BoxFuture<'static, Result<Added, RegisterError>>;
+    fn add(&self, posts: Vec<Post>) -> BoxFuture<'static, Result<Added, WatchStoreError>>;
 
     /// Takes pairs that the API added off again: one, or all of a task.
-    fn remove(&self, target: Target) -> BoxFuture<'static, Result<Removed, RegisterError>>;
+    fn remove(&self, target: Target) -> BoxFuture<'static, Result<Removed, WatchStoreError>>;
 }
 
 /// One entry for one app, read and checked as any other.
@@ -74,7 +74,7 @@ pub struct Removed {
 
 /// Why nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RegisterError {
+pub enum WatchStoreError {
     #[error("no app is called {0}; GET /config shows those there are")]
     NoApp(String),
     #[error("app {app}: the API would hold {would} pairs; at most {cap} would be right, nothing was added")]
@@ -233,9 +233,9 @@ pub struct StageView {
     pub overdue_from: Option<i64>,
 }
 
-/// Why the desk has no answer.
+/// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DeskError {
+pub enum WatchQueryError {
     #[error("no app is called {0}; GET /config shows those there are")]
     NoApp(String),
     #[error("this pair is not on the watch list of that app")]
