@@ -9,8 +9,7 @@ use super::none;
 use super::source::{Text, texts};
 
 /// Circles that are known and to be opened, by one file of each. May only become shorter.
-const ALLOWED: [&str; 9] = [
-    "src/budget/pace.rs",
+const ALLOWED: [&str; 8] = [
     "src/config/secret.rs",
     "src/config/web/tls.rs",
     "src/ledger/batch.rs",
@@ -113,6 +112,9 @@ impl<'ast> Visit<'ast> for Collector<'_> {
             visit::visit_item(self, item);
         }
     }
+
+    /// `pub(in path)` takes nothing from there.
+    fn visit_visibility(&mut self, _: &'ast Visibility) {}
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let parts: Path = path.segments.iter().map(|part| part.ident.to_string()).collect();
