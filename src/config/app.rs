@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::around::Around;
 use super::values::{duration, is_label_name, line, maybe, or, url, warn_unencrypted, zone, zone_seconds};
-use super::{App, Around, Region, credential, sources};
+use super::{App, Region, credential, sources};
 use reqwest::Url;
 
 use crate::document::{Place, Table, shown};

@@ -1,6 +1,6 @@
 //! The configuration as the program uses it: every value checked, every default filled in.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,6 +98,14 @@ impl App {
         let url = reqwest::Url::parse(&self.endpoint).ok();
         let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or_else(|| self.host());
         Key::new(host, url.as_ref().and_then(reqwest::Url::port), self.sdk_app_id)
+    }
+
+    /// Pairs of task and user that the config file itself lists, each counted once.
+    pub(super) fn static_pairs(&self) -> usize {
+        let entries = self.watch.entries.iter();
+        let pairs =
+            entries.flat_map(|entry| entry.users.iter().map(|user| (entry.task.as_str(), user.as_str())));
+        pairs.collect::<HashSet<_>>().len()
     }
 
     /// Host, and port where one is given, of the endpoint.

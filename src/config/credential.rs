@@ -2,9 +2,9 @@
 
 use secrecy::ExposeSecret;
 
+use super::around::{Around, Credentials};
 use super::secret::{read_secret, shown_path};
 use super::values::line;
-use super::{Around, Credentials};
 use crate::document::{Place, Table};
 use crate::usersig::{Credential, Identity, KeyDoubt, credential_text, inspect, moment, signed};
 

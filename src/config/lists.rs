@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::summary::static_pairs;
 use super::{App, Config};
 use crate::document::{Fault, Faults, Warnings, format_duration};
 use crate::watch::feed::{FILES_LOOK, Feed, FeedError, Figures};
@@ -36,7 +35,7 @@ pub(super) struct Listed {
 impl Lists {
     /// Those of `watch.static` alone; reads no file.
     pub fn of_static(config: &Config) -> Lists {
-        let listed = |app| Listed { pairs: static_pairs(app), ..Listed::default() };
+        let listed = |app: &App| Listed { pairs: app.static_pairs(), ..Listed::default() };
         Lists { apps: config.apps.iter().map(listed).collect(), warnings: Vec::new() }
     }
 
@@ -141,7 +140,7 @@ impl Listed {
             warnings.note(text, || format!("{place}.watch"));
         }
         let taken = app.max_pairs;
-        if *pairs > taken && static_pairs(app) <= taken {
+        if *pairs > taken && app.static_pairs() <= taken {
             let text =
                 format!("is {taken}, but static and files list {pairs} pairs: the rest will be refused");
             warnings.note(text, || format!("{place}.max_pairs"));

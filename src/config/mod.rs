@@ -1,6 +1,7 @@
 //! What the file says (raw), and what the program uses (checked): every fault at once, with its key path.
 
 mod app;
+mod around;
 mod checked;
 mod credential;
 mod lists;
@@ -27,44 +28,15 @@ pub use summary::{advice, summary};
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use self::around::{Around, Credentials};
 use crate::budget::Key;
 use crate::document::{self, Fault, Faults, Notes, Place, Syntax, Warnings};
 use crate::sys::{self, ReadError};
 
 /// The largest config file that is read, in bytes. Longer lists belong into `watch.files`.
 pub const MAX_CONFIG_BYTES: u64 = 64 << 20;
-
-/// How what a credential holds is judged. It is read again whenever it changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Credentials {
-    /// One that cannot be used is a fault.
-    MustWork,
-    /// One that cannot be used is a warning: its app pauses until it is replaced, and the others go on.
-    MayWork,
-}
-
-/// What a check looks at outside the file itself.
-struct Around<'a> {
-    /// Folder of the config file, absolute: relative paths start here.
-    folder: PathBuf,
-    /// The value of an environment variable.
-    env: &'a dyn Fn(&str) -> Option<OsString>,
-    /// Unix seconds.
-    now: i64,
-    credentials: Credentials,
-}
-
-impl<'a> Around<'a> {
-    fn of(path: &Path, env: &'a dyn Fn(&str) -> Option<OsString>) -> Around<'a> {
-        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let folder = absolute.parent().map(Path::to_owned).unwrap_or_default();
-        let now = jiff::Timestamp::now().as_second();
-        Around { folder, env, now, credentials: Credentials::MayWork }
-    }
-}
 
 /// Reads and checks a config file. Files and environment variables that hold secrets must exist and not be empty;
 /// what they hold is not kept. A credential that cannot be used is a warning.
@@ -132,7 +104,7 @@ fn warn_of_apps(apps: &[App], warnings: &mut Warnings) {
             }
             Entry::Vacant(place) => drop(place.insert(app)),
         }
-        let pairs = summary::static_pairs(app);
+        let pairs = app.static_pairs();
         if pairs > app.max_pairs {
             let text = format!(
                 "is {}, but watch.static alone lists {pairs} pairs: the rest will be refused",

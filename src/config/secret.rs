@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::Around;
+use super::around::Around;
 use super::values::line;
 use crate::document::Place;
 use crate::sys;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use glob::Pattern;
 
-use super::Around;
+use super::around::Around;
 use super::secret::{read_file, read_secret};
 use super::values::{duration, line, maybe, or, url, warn_unencrypted};
 use crate::document::{Place, Table};

@@ -1,6 +1,5 @@
 //! What a checked config can do, on one screen: how much each app may ask, and how much it has to.
 
-use std::collections::HashSet;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -23,13 +22,6 @@ const USUAL_LIMIT: f64 = 1.0;
 const ALARM_SHARE: f64 = 0.8;
 const HEADER: [&str; 10] =
     ["APP", "ENDPOINT", "SDK_APP_ID", "REQ/S", "PAIRS", "FILES", "HTTP", "LOOKS/PAIR", "ROUND", "CAPACITY"];
-
-/// Pairs of task and user that the config file itself lists, each counted once.
-pub(super) fn static_pairs(app: &App) -> usize {
-    let entries = app.watch.entries.iter();
-    let pairs = entries.flat_map(|entry| entry.users.iter().map(|user| (entry.task.as_str(), user.as_str())));
-    pairs.collect::<HashSet<_>>().len()
-}
 
 /// The capacity of an app against the pairs it is known to watch.
 struct Load<'c> {

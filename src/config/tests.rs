@@ -1,5 +1,6 @@
 //! Tests of the config room: good and bad files with the exact text of each fault, the example, and the pages made of it.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use crate::document::{Place, format_duration, parse_duration, shown};
+use crate::document::{Place, Table, Value, format_duration, parse_duration, shown};
 
 /// The longest text of a setting, in bytes.
 const MAX_TEXT_BYTES: usize = 4096;
@@ -164,4 +164,9 @@ pub(super) fn is_label_name(name: &str) -> bool {
     first.is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && !name.starts_with("__")
+}
+
+/// The value of a key; a key with nothing behind it is as good as none, in Prometheus' toolkit too.
+pub(super) fn given<'t>(table: &Table<'t>, key: &'static str) -> Option<Place<'t>> {
+    table.get(key).filter(|place| *place.value() != Value::Null)
 }

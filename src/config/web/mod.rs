@@ -12,8 +12,8 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue};
 
 use self::material::Reader;
-use super::Around;
-use super::values::{duration, or};
+use super::around::Around;
+use super::values::{duration, given, or};
 use crate::document::{self, Fault, Faults, Notes, Place, Syntax, Table, Value};
 use crate::http::{PasswordHash, RateLimit, Security, Users};
 
@@ -97,11 +97,6 @@ fn read(root: &Table<'_>, around: &Around<'_>, reader: &Reader) -> Option<WebCon
     let client_auth = tls.as_ref().map(|(_, policy)| policy.as_str());
     let security = Security { tls: tls.map(|(tls, _)| tls), users, rate: rate?, headers: headers? };
     Some(WebConfig { security, warnings, client_auth })
-}
-
-/// The value of a key; a key with nothing behind it is as good as none, in the toolkit too.
-fn given<'t>(table: &Table<'t>, key: &'static str) -> Option<Place<'t>> {
-    table.get(key).filter(|place| *place.value() != Value::Null)
 }
 
 fn read_http(table: &Table<'_>, warnings: &mut Vec<String>) -> Option<Vec<(HeaderName, HeaderValue)>> {

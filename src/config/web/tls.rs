@@ -5,9 +5,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{NamedGroup, SupportedCipherSuite};
 
 use super::material::Reader;
-use super::{Around, given};
+use crate::config::around::Around;
 use crate::config::secret::{OPEN_SECRET, checked, file, is_open_secret};
-use crate::config::values::or;
+use crate::config::values::{given, or};
 use crate::document::{Place, Table, Value, shown};
 use crate::http::{ClientAuth, Tls, TlsFault, TlsSettings, TlsVersion, cipher_suites, curves};
 
