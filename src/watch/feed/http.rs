@@ -9,12 +9,11 @@ use reqwest::header::{
 use reqwest::{Response, StatusCode};
 
 use super::super::{HttpSource, ListFormat, MAX_LIST_BYTES};
-use super::blocking;
 use super::dial::{Dialer, Proof, words};
 use super::held::{Document, Held};
 use super::report::News;
 use crate::document::shown;
-use crate::sys::{Blocking, gunzip};
+use crate::sys::{Blocking, gunzip, run_blocking};
 
 /// The longest exchange, from connecting to the last byte; a source with a shorter `refresh` has only that.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
@@ -101,27 +100,27 @@ impl HttpFeed {
         looked.news
     }
 
-    /// Asks once. `None` while the runtime shuts down.
-    pub(super) async fn look(&self) -> Option<Looked> {
+    /// Asks once.
+    pub(super) async fn look(&self) -> Looked {
         let mut state = self.state.clone();
         let mut news = News::default();
-        let outcome = match self.ask(&mut state).await? {
+        let outcome = match self.ask(&mut state).await {
             Ok(Answer::Same) => Ok(()),
             Ok(Answer::List(list)) => {
                 let read;
-                (state, news, read) = self.read(state, list).await?;
+                (state, news, read) = self.read(state, list).await;
                 read
             }
             Err(trouble) => Err(trouble),
         };
         state.held.end_look(&self.shown, outcome, &mut news);
-        Some(Looked { state, news })
+        Looked { state, news }
     }
 
-    async fn read(&self, mut state: State, list: List) -> Option<(State, News, Result<(), String>)> {
+    async fn read(&self, mut state: State, list: List) -> (State, News, Result<(), String>) {
         let (shown, labels) = (self.shown.clone(), Arc::clone(&self.watch_labels));
         let max = self.max_bytes;
-        blocking(move || {
+        run_blocking(move || {
             let mut news = News::default();
             let unpacked = if list.is_gzip { gunzip(&list.body, max) } else { Ok(list.body) };
             let bytes = match unpacked {
@@ -141,21 +140,16 @@ impl HttpFeed {
     }
 
     /// One exchange; a trouble is a text for the log.
-    async fn ask(&self, state: &mut State) -> Option<Result<Answer, String>> {
+    async fn ask(&self, state: &mut State) -> Result<Answer, String> {
         let (source, dialer) = (Arc::clone(&self.source), state.dialer.clone());
         let prepared = self.reader.run(move || {
             let dialer = if dialer.is_stale(&source) { Dialer::new(&source)? } else { dialer };
             Ok((dialer, Proof::read(&source)?))
         });
         let prepared = prepared.await.unwrap_or_else(|hung| Err(format!("reading its secrets: {hung}")));
-        let proof = match prepared {
-            Ok((dialer, proof)) => {
-                state.dialer = dialer;
-                proof
-            }
-            Err(trouble) => return Some(Err(trouble)),
-        };
-        Some(self.exchange(state, proof).await)
+        let (dialer, proof) = prepared?;
+        state.dialer = dialer;
+        self.exchange(state, proof).await
     }
 
     async fn exchange(&self, state: &State, proof: Option<Proof>) -> Result<Answer, String> {

@@ -13,6 +13,7 @@ mod http;
 mod http_tests;
 mod kept;
 mod list_file;
+mod pattern;
 #[cfg(test)]
 mod peer;
 mod report;
@@ -40,11 +41,12 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::{Entry, Sources};
-use crate::sys::Blocking;
+use crate::sys::{Blocking, run_blocking};
 use files::{FilePattern, Known};
 use held::{Held, pairs_of};
 use http::{HttpFeed, Looked};
 use kept::Given;
+use pattern::Pattern;
 use report::{Account, News};
 
 /// Time between two looks at files; a look asks the file system for the times of each, and reads what changed.
@@ -88,8 +90,7 @@ pub struct Answered {
     index: usize,
     /// Unix ms.
     asked_at: i64,
-    /// `None` while the runtime shuts down.
-    looked: Option<Looked>,
+    looked: Looked,
 }
 
 /// All sources of one app.
@@ -106,26 +107,6 @@ pub struct Feed {
     /// What addresses gave to another feed: those that are gone until all of these here were asked, the others until they
     /// succeed.
     before: Vec<Given>,
-}
-
-struct Pattern {
-    files: Arc<FilePattern>,
-    known: Arc<Known>,
-    account: Account,
-    /// Where its files are looked at.
-    reader: Blocking,
-}
-
-impl Pattern {
-    /// A look at its files; where it hangs, that is what it comes to.
-    fn look(&self) -> impl Future<Output = (Known, News)> + use<> {
-        let (files, known, reader) = (self.files.clone(), self.known.clone(), self.reader.clone());
-        async move {
-            let (looking, before) = (files.clone(), known.clone());
-            let looked = reader.run(move || looking.look(&before)).await;
-            looked.unwrap_or_else(|hung| files.hung(&known, hung))
-        }
-    }
 }
 
 struct Address {
@@ -223,9 +204,8 @@ impl Feed {
         for Answered { index, asked_at, looked } in answers {
             let address = &mut self.http[index];
             address.is_asked = false;
-            let Some(looked) = looked else { continue };
             let news = address.feed.take(looked);
-            let before = self.before.iter().find(|given| given.is_of(address));
+            let before = self.before.iter().find(|given| given.is_of(&address.feed));
             let before = before.filter(|_| news.error().is_some() && !address.account.has_succeeded());
             let held = address.feed.held();
             let entries = before.map_or_else(|| held.pairs(), |given| pairs_of(&given.list));
@@ -235,7 +215,8 @@ impl Feed {
         }
         if self.has_asked_all() {
             let http = &self.http;
-            let stays = |given: &Given| http.iter().any(|a| given.is_of(a) && !a.account.has_succeeded());
+            let stays =
+                |given: &Given| http.iter().any(|a| given.is_of(&a.feed) && !a.account.has_succeeded());
             let (stay, go): (Vec<_>, Vec<_>) = self.before.drain(..).partition(stays);
             self.before = stay;
             closing.refreshed.changed |= !go.is_empty();
@@ -251,7 +232,7 @@ impl Feed {
             pattern.go_on(&before.patterns);
         }
         for address in &mut self.http {
-            if let Some(given) = before.given.iter().find(|given| given.is_of(address)) {
+            if let Some(given) = before.given.iter().find(|given| given.is_of(&address.feed)) {
                 address.account.go_on(given.last_success_at);
             }
         }
@@ -306,13 +287,13 @@ impl Feed {
 
     fn given(&self) -> Vec<Given> {
         let in_force = |address: &Address| {
-            let before = self.before.iter().find(|given| given.is_of(address));
+            let before = self.before.iter().find(|given| given.is_of(&address.feed));
             let list = before.filter(|_| !address.account.has_succeeded()).map(|given| &given.list);
             let list = list.unwrap_or(address.feed.held().list()).clone();
             let last_success_at = address.account.last_success_at();
             Given { source: Arc::clone(address.feed.source()), list, last_success_at }
         };
-        let gone = |given: &&Given| !self.http.iter().any(|address| given.is_of(address));
+        let gone = |given: &&Given| !self.http.iter().any(|address| given.is_of(&address.feed));
         let gone = self.before.iter().filter(gone).cloned();
         self.http.iter().map(in_force).chain(gone).collect()
     }
@@ -342,7 +323,7 @@ impl Closing {
     async fn end(self) -> Refreshed {
         let Closing { refreshed, replaced } = self;
         if !replaced.is_empty() {
-            blocking(move || drop(replaced)).await;
+            run_blocking(move || drop(replaced)).await;
         }
         refreshed
     }
@@ -355,15 +336,4 @@ fn after(now_millis: i64, time: Duration) -> i64 {
 /// A time further ahead than one interval was told by a clock that has been set back since.
 fn is_due(at: i64, interval: Duration, now_millis: i64) -> bool {
     at <= now_millis || at > after(now_millis, interval)
-}
-
-/// Runs work that blocks on the threads for such work; `None` if the runtime shuts down before it began.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => Some(done),
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => None,
-        },
-    }
 }
