@@ -2,6 +2,7 @@
 
 mod body;
 mod read;
+mod reply;
 mod shapes;
 #[cfg(test)]
 mod tests;
@@ -10,15 +11,11 @@ mod write;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::rejection::PathRejection;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, delete, get};
-use hyper::StatusCode;
 use hyper::header::CONTENT_TYPE;
-use serde::Serialize;
 
 use super::house::House;
-use super::reply::refusal;
 
 pub(super) use read::{read_query, status_of};
 
@@ -42,24 +39,4 @@ fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 5] {
 
 async fn openapi() -> Response {
     ([(CONTENT_TYPE, "application/json")], OPENAPI).into_response()
-}
-
-/// A good answer.
-#[derive(Serialize)]
-struct Success<T> {
-    status: &'static str,
-    data: T,
-}
-
-fn success(data: impl Serialize) -> Response {
-    axum::Json(Success { status: "success", data }).into_response()
-}
-
-fn refuse(status: StatusCode, text: impl ToString) -> Response {
-    refusal("/api/v1", status, &text.to_string())
-}
-
-/// A path whose parts cannot be read.
-fn bad_path(rejection: &PathRejection) -> Response {
-    refuse(StatusCode::BAD_REQUEST, format!("path: {}", rejection.body_text()))
 }

@@ -8,7 +8,8 @@ use axum::extract::{Path, Query as Parameters, State};
 use axum::response::Response;
 use hyper::StatusCode;
 
-use super::{bad_path, refuse, shapes, success};
+use super::reply::{bad_path, refuse, success};
+use super::shapes;
 use crate::document::shown;
 use crate::schedule::State as PairState;
 use crate::view::{DEFAULT_PAGE, MAX_PAGE, MAX_SEARCH_BYTES, PairName, Query, WatchQueryError, id_of_path};

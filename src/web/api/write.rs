@@ -10,7 +10,7 @@ use hyper::header::{HeaderValue, RETRY_AFTER};
 use serde_json::json;
 
 use super::body::{self, Unread};
-use super::{bad_path, refuse, success};
+use super::reply::{bad_path, refuse, success};
 use crate::document::{self, Notes, Place, Syntax};
 use crate::metrics::{PushView, WebRefusal};
 use crate::view::{Post, Target, WatchStoreError, id_of_path};

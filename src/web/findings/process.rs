@@ -1,13 +1,26 @@
 //! Findings about the process as a whole: its ledger, its configuration, its certificate.
 
-use crate::view::ReloadFailure;
+use crate::view::{ReloadFailure, Status};
 
 use super::super::house::Readiness;
 use super::super::pages::times::{counted, date_time, distance, span};
-use super::{Finding, Id, Severity, State};
+use super::{Finding, Id, Severity};
 
 /// A certificate with less than this left is not being renewed: authorities renew weeks before.
 const CERTIFICATE_LOW_SECONDS: i64 = 7 * 86_400;
+
+/// What the findings are worked out from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct State<'a> {
+    pub(super) status: &'a Status,
+    pub(super) readiness: Readiness,
+    /// `None` while the web configuration is in force as its files are now.
+    pub(super) web_config_failure: Option<&'a ReloadFailure>,
+    /// Unix seconds; `None` without TLS.
+    pub(super) certificate_expires_at: Option<i64>,
+    /// Unix seconds.
+    pub(super) now: i64,
+}
 
 pub(super) fn findings(state: &State<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
