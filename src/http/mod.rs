@@ -2,12 +2,12 @@
 
 mod application;
 mod auth;
-mod crowd;
+mod connection;
 pub mod gzip;
 mod limits;
 mod listen;
 mod peer;
-mod phase;
+mod pool;
 mod security;
 mod serve;
 mod server;

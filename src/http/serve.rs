@@ -20,12 +20,12 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::application::{RequestRefusal, ServerEvent};
-use super::crowd::Seat;
+use super::connection::{CloseReason, ConnectionState, RequestBody, ResponseBody, TrackedStream};
 use super::limits::{MAX_HEAD_BYTES, MAX_HEADERS};
 use super::peer::Peer;
-use super::phase::{Answer, Arriving, Cut, Progress, Watched};
+use super::pool::ConnectionSlot;
 use super::server::Server;
-use super::tls::{Refused, Tls};
+use super::tls::{HandshakeError, Tls};
 
 /// How long to wait after the system refused to accept, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
@@ -45,11 +45,11 @@ pub async fn serve(listener: TcpListener, server: Arc<Server>, router: Router, c
         };
         match accepted {
             Ok((stream, peer)) => {
-                match server.crowd.admit(|| server.observe(ServerEvent::ConnectionEvicted)).await {
-                    Some(seat) => {
+                match server.pool.admit(|| server.observe(ServerEvent::ConnectionEvicted)).await {
+                    Some(slot) => {
                         let (router, server, cancel) = (router.clone(), Arc::clone(&server), cancel.clone());
                         let connection = Connection { router, server, cancel, peer: Peer(peer) };
-                        tasks.spawn(connection.serve_tcp(stream, seat));
+                        tasks.spawn(connection.serve_tcp(stream, slot));
                     }
                     None => refuse(&stream, &server),
                 }
@@ -93,26 +93,26 @@ struct Connection {
 }
 
 impl Connection {
-    async fn serve_tcp(self, stream: TcpStream, seat: Seat) {
+    async fn serve_tcp(self, stream: TcpStream, slot: ConnectionSlot) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot send small answers at once");
         }
         // One load for the life of the connection: what is published later is for later ones.
         let tls = self.server.security.load().tls.clone();
         match tls {
-            Some(tls) => self.serve_tls(&tls, stream, &seat.progress).await,
-            None => self.serve(stream, &seat.progress).await,
+            Some(tls) => self.serve_tls(&tls, stream, &slot.state).await,
+            None => self.serve(stream, &slot.state).await,
         }
     }
 
     /// The handshake, within the time and under the rules of a connection that has sent no request.
-    async fn serve_tls(&self, tls: &Tls, stream: TcpStream, progress: &Arc<Progress>) {
+    async fn serve_tls(&self, tls: &Tls, stream: TcpStream, state: &Arc<ConnectionState>) {
         let accepted = tokio::select! {
             biased;
             accepted = tls.accept(stream) => accepted,
             () = self.cancel.cancelled() => return,
-            cut = progress.cut() => {
-                if cut == Cut::TooSlow {
+            cut = state.cut() => {
+                if cut == CloseReason::TooSlow {
                     self.server.observe(ServerEvent::HandshakeFailed);
                 }
                 tracing::debug!(?cut, "connection cut in its handshake");
@@ -120,8 +120,8 @@ impl Connection {
             }
         };
         match accepted {
-            Ok(stream) => self.serve(stream, progress).await,
-            Err(Refused::Silent) => {}
+            Ok(stream) => self.serve(stream, state).await,
+            Err(HandshakeError::Silent) => {}
             Err(refused) => {
                 self.server.observe(ServerEvent::HandshakeFailed);
                 tracing::debug!(%refused, peer = %self.peer.0, "connection refused");
@@ -129,13 +129,13 @@ impl Connection {
         }
     }
 
-    async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin, progress: &Arc<Progress>) {
-        let io = TokioIo::new(Watched { inner: stream, progress: Arc::clone(progress) });
-        let service = service_fn(|request| answer(self, progress, request));
+    async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin, state: &Arc<ConnectionState>) {
+        let io = TokioIo::new(TrackedStream { inner: stream, state: Arc::clone(state) });
+        let service = service_fn(|request| answer(self, state, request));
         let mut connection = std::pin::pin!(
             http1::Builder::new()
                 .timer(TokioTimer::new())
-                // `Progress` keeps this time, and others that hyper does not know.
+                // `ConnectionState` keeps this time, and others that hyper does not know.
                 .header_read_timeout(None)
                 .max_header_size(MAX_HEAD_BYTES)
                 .max_headers(MAX_HEADERS)
@@ -152,13 +152,13 @@ impl Connection {
                     return;
                 }
                 () = self.cancel.cancelled(), if !is_stopping => {
-                    if progress.is_idle() {
+                    if state.is_idle() {
                         return;
                     }
                     is_stopping = true;
                     connection.as_mut().graceful_shutdown();
                 }
-                cut = progress.cut() => {
+                cut = state.cut() => {
                     tracing::debug!(?cut, "connection cut");
                     return;
                 }
@@ -169,18 +169,18 @@ impl Connection {
 
 async fn answer(
     connection: &Connection,
-    progress: &Arc<Progress>,
+    state: &Arc<ConnectionState>,
     request: Request<Incoming>,
-) -> Result<Response<Answer>, Infallible> {
+) -> Result<Response<ResponseBody>, Infallible> {
     let server = &connection.server;
     let (path, is_safe) = (request.uri().path().to_owned(), request.method().is_safe());
     let limit = server.limits.body_bytes;
-    let mut request = request.map(|body| Body::new(Limited::new(Arriving::new(body, progress), limit)));
+    let mut request = request.map(|body| Body::new(Limited::new(RequestBody::new(body, state), limit)));
     request.extensions_mut().insert(connection.peer);
     let made = async {
         let _turn = match server.application.is_reserved(&path) {
             true => None,
-            false => match server.crowd.turn(|| server.observe(ServerEvent::ConnectionEvicted)).await {
+            false => match server.pool.turn(|| server.observe(ServerEvent::ConnectionEvicted)).await {
                 None => return too_many(server, &path),
                 turn => turn,
             },
@@ -196,7 +196,7 @@ async fn answer(
     for (name, value) in &server.security.load().headers {
         response.headers_mut().insert(name, value.clone());
     }
-    Ok(response.map(|body| Answer { body, progress: Arc::clone(progress) }))
+    Ok(response.map(|body| ResponseBody { body, state: Arc::clone(state) }))
 }
 
 /// The answer where too many other requests are being answered.

@@ -9,9 +9,9 @@ use hyper::StatusCode;
 use hyper::header::{HeaderValue, RETRY_AFTER};
 
 use super::application::{Application, RequestRefusal, ServerEvent};
-use super::auth::Checks;
-use super::crowd::Crowd;
+use super::auth::PasswordQueue;
 use super::limits::Limits;
+use super::pool::ConnectionPool;
 use super::security::Security;
 use super::tls::Tls;
 
@@ -21,8 +21,8 @@ pub struct Server {
     pub(super) limits: Limits,
     pub(super) security: ArcSwap<Security>,
     /// Passwords that are being checked, over all changes of `security`.
-    pub(super) checks: Checks,
-    pub(super) crowd: Arc<Crowd>,
+    pub(super) password_queue: PasswordQueue,
+    pub(super) pool: Arc<ConnectionPool>,
 }
 
 impl fmt::Debug for Server {
@@ -38,8 +38,8 @@ impl Server {
             application: Box::new(application),
             limits,
             security: ArcSwap::default(),
-            checks: Checks::new(),
-            crowd: Arc::new(Crowd::new(&limits)),
+            password_queue: PasswordQueue::new(),
+            pool: Arc::new(ConnectionPool::new(&limits)),
         }
     }
 

@@ -8,8 +8,8 @@ use axum::response::Response;
 use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 
-use super::checks::Checks;
 use super::credentials::Credentials;
+use super::password_queue::PasswordQueue;
 use crate::http::application::RequestRefusal;
 use crate::http::security::Security;
 use crate::http::server::Server;
@@ -42,7 +42,7 @@ pub async fn check(State(server): State<Arc<Server>>, mut request: Request, next
         return next.run(request).await;
     }
     let verdict = match Credentials::of(request.headers()) {
-        Some(credentials) => verdict(&server.checks, &security, credentials).await,
+        Some(credentials) => verdict(&server.password_queue, &security, credentials).await,
         None => Verdict::Wrong,
     };
     match verdict {
@@ -67,11 +67,15 @@ pub async fn check(State(server): State<Arc<Server>>, mut request: Request, next
     next.run(request).await
 }
 
-async fn verdict(checks: &Checks, security: &Arc<Security>, credentials: Credentials) -> Verdict {
+async fn verdict(
+    password_queue: &PasswordQueue,
+    security: &Arc<Security>,
+    credentials: Credentials,
+) -> Verdict {
     if security.users.recalls(&credentials) {
         return Verdict::Right;
     }
-    let Some(turn) = checks.turn().await else {
+    let Some(turn) = password_queue.turn().await else {
         return Verdict::Busy;
     };
     // Another request of the same client may have been checked in the meantime.

@@ -9,8 +9,8 @@ use base64::prelude::BASE64_STANDARD;
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 
-use super::checks::MAX_WAITING;
 use super::credentials::Credentials;
+use super::password_queue::MAX_WAITING;
 use super::*;
 use crate::http::tests::{Running, SHORT, ask, get, patiently, start};
 use crate::http::{RequestRefusal, Security, ServerEvent};
@@ -126,9 +126,9 @@ fn an_unknown_name_is_compared_with_the_hash_of_a_known_one() {
     let mut chosen = std::collections::HashSet::new();
     for name in 0..200 {
         let name = format!("stranger{name}");
-        let decoy = users.decoy(name.as_bytes()).unwrap();
-        assert!(std::ptr::eq(decoy, users.decoy(name.as_bytes()).unwrap()), "always the same");
-        chosen.insert(std::ptr::from_ref(decoy));
+        let dummy = users.dummy(name.as_bytes()).unwrap();
+        assert!(std::ptr::eq(dummy, users.dummy(name.as_bytes()).unwrap()), "always the same");
+        chosen.insert(std::ptr::from_ref(dummy));
     }
     assert_eq!(chosen.len(), 3, "each of them stands in for some");
     // A stranger is not let in by the password of the one that stands in.
@@ -161,18 +161,18 @@ fn hashes_are_read() {
 
 #[tokio::test]
 async fn one_password_is_checked_at_a_time_and_the_others_wait_for_a_while() {
-    let checks = Checks::with_wait(SHORT);
-    let first = checks.turn().await.unwrap();
-    let mut waiting: Vec<_> = (0..MAX_WAITING).map(|_| Box::pin(checks.turn())).collect();
+    let password_queue = PasswordQueue::with_wait(SHORT);
+    let first = password_queue.turn().await.unwrap();
+    let mut waiting: Vec<_> = (0..MAX_WAITING).map(|_| Box::pin(password_queue.turn())).collect();
     for turn in &mut waiting {
         assert!(futures_util::FutureExt::now_or_never(turn.as_mut()).is_none());
     }
-    assert!(checks.turn().await.is_none(), "too many wait");
+    assert!(password_queue.turn().await.is_none(), "too many wait");
     drop(first);
     let second = patiently(waiting.remove(0)).await;
-    assert!(patiently(checks.turn()).await.is_none() && second.is_some(), "it took too long");
+    assert!(patiently(password_queue.turn()).await.is_none() && second.is_some(), "it took too long");
     drop((second, waiting));
-    assert!(patiently(checks.turn()).await.is_some());
+    assert!(patiently(password_queue.turn()).await.is_some());
 }
 
 #[tokio::test]
@@ -180,7 +180,7 @@ async fn a_flood_of_wrong_passwords_is_refused_and_costs_known_clients_nothing()
     let running = guarded(&[("alice", "wonder")]).await;
     let known = basic("alice", "wonder");
     assert_eq!(ask(running.address, "GET", "/", &known).await.status, 200);
-    let turn = running.server.checks.turn().await.unwrap();
+    let turn = running.server.password_queue.turn().await.unwrap();
     let address = running.address;
     let guess = || async move { ask(address, "GET", "/metrics", &basic("alice", "guess")).await };
     // One more than may wait; those that do wait for the turn that is held here.

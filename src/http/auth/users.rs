@@ -70,7 +70,7 @@ pub struct Users {
     /// Of the marks; known to nobody, and of this one list.
     key: [u8; 32],
     /// Chooses whose hash stands in for that of an unknown name.
-    decoys: RandomState,
+    dummies: RandomState,
 }
 
 impl fmt::Debug for Users {
@@ -82,7 +82,7 @@ impl fmt::Debug for Users {
 impl Default for Users {
     /// Nobody: no password is asked for.
     fn default() -> Users {
-        Users { list: Vec::new(), key: [0; 32], decoys: RandomState::new() }
+        Users { list: Vec::new(), key: [0; 32], dummies: RandomState::new() }
     }
 }
 
@@ -93,7 +93,7 @@ impl Users {
         let random = rustls::crypto::ring::default_provider().secure_random;
         random.fill(&mut key).expect("the system gives random bytes: TLS and signatures need them too");
         let user = |(name, hash)| User { name, hash, remembered: Mutex::new(None) };
-        Users { list: hashes.into_iter().map(user).collect(), key, decoys: RandomState::new() }
+        Users { list: hashes.into_iter().map(user).collect(), key, dummies: RandomState::new() }
     }
 
     /// Whether no password is asked for.
@@ -122,9 +122,9 @@ impl Users {
     /// known, so that time tells nothing of who is known. Blocks.
     pub(super) fn verify(&self, credentials: &Credentials) -> bool {
         let Some(user) = self.find(credentials.name()) else {
-            let decoy = self.decoy(credentials.name());
+            let dummy = self.dummy(credentials.name());
             // The answer is of no interest, but the work must be done.
-            std::hint::black_box(decoy.map(|user| user.hash.is_of(credentials.password())));
+            std::hint::black_box(dummy.map(|user| user.hash.is_of(credentials.password())));
             return false;
         };
         let is_right = user.hash.is_of(credentials.password());
@@ -136,8 +136,8 @@ impl Users {
     }
 
     /// The same for the same name at all times.
-    pub(super) fn decoy(&self, name: &[u8]) -> Option<&User> {
-        let number = self.decoys.hash_one(name);
+    pub(super) fn dummy(&self, name: &[u8]) -> Option<&User> {
+        let number = self.dummies.hash_one(name);
         let count = u64::try_from(self.list.len()).ok()?;
         self.list.get(usize::try_from(number.checked_rem(count)?).ok()?)
     }

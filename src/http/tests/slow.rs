@@ -57,7 +57,7 @@ async fn a_client_that_does_not_read_is_cut() {
     deaf.write_all(b"GET /large HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     // The answer has begun, so the one permit is taken.
     patiently(deaf.read_u8()).await.unwrap();
-    let freed = patiently(Arc::clone(&running.server.crowd.connections).acquire_owned()).await;
+    let freed = patiently(Arc::clone(&running.server.pool.connections).acquire_owned()).await;
     assert!(freed.is_ok());
     assert!(read_all(&mut deaf).await.len() < 64 * 1024 * 1024);
 }

@@ -17,7 +17,7 @@ const SAY_HTTPS: &str = "This port speaks HTTPS; https:// in place of http:// wo
 
 /// Why a connection did not become one of TLS.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::http) enum Refused {
+pub(in crate::http) enum HandshakeError {
     #[error("the client closed before it said anything")]
     Silent,
     #[error("the client speaks plain HTTP")]
@@ -28,19 +28,22 @@ pub(in crate::http) enum Refused {
 
 impl Tls {
     /// Waits for the first byte and does the handshake. The caller keeps the time.
-    pub(in crate::http) async fn accept(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Refused> {
+    pub(in crate::http) async fn accept(
+        &self,
+        stream: TcpStream,
+    ) -> Result<TlsStream<TcpStream>, HandshakeError> {
         let mut first = [0];
         match stream.peek(&mut first).await {
-            Ok(0) => return Err(Refused::Silent),
+            Ok(0) => return Err(HandshakeError::Silent),
             Ok(_) if first[0] != HANDSHAKE && first[0].is_ascii_alphabetic() => {
                 say_https(stream).await;
-                return Err(Refused::Plain);
+                return Err(HandshakeError::Plain);
             }
             Ok(_) => {}
-            Err(error) => return Err(Refused::Handshake(error)),
+            Err(error) => return Err(HandshakeError::Handshake(error)),
         }
         let acceptor = TlsAcceptor::from(self.config.clone());
-        acceptor.accept(stream).await.map_err(Refused::Handshake)
+        acceptor.accept(stream).await.map_err(HandshakeError::Handshake)
     }
 }
 

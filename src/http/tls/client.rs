@@ -1,4 +1,4 @@
-//! Checks the certificates of clients as the policy says, and the names in them.
+//! PasswordQueue the certificates of clients as the policy says, and the names in them.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use x509_cert::ext::pkix::name::GeneralName;
 
 use super::settings::{ClientAuth, TlsFault, TlsSettings};
 
-/// What checks the certificates of clients as the settings say.
+/// What password_queue the certificates of clients as the settings say.
 pub(super) fn verifier(
     settings: &TlsSettings,
     provider: &Arc<CryptoProvider>,
@@ -39,7 +39,7 @@ pub(super) fn verifier(
     } else {
         None
     };
-    Ok(Arc::new(Doorkeeper {
+    Ok(Arc::new(ClientCertPolicy {
         inner,
         is_mandatory: policy.requires(),
         algorithms: provider.signature_verification_algorithms,
@@ -47,10 +47,10 @@ pub(super) fn verifier(
     }))
 }
 
-/// Checks the certificate that a client sent, if it sent one.
+/// PasswordQueue the certificate that a client sent, if it sent one.
 #[derive(Debug)]
-struct Doorkeeper {
-    /// Checks it against our authorities, where the policy wants that.
+struct ClientCertPolicy {
+    /// PasswordQueue it against our authorities, where the policy wants that.
     inner: Option<Arc<dyn ClientCertVerifier>>,
     is_mandatory: bool,
     algorithms: WebPkiSupportedAlgorithms,
@@ -58,7 +58,7 @@ struct Doorkeeper {
     allowed_sans: Vec<Box<str>>,
 }
 
-impl ClientCertVerifier for Doorkeeper {
+impl ClientCertVerifier for ClientCertPolicy {
     fn client_auth_mandatory(&self) -> bool {
         self.is_mandatory
     }
@@ -105,7 +105,7 @@ impl ClientCertVerifier for Doorkeeper {
     }
 }
 
-impl Doorkeeper {
+impl ClientCertPolicy {
     fn has_allowed_name(&self, certificate: &CertificateDer<'_>) -> bool {
         let names = alternative_names(certificate);
         names.iter().any(|name| self.allowed_sans.iter().any(|allowed| **allowed == **name))

@@ -15,7 +15,7 @@ use rustls::{InconsistentKeys, ServerConfig, version};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
-pub(super) use accept::Refused;
+pub(super) use accept::HandshakeError;
 pub use names::{TlsVersion, cipher_suites, curves};
 pub use settings::{ClientAuth, TlsFault, TlsSettings};
 

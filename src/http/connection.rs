@@ -16,7 +16,7 @@ use super::limits::Limits;
 use crate::sys::lock;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum ConnectionPhase {
     /// No byte of the first request yet.
     Opened,
     /// Between two requests.
@@ -33,7 +33,7 @@ pub(super) enum Phase {
 
 /// Why a connection is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cut {
+pub(super) enum CloseReason {
     TooSlow,
     /// A new connection needs its place.
     Evicted,
@@ -42,24 +42,28 @@ pub(super) enum Cut {
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug)]
 struct State {
-    phase: Phase,
+    phase: ConnectionPhase,
     since: Instant,
     is_evicted: bool,
 }
 
 /// The phase of one connection, shared by its socket, its service and its watchdog.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(super) struct ConnectionState {
     limits: Limits,
     state: Mutex<State>,
     changed: Notify,
 }
 
-impl Progress {
-    pub(super) fn new(limits: Limits) -> Arc<Progress> {
-        Arc::new(Progress {
+impl ConnectionState {
+    pub(super) fn new(limits: Limits) -> Arc<ConnectionState> {
+        Arc::new(ConnectionState {
             limits,
-            state: Mutex::new(State { phase: Phase::Opened, since: Instant::now(), is_evicted: false }),
+            state: Mutex::new(State {
+                phase: ConnectionPhase::Opened,
+                since: Instant::now(),
+                is_evicted: false,
+            }),
             changed: Notify::new(),
         })
     }
@@ -69,7 +73,7 @@ impl Progress {
         lock(&self.state)
     }
 
-    fn enter(&self, phase: Phase) {
+    fn enter(&self, phase: ConnectionPhase) {
         let mut state = self.state();
         (state.phase, state.since) = (phase, Instant::now());
         drop(state);
@@ -80,9 +84,12 @@ impl Progress {
         let mut state = self.state();
         match state.phase {
             // The time of the first request runs from the opening.
-            Phase::Opened => state.phase = Phase::Head,
-            Phase::Idle => (state.phase, state.since) = (Phase::Head, Instant::now()),
-            Phase::Head | Phase::Body | Phase::Busy | Phase::Sending => return,
+            ConnectionPhase::Opened => state.phase = ConnectionPhase::Head,
+            ConnectionPhase::Idle => (state.phase, state.since) = (ConnectionPhase::Head, Instant::now()),
+            ConnectionPhase::Head
+            | ConnectionPhase::Body
+            | ConnectionPhase::Busy
+            | ConnectionPhase::Sending => return,
         }
         drop(state);
         self.changed.notify_one();
@@ -90,48 +97,50 @@ impl Progress {
 
     /// The headers are complete.
     fn request_came(&self, has_body: bool) {
-        self.enter(if has_body { Phase::Body } else { Phase::Busy });
+        self.enter(if has_body { ConnectionPhase::Body } else { ConnectionPhase::Busy });
     }
 
     /// The body has come, or nobody reads it: the answer is being made. The time of the request goes on.
     fn body_ended(&self) {
         let mut state = self.state();
-        if state.phase == Phase::Body {
-            state.phase = Phase::Busy;
+        if state.phase == ConnectionPhase::Body {
+            state.phase = ConnectionPhase::Busy;
         }
     }
 
     /// The answer has been handed over, or dropped. The time of the request goes on until it is sent.
     fn answer_made(&self) {
         let mut state = self.state();
-        if matches!(state.phase, Phase::Body | Phase::Busy) {
-            state.phase = Phase::Sending;
+        if matches!(state.phase, ConnectionPhase::Body | ConnectionPhase::Busy) {
+            state.phase = ConnectionPhase::Sending;
         }
     }
 
     fn all_sent(&self) {
-        if self.state().phase == Phase::Sending {
-            self.enter(Phase::Idle);
+        if self.state().phase == ConnectionPhase::Sending {
+            self.enter(ConnectionPhase::Idle);
         }
     }
 
     /// True while no request is under way.
     pub(super) fn is_idle(&self) -> bool {
-        matches!(self.state().phase, Phase::Opened | Phase::Idle)
+        matches!(self.state().phase, ConnectionPhase::Opened | ConnectionPhase::Idle)
     }
 
     fn deadline(&self) -> Instant {
         let State { phase, since, .. } = *self.state();
         let limit: Duration = match phase {
-            Phase::Opened | Phase::Head | Phase::Body => self.limits.head_timeout,
-            Phase::Idle => self.limits.idle_timeout,
-            Phase::Busy | Phase::Sending => self.limits.request_timeout,
+            ConnectionPhase::Opened | ConnectionPhase::Head | ConnectionPhase::Body => {
+                self.limits.head_timeout
+            }
+            ConnectionPhase::Idle => self.limits.idle_timeout,
+            ConnectionPhase::Busy | ConnectionPhase::Sending => self.limits.request_timeout,
         };
         since + limit
     }
 
     /// Since when it stands where it stands, if it may go to make room and was not told so yet.
-    pub(super) fn waits_since(&self, may_go: impl Fn(Phase) -> bool) -> Option<Instant> {
+    pub(super) fn waits_since(&self, may_go: impl Fn(ConnectionPhase) -> bool) -> Option<Instant> {
         let State { phase, since, is_evicted } = *self.state();
         (!is_evicted && may_go(phase)).then_some(since)
     }
@@ -143,17 +152,17 @@ impl Progress {
     }
 
     /// Ends when the connection has been in one phase for too long, or is to make room.
-    pub(super) async fn cut(&self) -> Cut {
+    pub(super) async fn cut(&self) -> CloseReason {
         loop {
             if self.state().is_evicted {
-                return Cut::Evicted;
+                return CloseReason::Evicted;
             }
             let deadline = self.deadline();
             tokio::select! {
                 () = self.changed.notified() => {}
                 () = tokio::time::sleep_until(deadline) => {
                     if self.deadline() <= Instant::now() {
-                        return Cut::TooSlow;
+                        return CloseReason::TooSlow;
                     }
                 }
             }
@@ -161,13 +170,13 @@ impl Progress {
     }
 }
 
-/// A socket that tells its progress.
-pub(super) struct Watched<T> {
+/// A socket that tells its state.
+pub(super) struct TrackedStream<T> {
     pub(super) inner: T,
-    pub(super) progress: Arc<Progress>,
+    pub(super) state: Arc<ConnectionState>,
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for TrackedStream<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -176,13 +185,13 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
         if buf.filled().len() > before {
-            self.progress.bytes_came();
+            self.state.bytes_came();
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for TrackedStream<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, buf)
     }
@@ -202,7 +211,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     /// Hyper flushes the socket only after it has written all that it holds.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
-        self.progress.all_sent();
+        self.state.all_sent();
         Poll::Ready(Ok(()))
     }
 
@@ -212,20 +221,20 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
 }
 
 /// The body of a request on its way.
-pub(super) struct Arriving {
+pub(super) struct RequestBody {
     body: Incoming,
-    progress: Arc<Progress>,
+    state: Arc<ConnectionState>,
 }
 
-impl Arriving {
+impl RequestBody {
     /// The headers of the request are complete.
-    pub(super) fn new(body: Incoming, progress: &Arc<Progress>) -> Arriving {
-        progress.request_came(!body.is_end_stream());
-        Arriving { body, progress: Arc::clone(progress) }
+    pub(super) fn new(body: Incoming, state: &Arc<ConnectionState>) -> RequestBody {
+        state.request_came(!body.is_end_stream());
+        RequestBody { body, state: Arc::clone(state) }
     }
 }
 
-impl HttpBody for Arriving {
+impl HttpBody for RequestBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -235,7 +244,7 @@ impl HttpBody for Arriving {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         if !matches!(frame, Some(Ok(_))) {
-            self.progress.body_ended();
+            self.state.body_ended();
         }
         Poll::Ready(frame)
     }
@@ -249,19 +258,19 @@ impl HttpBody for Arriving {
     }
 }
 
-impl Drop for Arriving {
+impl Drop for RequestBody {
     fn drop(&mut self) {
-        self.progress.body_ended();
+        self.state.body_ended();
     }
 }
 
 /// The body of an answer; hyper drops it when it has taken all of it.
-pub(super) struct Answer {
+pub(super) struct ResponseBody {
     pub(super) body: Body,
-    pub(super) progress: Arc<Progress>,
+    pub(super) state: Arc<ConnectionState>,
 }
 
-impl HttpBody for Answer {
+impl HttpBody for ResponseBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -281,8 +290,8 @@ impl HttpBody for Answer {
     }
 }
 
-impl Drop for Answer {
+impl Drop for ResponseBody {
     fn drop(&mut self) {
-        self.progress.answer_made();
+        self.state.answer_made();
     }
 }

@@ -12,19 +12,19 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// The check that runs, and those that wait.
 #[derive(Debug)]
-pub(in crate::http) struct Checks {
+pub(in crate::http) struct PasswordQueue {
     running: Arc<Semaphore>,
     waiting: Semaphore,
     max_wait: Duration,
 }
 
-impl Checks {
-    pub(in crate::http) fn new() -> Checks {
-        Checks::with_wait(MAX_WAIT)
+impl PasswordQueue {
+    pub(in crate::http) fn new() -> PasswordQueue {
+        PasswordQueue::with_wait(MAX_WAIT)
     }
 
-    pub(super) fn with_wait(max_wait: Duration) -> Checks {
-        Checks { running: Arc::new(Semaphore::new(1)), waiting: Semaphore::new(MAX_WAITING), max_wait }
+    pub(super) fn with_wait(max_wait: Duration) -> PasswordQueue {
+        PasswordQueue { running: Arc::new(Semaphore::new(1)), waiting: Semaphore::new(MAX_WAITING), max_wait }
     }
 
     /// Waits for the right to check a password; the right ends when the permit is dropped. `None` where too many wait,
