@@ -27,12 +27,11 @@ use crate::web::{self, Fixtures, House};
 
 use crate::poller::clock::wall_seconds;
 use crate::poller::first_look::FirstLooks;
-use crate::query::{Directory, Pollers};
+use crate::query::{Directory, QueryService, WatchApi};
 use apps::{Apps, Shared};
 use config_reader::{ConfigReader, ReadConfig};
 use pulse::{Observer, Pulse};
 
-use crate::query::Book;
 use crate::view::{ReloadFailure, Status, WatchStore};
 pub use reload::Reloader;
 use reload::{RELOADS_CAP, Reload, next_read};
@@ -363,15 +362,15 @@ fn shared(options: &Options, opened: &Opened, registry: Registry) -> Result<Shar
 
 fn house(opened: &Opened, shared: &Shared, exporter: &ExporterMetrics, reload: Option<web::Reload>) -> House {
     let snapshot = opened.ledger.reader();
-    let book = || Book { directory: shared.directory.clone(), ledger: shared.ledger.clone() };
+    let watch_api = || WatchApi { directory: shared.directory.clone(), ledger: shared.ledger.clone() };
     House::new(Fixtures {
         snapshot: Box::new(move || snapshot.load_full()),
         registry: shared.registry.clone(),
         exporter: exporter.clone(),
         reload,
         limits: Limits::default(),
-        desk: Box::new(Pollers::new(shared.directory.clone(), shared.records.clone())),
-        register: shared.watch_api.then(|| Box::new(book()) as Box<dyn WatchStore>),
+        queries: Box::new(QueryService::new(shared.directory.clone(), shared.records.clone())),
+        watch_store: shared.watch_api.then(|| Box::new(watch_api()) as Box<dyn WatchStore>),
     })
 }
 

@@ -1,8 +1,8 @@
 //! Answers about pairs for pages and API: list, timeline, watch API.
 
 mod chain;
-mod desk;
-mod register;
+mod service;
+mod watch_api;
 
-pub use desk::{Directory, Handle, Pollers};
-pub use register::Book;
+pub use service::{Directory, Handle, QueryService};
+pub use watch_api::WatchApi;

@@ -35,16 +35,16 @@ pub struct Fixtures {
     /// `None` without `--web.enable-lifecycle`.
     pub reload: Option<Reload>,
     pub limits: Limits,
-    pub desk: Box<dyn WatchQuery>,
+    pub queries: Box<dyn WatchQuery>,
     /// `None` without `--web.enable-watch-api`.
-    pub register: Option<Box<dyn WatchStore>>,
+    pub watch_store: Option<Box<dyn WatchStore>>,
 }
 
 impl fmt::Debug for Fixtures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fixtures")
             .field("reload", &self.reload.is_some())
-            .field("register", &self.register.is_some())
+            .field("watch_store", &self.watch_store.is_some())
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }

@@ -27,9 +27,9 @@ pub(super) struct Running {
 }
 
 /// Knows no pair.
-struct NoDesk;
+struct NoQueries;
 
-impl WatchQuery for NoDesk {
+impl WatchQuery for NoQueries {
     fn watches(&self, _: view::Query) -> BoxFuture<'static, Result<view::Page, WatchQueryError>> {
         Box::pin(async { Ok(view::Page::default()) })
     }
@@ -51,8 +51,8 @@ pub(super) fn fixtures(limits: Limits, reload: Option<Reload>) -> Fixtures {
         exporter,
         reload,
         limits,
-        desk: Box::new(NoDesk),
-        register: None,
+        queries: Box::new(NoQueries),
+        watch_store: None,
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) async fn watches(
         Ok(query) => query,
         Err(faults) => return refuse(StatusCode::BAD_REQUEST, faults),
     };
-    match house.fixtures.desk.watches(query).await {
+    match house.fixtures.queries.watches(query).await {
         Ok(page) => success(shapes::page(&page)),
         Err(error) => query_refusal(&error),
     }
@@ -49,7 +49,7 @@ pub(super) async fn pair(
         Err(rejection) => return bad_path(&rejection),
     };
     let (task, user) = (id_of_path(task), id_of_path(user));
-    match house.fixtures.desk.chain(PairName { app, task, user }).await {
+    match house.fixtures.queries.chain(PairName { app, task, user }).await {
         Ok(chain) => success(shapes::pair(&chain)),
         Err(error) => query_refusal(&error),
     }
@@ -59,7 +59,7 @@ fn query_refusal(error: &WatchQueryError) -> Response {
     refuse(status_of(error), error)
 }
 
-/// The status of an answer in place of one that the desk does not have.
+/// The status of an answer in place of one that there is not.
 pub(in crate::web) fn status_of(error: &WatchQueryError) -> StatusCode {
     match error {
         WatchQueryError::NoApp(_) | WatchQueryError::NoPair => StatusCode::NOT_FOUND,

@@ -148,8 +148,8 @@ fn status() -> Status {
 async fn start(writes: bool) -> (Running, Fake) {
     let fake = Fake::default();
     let mut fixtures = fixtures(Limits { body_bytes: 4096, ..Limits::default() }, None);
-    fixtures.desk = Box::new(fake.clone());
-    fixtures.register = writes.then(|| Box::new(fake.clone()) as Box<dyn WatchStore>);
+    fixtures.queries = Box::new(fake.clone());
+    fixtures.watch_store = writes.then(|| Box::new(fake.clone()) as Box<dyn WatchStore>);
     let running = start_from(fixtures).await;
     let labels = Arc::from([Box::from("campaign")]);
     running.app.publish_views(vec![PushView { app: "shop".into(), watch_labels: labels }]);

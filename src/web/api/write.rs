@@ -18,7 +18,7 @@ use crate::watch::read_posts;
 use crate::web::house::{House, unix_now};
 
 pub(super) async fn add(State(house): State<Arc<House>>, request: Request) -> Response {
-    let Some(register) = &house.fixtures.register else {
+    let Some(store) = &house.fixtures.watch_store else {
         return not_enabled();
     };
     let whole = match body::read(request.into_body(), &house.bodies).await {
@@ -34,7 +34,7 @@ pub(super) async fn add(State(house): State<Arc<House>>, request: Request) -> Re
         read_body(&whole.bytes, &views, unix_now())
     });
     match read.await {
-        Ok(Ok((posts, warnings))) => match register.add(posts).await {
+        Ok(Ok((posts, warnings))) => match store.add(posts).await {
             Ok(added) => {
                 let (added, changed, known) = (added.added, added.changed, added.known);
                 let mut data = json!({"added": added, "changed": changed, "known": known});
@@ -74,10 +74,10 @@ pub(super) async fn remove_pair(
 }
 
 async fn remove(house: &House, target: Target) -> Response {
-    let Some(register) = &house.fixtures.register else {
+    let Some(store) = &house.fixtures.watch_store else {
         return not_enabled();
     };
-    match register.remove(target).await {
+    match store.remove(target).await {
         Ok(gone) => {
             let (removed, still_listed) = (gone.removed, gone.still_listed);
             success(json!({"removed": removed, "still_listed": still_listed}))

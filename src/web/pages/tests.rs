@@ -1,4 +1,4 @@
-//! The pages as visitors get them, with a made-up desk behind.
+//! The pages as visitors get them, over made-up answers.
 
 mod made_up;
 mod privacy;

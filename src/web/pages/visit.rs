@@ -1,4 +1,4 @@
-//! Visits: a request read, the desk asked, the page that answers it.
+//! Visits: a request read, the pollers asked, the page that answers it.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ pub(in super::super) async fn watches(
     let query = form.map_err(|why| why.body_text()).and_then(|Asked(fields)| read_form(fields));
     let (status, query, found) = match query {
         Err(why) => (StatusCode::BAD_REQUEST, Query { limit: DEFAULT_PAGE, ..Query::default() }, Err(why)),
-        Ok(query) => match house.fixtures.desk.watches(query.clone()).await {
+        Ok(query) => match house.fixtures.queries.watches(query.clone()).await {
             Ok(page) => (StatusCode::OK, query, Ok(page)),
             Err(why) => (status_of(&why), query, Err(why.to_string())),
         },
@@ -79,7 +79,7 @@ pub(in super::super) async fn chain(
         }
     };
     let (task, user) = (id_of_path(task), id_of_path(user));
-    match house.fixtures.desk.chain(PairName { app, task, user }).await {
+    match house.fixtures.queries.chain(PairName { app, task, user }).await {
         Ok(chain) => answer(StatusCode::OK, super::chain::page_of(&chain, unix_now())),
         Err(why) => {
             let title = match why {

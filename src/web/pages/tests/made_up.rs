@@ -211,7 +211,7 @@ pub(super) fn status() -> Status {
     }
 }
 
-/// A house with that status and the made-up desk.
+/// A house with that status and made-up answers.
 pub(super) fn house(status: Status) -> Arc<House> {
     let registry = Registry::new(BuildInfo { version: "0", revision: None });
     let exporter = registry.exporter();
@@ -221,8 +221,8 @@ pub(super) fn house(status: Status) -> Arc<House> {
         exporter,
         reload: None,
         limits: Limits::default(),
-        desk: Box::new(MadeUp),
-        register: None,
+        queries: Box::new(MadeUp),
+        watch_store: None,
     });
     house.publish_status(status);
     Arc::new(house)

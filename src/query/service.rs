@@ -20,7 +20,7 @@ use crate::view::{Chain, MAX_PAGE, Page, PairName, Query, WatchQuery, WatchQuery
 /// Queries that are answered at once; more wait.
 const ANSWERS_CAP: usize = 4;
 
-/// How the desk reaches the pollers, by app.
+/// How the service reaches the pollers, by app.
 pub type Directory = Arc<ArcSwap<BTreeMap<Arc<str>, Handle>>>;
 
 /// How one poller and its feeder are reached.
@@ -37,7 +37,7 @@ pub struct Handle {
 
 /// All pollers.
 #[derive(Clone)]
-pub struct Pollers(Arc<Inner>);
+pub struct QueryService(Arc<Inner>);
 
 struct Inner {
     directory: Directory,
@@ -47,7 +47,7 @@ struct Inner {
     answers: Semaphore,
 }
 
-impl WatchQuery for Pollers {
+impl WatchQuery for QueryService {
     fn watches(&self, query: Query) -> BoxFuture<'static, Result<Page, WatchQueryError>> {
         let inner = self.0.clone();
         Box::pin(async move { inner.watches(query).await })
@@ -59,10 +59,10 @@ impl WatchQuery for Pollers {
     }
 }
 
-impl Pollers {
-    pub fn new(directory: Directory, records: Records) -> Pollers {
+impl QueryService {
+    pub fn new(directory: Directory, records: Records) -> QueryService {
         let answers = Semaphore::new(ANSWERS_CAP);
-        Pollers(Arc::new(Inner { directory, records, mark: fastrand::u32(..), answers }))
+        QueryService(Arc::new(Inner { directory, records, mark: fastrand::u32(..), answers }))
     }
 }
 

@@ -12,19 +12,19 @@ use crate::poller::list_scan::PollerQuery;
 use crate::view::{Added, Post, Removed, Target, WatchStore, WatchStoreError};
 use crate::watch::Entry;
 
-use super::desk::{Directory, Handle};
+use super::service::{Directory, Handle};
 
 /// Pairs of one request: so many are on disk within a fraction of a second, and polls wait no longer.
 const MAX_POST_PAIRS: usize = 10_000;
 
 /// The writing half of the watch API.
 #[derive(Clone)]
-pub struct Book {
+pub struct WatchApi {
     pub directory: Directory,
     pub ledger: Ledger,
 }
 
-impl WatchStore for Book {
+impl WatchStore for WatchApi {
     fn add(&self, posts: Vec<Post>) -> BoxFuture<'static, Result<Added, WatchStoreError>> {
         let book = self.clone();
         Box::pin(async move { book.add_all(posts).await })
@@ -36,7 +36,7 @@ impl WatchStore for Book {
     }
 }
 
-impl Book {
+impl WatchApi {
     async fn add_all(&self, posts: Vec<Post>) -> Result<Added, WatchStoreError> {
         let directory = self.directory.load_full();
         let apps = by_app(posts);
