@@ -23,7 +23,7 @@ use crate::config::{self, Config};
 use crate::http::{self, Limits};
 use crate::ledger::{Ledger, Opened, QUARANTINE_PREFIX};
 use crate::metrics::{BuildInfo, ExporterMetrics, Registry};
-use crate::web::{self, Fixtures, House};
+use crate::web::{self, AppState, Dependencies};
 
 use crate::poller::clock::wall_seconds;
 use crate::poller::first_look::FirstLooks;
@@ -79,7 +79,7 @@ pub enum Failure {
 /// A daemon that serves.
 pub struct Daemon {
     options: Options,
-    house: Arc<House>,
+    app_state: Arc<AppState>,
     exporter: ExporterMetrics,
     apps: Apps,
     opened: Opened,
@@ -88,7 +88,7 @@ pub struct Daemon {
     addresses: Vec<SocketAddr>,
     reloads: mpsc::Receiver<Reload>,
     reload: mpsc::Sender<Reload>,
-    /// Lists whose first enrolment is on its way; the house is ready when there are none left.
+    /// Lists whose first enrolment is on its way; the program is ready when there are none left.
     first_lists: JoinSet<()>,
     is_ready: bool,
     reload_failure: Option<Arc<ReloadFailure>>,
@@ -130,23 +130,23 @@ impl Daemon {
         let over_http = options.lifecycle.then(|| Reloader::new(reload.clone()).over_http());
         let cancel = CancellationToken::new();
         let shared = shared(&options, &opened, registry).map_err(start)?;
-        let house = Arc::new(house(&opened, &shared, &exporter, over_http));
+        let app_state = Arc::new(app_state(&opened, &shared, &exporter, over_http));
         let directory = shared.directory.clone();
         let mut addresses = Vec::new();
         let mut web = Tasks::default();
         // Before anybody is let in.
         if let Some((file, first)) = web_file {
-            web_config::publish(first, &house, &exporter);
-            let follow = web_config::follow(file, house.clone(), exporter.clone(), cancel.clone());
+            web_config::publish(first, &app_state, &exporter);
+            let follow = web_config::follow(file, app_state.clone(), exporter.clone(), cancel.clone());
             web.spawn("the task that follows the web config file".to_owned(), follow);
         }
         for listener in listeners {
             addresses.extend(listener.local_addr());
-            web.spawn("a web listener".to_owned(), web::serve(listener, house.clone(), cancel.clone()));
+            web.spawn("a web listener".to_owned(), web::serve(listener, app_state.clone(), cancel.clone()));
         }
         let mut daemon = Daemon {
             options,
-            house,
+            app_state,
             exporter,
             apps: Apps::new(shared, cancel.clone()),
             opened,
@@ -230,7 +230,7 @@ impl Daemon {
             if !std::mem::replace(&mut self.is_ready, true) {
                 self.tell_ready();
             }
-            self.house.set_ready();
+            self.app_state.set_ready();
             (self.observer)(Moment::Ready);
         }
     }
@@ -290,8 +290,8 @@ impl Daemon {
                 let _ = list.await; // A poller that died is noticed by the tick.
             });
         }
-        self.house.publish_config(config::render(config));
-        self.house.publish_views(self.apps.views());
+        self.app_state.publish_config(config::render(config));
+        self.app_state.publish_views(self.apps.views());
         self.reload_failure = None;
         self.publish_status();
         self.exporter.reload_worked(wall_seconds());
@@ -311,14 +311,14 @@ impl Daemon {
         });
         let ledger_stall = self.opened.ledger.stall();
         let (apps, reload_failure) = (self.apps.statuses(), self.reload_failure.clone());
-        self.house.publish_status(Status { apps, ledger_note, ledger_stall, reload_failure });
+        self.app_state.publish_status(Status { apps, ledger_note, ledger_stall, reload_failure });
     }
 
     /// Stops asking, commits what was read, closes.
     async fn end(mut self) -> Result<(), Failure> {
         tracing::info!("stopping");
         (self.observer)(Moment::Stopping);
-        self.house.set_stopping();
+        self.app_state.set_stopping();
         self.cancel.cancel();
         let deadline = tokio::time::Instant::now() + END_DEADLINE;
         let apps = tokio::time::timeout_at(deadline, self.apps.end()).await;
@@ -326,7 +326,7 @@ impl Daemon {
         {
         }
         let Opened { ledger, keeper, .. } = self.opened;
-        drop((ledger, self.house));
+        drop((ledger, self.app_state));
         let closed = tokio::task::spawn_blocking(move || keeper.join());
         match (apps, tokio::time::timeout_at(deadline, closed).await) {
             (Ok(()), Ok(Ok(Ok(())))) => Ok(()),
@@ -360,10 +360,15 @@ fn shared(options: &Options, opened: &Opened, registry: Registry) -> Result<Shar
     })
 }
 
-fn house(opened: &Opened, shared: &Shared, exporter: &ExporterMetrics, reload: Option<web::Reload>) -> House {
+fn app_state(
+    opened: &Opened,
+    shared: &Shared,
+    exporter: &ExporterMetrics,
+    reload: Option<web::Reload>,
+) -> AppState {
     let snapshot = opened.ledger.reader();
     let watch_api = || WatchApi { directory: shared.directory.clone(), ledger: shared.ledger.clone() };
-    House::new(Fixtures {
+    AppState::new(Dependencies {
         snapshot: Box::new(move || snapshot.load_full()),
         registry: shared.registry.clone(),
         exporter: exporter.clone(),

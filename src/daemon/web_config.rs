@@ -11,7 +11,7 @@ use crate::config::web::{Seen, WebConfig, load};
 use crate::document::Faults;
 use crate::metrics::ExporterMetrics;
 use crate::sys::{Hung, run_blocking};
-use crate::web::House;
+use crate::web::AppState;
 
 use crate::poller::clock::wall_seconds;
 use crate::view::ReloadFailure;
@@ -65,29 +65,29 @@ impl WebFile {
 }
 
 /// Puts a web configuration in force.
-pub(super) fn publish(config: WebConfig, house: &House, exporter: &ExporterMetrics) {
+pub(super) fn publish(config: WebConfig, app_state: &AppState, exporter: &ExporterMetrics) {
     for warning in &config.warnings {
         tracing::warn!("web configuration: {warning}");
     }
     exporter.web_config_worked(config.security.tls.as_ref().map(|tls| tls.expires_at()));
-    house.publish_security(config.security);
+    app_state.publish_security(config.security);
 }
 
 /// Follows the file until the end.
 pub(super) async fn follow(
     file: WebFile,
-    house: Arc<House>,
+    app_state: Arc<AppState>,
     exporter: ExporterMetrics,
     cancel: CancellationToken,
 ) {
     tokio::select! {
         () = cancel.cancelled() => {}
-        never = follow_on(file, &house, &exporter) => match never {},
+        never = follow_on(file, &app_state, &exporter) => match never {},
     }
 }
 
 /// A reader that dies takes this task along.
-async fn follow_on(mut file: WebFile, house: &House, exporter: &ExporterMetrics) -> Infallible {
+async fn follow_on(mut file: WebFile, app_state: &AppState, exporter: &ExporterMetrics) -> Infallible {
     loop {
         tokio::time::sleep(LOOK_INTERVAL).await;
         let looking = run_blocking(move || {
@@ -101,7 +101,7 @@ async fn follow_on(mut file: WebFile, house: &House, exporter: &ExporterMetrics)
         (file, news) = match looked {
             Ok(looked) => looked,
             Err(_) => {
-                refused(&Hung(DEADLINE).to_string(), house, exporter);
+                refused(&Hung(DEADLINE).to_string(), app_state, exporter);
                 // No second thread joins one that hangs.
                 looking.await
             }
@@ -111,17 +111,17 @@ async fn follow_on(mut file: WebFile, house: &House, exporter: &ExporterMetrics)
             None if has_hung => file.forget(),
             None => {}
             Some(Ok(config)) => {
-                publish(config, house, exporter);
+                publish(config, app_state, exporter);
                 tracing::info!("web configuration reloaded");
             }
-            Some(Err(faults)) => refused(&faults.to_string(), house, exporter),
+            Some(Err(faults)) => refused(&faults.to_string(), app_state, exporter),
         }
     }
 }
 
-fn refused(faults: &str, house: &House, exporter: &ExporterMetrics) {
+fn refused(faults: &str, app_state: &AppState, exporter: &ExporterMetrics) {
     exporter.web_config_failed();
-    house.publish_web_config_failure(ReloadFailure::new(wall_seconds(), faults));
+    app_state.publish_web_config_failure(ReloadFailure::new(wall_seconds(), faults));
     for fault in faults.lines() {
         tracing::error!(fault, "web configuration not reloaded; the one before stays in force");
     }

@@ -1,9 +1,9 @@
 //! Routes and pages: the window on what is known.
 
 mod api;
+mod app_state;
 mod application;
 mod findings;
-mod house;
 mod limits;
 mod pages;
 mod privacy;
@@ -17,10 +17,10 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use house::{Fixtures, House, Reload, ReloadAnswer, SnapshotReader};
+pub use app_state::{AppState, Dependencies, Reload, ReloadAnswer, SnapshotReader};
 
 /// Serves all routes on `listener` until `cancel`, as [`crate::http::serve`] does.
-pub async fn serve(listener: TcpListener, house: Arc<House>, cancel: CancellationToken) {
-    let router = routes::router(Arc::clone(&house));
-    crate::http::serve(listener, Arc::clone(&house.server), router, cancel).await;
+pub async fn serve(listener: TcpListener, app_state: Arc<AppState>, cancel: CancellationToken) {
+    let router = routes::router(Arc::clone(&app_state));
+    crate::http::serve(listener, Arc::clone(&app_state.server), router, cancel).await;
 }

@@ -12,7 +12,7 @@ use axum::routing::{get, post};
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, ORIGIN, VARY};
 use hyper::{HeaderMap, Method, StatusCode, Uri};
 
-use super::house::{House, Readiness, unix_now};
+use super::app_state::{AppState, Readiness, unix_now};
 use super::reply::{plain, refusal, set_security_headers};
 use super::{api, pages};
 use crate::http::{self, gzip};
@@ -22,7 +22,7 @@ use crate::metrics;
 const PAGE_GROWTH: usize = 16;
 
 /// All paths. GET never changes anything.
-pub(super) fn router(app: Arc<House>) -> Router {
+pub(super) fn router(app: Arc<AppState>) -> Router {
     Router::new()
         .route("/", get(pages::status))
         .route("/watches", get(pages::watches))
@@ -41,7 +41,7 @@ pub(super) fn router(app: Arc<House>) -> Router {
 }
 
 /// What is checked before and set after every answer.
-async fn guard(State(app): State<Arc<House>>, request: Request, next: Next) -> Response {
+async fn guard(State(app): State<Arc<AppState>>, request: Request, next: Next) -> Response {
     let (method, headers, path) = (request.method(), request.headers(), request.uri().path());
     let mut response = if !method.is_safe() && is_cross_site(headers) {
         refusal(path, StatusCode::FORBIDDEN, "requests from other sites may not change anything")
@@ -93,7 +93,7 @@ async fn healthy() -> Response {
     plain(StatusCode::OK, "timpush_exporter is healthy.")
 }
 
-async fn ready(State(app): State<Arc<House>>) -> Response {
+async fn ready(State(app): State<Arc<AppState>>) -> Response {
     match app.readiness() {
         Readiness::Ready => plain(StatusCode::OK, "timpush_exporter is ready."),
         Readiness::Starting => plain(
@@ -106,13 +106,13 @@ async fn ready(State(app): State<Arc<House>>) -> Response {
     }
 }
 
-async fn config(State(app): State<Arc<House>>) -> Response {
+async fn config(State(app): State<Arc<AppState>>) -> Response {
     plain(StatusCode::OK, app.config_text.load().as_str())
 }
 
 /// Prometheus' own words where lifecycle requests are off, so that its operators know them.
-async fn reload(State(app): State<Arc<House>>) -> Response {
-    let Some(reload) = &app.fixtures.reload else {
+async fn reload(State(app): State<Arc<AppState>>) -> Response {
+    let Some(reload) = &app.dependencies.reload else {
         let text = "Lifecycle API is not enabled. Start with --web.enable-lifecycle, or send SIGHUP.";
         return plain(StatusCode::FORBIDDEN, text);
     };
@@ -123,15 +123,15 @@ async fn reload(State(app): State<Arc<House>>) -> Response {
 }
 
 /// Rendering may take some milliseconds, so it runs beside the tasks that poll; at most a few at once.
-async fn scrape(State(app): State<Arc<House>>, headers: HeaderMap) -> Response {
+async fn scrape(State(app): State<Arc<AppState>>, headers: HeaderMap) -> Response {
     let is_packed = gzip::is_wanted(&headers);
     let permit = Arc::clone(&app.renders).acquire_owned().await.expect("nobody closes the semaphore");
     let rendered = tokio::task::spawn_blocking(move || {
         // Held here, not by the request: a client that goes away does not end the rendering.
         let _permit = permit;
-        let snapshot = (app.fixtures.snapshot)();
+        let snapshot = (app.dependencies.snapshot)();
         let latest = app.page_bytes.load(Ordering::Relaxed);
-        let (page, registry) = ((&*snapshot, &app.views.load()[..]), &app.fixtures.registry);
+        let (page, registry) = ((&*snapshot, &app.views.load()[..]), &app.dependencies.registry);
         let text = metrics::render(page, registry, unix_now(), latest + latest / PAGE_GROWTH);
         app.page_bytes.store(text.len(), Ordering::Relaxed);
         if is_packed { gzip::pack(&text) } else { text }

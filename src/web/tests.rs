@@ -21,7 +21,7 @@ use crate::metrics::{BuildInfo, PushView, Registry};
 use crate::view::{self, WatchQuery, WatchQueryError};
 
 pub(super) struct Running {
-    pub(super) app: Arc<House>,
+    pub(super) app: Arc<AppState>,
     pub(super) address: SocketAddr,
     _task: AbortOnDropHandle<()>,
 }
@@ -39,13 +39,13 @@ impl WatchQuery for NoQueries {
     }
 }
 
-pub(super) fn fixtures(limits: Limits, reload: Option<Reload>) -> Fixtures {
+pub(super) fn dependencies(limits: Limits, reload: Option<Reload>) -> Dependencies {
     let registry = Registry::new(BuildInfo { version: "0", revision: None });
     let exporter = registry.exporter();
     let mut snapshot = Snapshot::default();
     snapshot.apps.insert("shop".into(), Arc::new(AppTally::default()));
     let snapshot = Arc::new(snapshot);
-    Fixtures {
+    Dependencies {
         snapshot: Box::new(move || Arc::clone(&snapshot)),
         registry,
         exporter,
@@ -57,11 +57,11 @@ pub(super) fn fixtures(limits: Limits, reload: Option<Reload>) -> Fixtures {
 }
 
 pub(super) async fn start_with(limits: Limits, reload: Option<Reload>) -> Running {
-    start_from(fixtures(limits, reload)).await
+    start_from(dependencies(limits, reload)).await
 }
 
-pub(super) async fn start_from(fixtures: Fixtures) -> Running {
-    let app = Arc::new(House::new(fixtures));
+pub(super) async fn start_from(dependencies: Dependencies) -> Running {
+    let app = Arc::new(AppState::new(dependencies));
     app.publish_views(vec![PushView { app: "shop".into(), watch_labels: Arc::from([]) }]);
     let listener = bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

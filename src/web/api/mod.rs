@@ -15,7 +15,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, delete, get};
 use hyper::header::CONTENT_TYPE;
 
-use super::house::House;
+use super::app_state::AppState;
 
 pub(super) use read::{read_query, status_of};
 
@@ -23,11 +23,11 @@ pub(super) use read::{read_query, status_of};
 const OPENAPI: &str = include_str!("openapi.json");
 
 /// The paths of the API.
-pub(super) fn router() -> Router<Arc<House>> {
+pub(super) fn router() -> Router<Arc<AppState>> {
     routes().into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods))
 }
 
-fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 5] {
+fn routes() -> [(&'static str, MethodRouter<Arc<AppState>>); 5] {
     [
         ("/api/v1/status", get(read::status)),
         ("/api/v1/watches", get(read::watches).post(write::add)),

@@ -13,15 +13,15 @@ use super::shapes;
 use crate::document::shown;
 use crate::schedule::State as PairState;
 use crate::view::{DEFAULT_PAGE, MAX_PAGE, MAX_SEARCH_BYTES, PairName, Query, WatchQueryError, id_of_path};
-use crate::web::house::House;
+use crate::web::app_state::AppState;
 use crate::web::privacy::{SeesUsers, Visitor};
 
-pub(super) async fn status(State(house): State<Arc<House>>, visitor: Visitor) -> Response {
-    success(shapes::status(&house, visitor))
+pub(super) async fn status(State(app_state): State<Arc<AppState>>, visitor: Visitor) -> Response {
+    success(shapes::status(&app_state, visitor))
 }
 
 pub(super) async fn watches(
-    State(house): State<Arc<House>>,
+    State(app_state): State<Arc<AppState>>,
     _: SeesUsers,
     parameters: Result<Parameters<Vec<(String, String)>>, QueryRejection>,
 ) -> Response {
@@ -33,14 +33,14 @@ pub(super) async fn watches(
         Ok(query) => query,
         Err(faults) => return refuse(StatusCode::BAD_REQUEST, faults),
     };
-    match house.fixtures.queries.watches(query).await {
+    match app_state.dependencies.queries.watches(query).await {
         Ok(page) => success(shapes::page(&page)),
         Err(error) => query_refusal(&error),
     }
 }
 
 pub(super) async fn pair(
-    State(house): State<Arc<House>>,
+    State(app_state): State<Arc<AppState>>,
     _: SeesUsers,
     path: Result<Path<(String, String, String)>, PathRejection>,
 ) -> Response {
@@ -49,7 +49,7 @@ pub(super) async fn pair(
         Err(rejection) => return bad_path(&rejection),
     };
     let (task, user) = (id_of_path(task), id_of_path(user));
-    match house.fixtures.queries.chain(PairName { app, task, user }).await {
+    match app_state.dependencies.queries.chain(PairName { app, task, user }).await {
         Ok(chain) => success(shapes::pair(&chain)),
         Err(error) => query_refusal(&error),
     }

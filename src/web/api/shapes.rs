@@ -7,8 +7,8 @@ use serde::{Serialize, Serializer};
 
 use crate::trace::{Outcome, Reason};
 use crate::view::{AppStatus, Chain, DeviceChain, Page, PushFailure, RecentStage, StageView, Watch};
+use crate::web::app_state::{AppState, Readiness};
 use crate::web::findings::{self, Finding, worst};
-use crate::web::house::{House, Readiness};
 use crate::web::privacy::Visitor;
 
 /// A moment in Unix seconds, shown as RFC 3339 in UTC.
@@ -267,18 +267,18 @@ struct FailureShape {
 }
 
 /// All that the status page tells.
-pub(super) fn status(house: &House, visitor: Visitor) -> impl Serialize + use<> {
-    let snapshot = (house.fixtures.snapshot)();
-    let status = house.status.load();
-    let findings = findings::of_house(house);
+pub(super) fn status(app_state: &AppState, visitor: Visitor) -> impl Serialize + use<> {
+    let snapshot = (app_state.dependencies.snapshot)();
+    let status = app_state.status.load();
+    let findings = findings::of_state(app_state);
     StatusShape {
         version: env!("CARGO_PKG_VERSION"),
-        readiness: match house.readiness() {
+        readiness: match app_state.readiness() {
             Readiness::Starting => "starting",
             Readiness::Ready => "ready",
             Readiness::Stopping => "stopping",
         },
-        started_at: At(house.started_at),
+        started_at: At(app_state.started_at),
         users_hidden: !visitor.sees_users,
         severity: worst(&findings).as_str(),
         findings: findings.into_iter().map(|one| finding(one, visitor)).collect(),

@@ -18,7 +18,7 @@ use crate::view::{
     WatchStore, WatchStoreError,
 };
 use crate::web::privacy::NO_USERS;
-use crate::web::tests::{Running, fixtures, start_from};
+use crate::web::tests::{Running, dependencies, start_from};
 
 const AT: i64 = 1_795_000_000;
 const AT_TEXT: &str = "2026-11-18T11:06:40Z";
@@ -147,10 +147,10 @@ fn status() -> Status {
 
 async fn start(writes: bool) -> (Running, Fake) {
     let fake = Fake::default();
-    let mut fixtures = fixtures(Limits { body_bytes: 4096, ..Limits::default() }, None);
-    fixtures.queries = Box::new(fake.clone());
-    fixtures.watch_store = writes.then(|| Box::new(fake.clone()) as Box<dyn WatchStore>);
-    let running = start_from(fixtures).await;
+    let mut dependencies = dependencies(Limits { body_bytes: 4096, ..Limits::default() }, None);
+    dependencies.queries = Box::new(fake.clone());
+    dependencies.watch_store = writes.then(|| Box::new(fake.clone()) as Box<dyn WatchStore>);
+    let running = start_from(dependencies).await;
     let labels = Arc::from([Box::from("campaign")]);
     running.app.publish_views(vec![PushView { app: "shop".into(), watch_labels: labels }]);
     running.app.publish_status(status());

@@ -15,20 +15,20 @@ use crate::document::{self, Notes, Place, Syntax};
 use crate::metrics::{PushView, WebRefusal};
 use crate::view::{Post, Target, WatchStoreError, id_of_path};
 use crate::watch::read_posts;
-use crate::web::house::{House, unix_now};
+use crate::web::app_state::{AppState, unix_now};
 
-pub(super) async fn add(State(house): State<Arc<House>>, request: Request) -> Response {
-    let Some(store) = &house.fixtures.watch_store else {
+pub(super) async fn add(State(app_state): State<Arc<AppState>>, request: Request) -> Response {
+    let Some(store) = &app_state.dependencies.watch_store else {
         return not_enabled();
     };
-    let whole = match body::read(request.into_body(), &house.bodies).await {
+    let whole = match body::read(request.into_body(), &app_state.bodies).await {
         Ok(whole) => whole,
-        Err(why) => return unread(&house, why),
+        Err(why) => return unread(&app_state, why),
     };
-    let Ok(turn) = Arc::clone(&house.parses).acquire_owned().await else {
-        return refused(&house, &WatchStoreError::Closed, StatusCode::BAD_REQUEST);
+    let Ok(turn) = Arc::clone(&app_state.parses).acquire_owned().await else {
+        return refused(&app_state, &WatchStoreError::Closed, StatusCode::BAD_REQUEST);
     };
-    let views = house.views.load_full();
+    let views = app_state.views.load_full();
     let read = tokio::task::spawn_blocking(move || {
         let _turn = turn; // Where the client is gone, nobody waits for this, and it goes on.
         read_body(&whole.bytes, &views, unix_now())
@@ -43,7 +43,7 @@ pub(super) async fn add(State(house): State<Arc<House>>, request: Request) -> Re
                 }
                 success(data)
             }
-            Err(error) => refused(&house, &error, StatusCode::BAD_REQUEST),
+            Err(error) => refused(&app_state, &error, StatusCode::BAD_REQUEST),
         },
         Ok(Err(faults)) => refuse(StatusCode::BAD_REQUEST, faults),
         Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "the body could not be read; see the log"),
@@ -51,30 +51,30 @@ pub(super) async fn add(State(house): State<Arc<House>>, request: Request) -> Re
 }
 
 pub(super) async fn remove_task(
-    State(house): State<Arc<House>>,
+    State(app_state): State<Arc<AppState>>,
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Response {
     match path {
-        Ok(Path((app, task))) => remove(&house, Target { app, task: id_of_path(task), user: None }).await,
+        Ok(Path((app, task))) => remove(&app_state, Target { app, task: id_of_path(task), user: None }).await,
         Err(rejection) => bad_path(&rejection),
     }
 }
 
 pub(super) async fn remove_pair(
-    State(house): State<Arc<House>>,
+    State(app_state): State<Arc<AppState>>,
     path: Result<Path<(String, String, String)>, PathRejection>,
 ) -> Response {
     match path {
         Ok(Path((app, task, user))) => {
             let (task, user) = (id_of_path(task), Some(id_of_path(user)));
-            remove(&house, Target { app, task, user }).await
+            remove(&app_state, Target { app, task, user }).await
         }
         Err(rejection) => bad_path(&rejection),
     }
 }
 
-async fn remove(house: &House, target: Target) -> Response {
-    let Some(store) = &house.fixtures.watch_store else {
+async fn remove(app_state: &AppState, target: Target) -> Response {
+    let Some(store) = &app_state.dependencies.watch_store else {
         return not_enabled();
     };
     match store.remove(target).await {
@@ -82,7 +82,7 @@ async fn remove(house: &House, target: Target) -> Response {
             let (removed, still_listed) = (gone.removed, gone.still_listed);
             success(json!({"removed": removed, "still_listed": still_listed}))
         }
-        Err(error) => refused(house, &error, StatusCode::NOT_FOUND),
+        Err(error) => refused(app_state, &error, StatusCode::NOT_FOUND),
     }
 }
 
@@ -91,9 +91,9 @@ fn not_enabled() -> Response {
     refuse(StatusCode::FORBIDDEN, text)
 }
 
-fn refused(house: &House, error: &WatchStoreError, no_app: StatusCode) -> Response {
+fn refused(app_state: &AppState, error: &WatchStoreError, no_app: StatusCode) -> Response {
     let status = match error {
-        WatchStoreError::Busy => return queue_full(house, error),
+        WatchStoreError::Busy => return queue_full(app_state, error),
         WatchStoreError::NoApp(_) => no_app,
         WatchStoreError::OverCap { .. }
         | WatchStoreError::TooMany { .. }
@@ -103,19 +103,19 @@ fn refused(house: &House, error: &WatchStoreError, no_app: StatusCode) -> Respon
     refuse(status, error)
 }
 
-fn unread(house: &House, why: Unread) -> Response {
+fn unread(app_state: &AppState, why: Unread) -> Response {
     match why {
-        Unread::NoRoom => queue_full(house, &WatchStoreError::Busy),
+        Unread::NoRoom => queue_full(app_state, &WatchStoreError::Busy),
         Unread::Cut => refuse(StatusCode::BAD_REQUEST, "the body did not come whole"),
         Unread::TooLong => {
-            let text = format!("the body may have at most {} bytes", house.limits().body_bytes);
+            let text = format!("the body may have at most {} bytes", app_state.limits().body_bytes);
             refuse(StatusCode::PAYLOAD_TOO_LARGE, text)
         }
     }
 }
 
-fn queue_full(house: &House, error: &WatchStoreError) -> Response {
-    house.fixtures.exporter.request_refused(WebRefusal::QueueFull);
+fn queue_full(app_state: &AppState, error: &WatchStoreError) -> Response {
+    app_state.dependencies.exporter.request_refused(WebRefusal::QueueFull);
     let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, error);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
     response

@@ -9,7 +9,7 @@ mod tests;
 mod watching;
 
 use self::process::State;
-use super::house::{House, unix_now};
+use super::app_state::{AppState, unix_now};
 
 pub(super) use finding::{Finding, Id, Severity};
 
@@ -26,13 +26,13 @@ impl State<'_> {
 }
 
 /// All findings of this moment; what an operator must do first stands first.
-pub(super) fn of_house(house: &House) -> Vec<Finding> {
-    let (status, web_config_failure) = (house.status.load(), house.web_config_failure.load());
+pub(super) fn of_state(app_state: &AppState) -> Vec<Finding> {
+    let (status, web_config_failure) = (app_state.status.load(), app_state.web_config_failure.load());
     let state = State {
         status: &status,
-        readiness: house.readiness(),
+        readiness: app_state.readiness(),
         web_config_failure: web_config_failure.as_deref(),
-        certificate_expires_at: house.server.certificate_expires_at(),
+        certificate_expires_at: app_state.server.certificate_expires_at(),
         now: unix_now(),
     };
     state.findings()

@@ -2,7 +2,7 @@
 
 use crate::view::{ReloadFailure, Status};
 
-use super::super::house::Readiness;
+use super::super::app_state::Readiness;
 use super::super::pages::times::{counted, date_time, distance, span};
 use super::{Finding, Id, Severity};
 

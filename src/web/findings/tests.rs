@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::house::Readiness;
+use super::super::app_state::Readiness;
 use super::Severity::{self, Critical, Info, Warning};
 use super::{Id, State, worst};
 use crate::ledger::Stall;

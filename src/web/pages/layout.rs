@@ -30,7 +30,7 @@ pub(in super::super) static SECURITY_POLICY: LazyLock<HeaderValue> = LazyLock::n
     HeaderValue::from_str(&policy).expect("base64 and our own words are visible ASCII")
 });
 
-/// Where in the house a page stands.
+/// Which page it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Room {
     Status,

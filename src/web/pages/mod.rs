@@ -15,8 +15,8 @@ mod watches;
 
 use crate::view::Status;
 
+use super::app_state::Readiness;
 use super::findings::Finding;
-use super::house::Readiness;
 
 pub(super) use layout::SECURITY_POLICY;
 pub(super) use visit::{chain, forbidden, lost, status, watches};

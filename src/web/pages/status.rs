@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
+use super::super::app_state::Readiness;
 use super::super::findings::{Severity, worst};
-use super::super::house::Readiness;
 use super::super::privacy::Visitor;
 use super::Facts;
 use super::apps::{self, FEW_APPS, Judged};

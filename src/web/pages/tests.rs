@@ -6,11 +6,11 @@ mod privacy;
 use crate::http::MAX_HEAD_BYTES;
 use crate::metrics::PairStates;
 use crate::view::{AppStatus, LatestFailure, Status};
-use made_up::{NOW, TASK, Visit, house, status};
+use made_up::{NOW, TASK, Visit, app_state, status};
 
 #[tokio::test]
 async fn the_front_page_tells_what_an_operator_asks_first() {
-    let visit = Visit::local(&house(status()));
+    let visit = Visit::local(&app_state(status()));
     let page = visit.get("/").await;
     assert_eq!(page.status, 200);
     for text in [
@@ -40,10 +40,10 @@ async fn the_front_page_tells_what_an_operator_asks_first() {
 
 #[tokio::test]
 async fn what_is_not_known_is_said_so() {
-    let empty = Visit::local(&house(Status::default())).get("/").await;
+    let empty = Visit::local(&app_state(Status::default())).get("/").await;
     assert!(empty.text.contains("No app is watched"), "{}", empty.text);
     let young = Status { apps: vec![AppStatus::default()], ..Status::default() };
-    let young = Visit::local(&house(young)).get("/").await.text;
+    let young = Visit::local(&app_state(young)).get("/").await.text;
     for text in [
         "not polled yet",
         "none yet",
@@ -58,27 +58,27 @@ async fn what_is_not_known_is_said_so() {
 }
 
 #[tokio::test]
-async fn a_healthy_house_needs_no_hand() {
+async fn a_healthy_app_needs_no_action() {
     let app = AppStatus {
         name: "shop".to_owned(),
         up: Some(true),
-        last_success_at: Some(super::super::house::unix_now()),
+        last_success_at: Some(super::super::app_state::unix_now()),
         pairs: PairStates { active: 3, ..PairStates::default() },
         latest_failure: Some(LatestFailure::own(NOW - 60, "timeout")),
         rate_in_force: 1.0,
         rate_configured: 1.0,
         ..AppStatus::default()
     };
-    let house = house(Status { apps: vec![app], ..Status::default() });
-    house.set_ready();
-    let page = Visit::local(&house).get("/").await.text;
+    let app_state = app_state(Status { apps: vec![app], ..Status::default() });
+    app_state.set_ready();
+    let page = Visit::local(&app_state).get("/").await.text;
     assert!(page.contains("The exporter is well") && page.contains("No action needed."), "{page}");
     assert!(page.contains("Latest failed request"), "an old failure is told, but not as trouble: {page}");
 }
 
 #[tokio::test]
 async fn the_watch_lists_are_searched_filtered_and_paged() {
-    let visit = Visit::local(&house(status()));
+    let visit = Visit::local(&app_state(status()));
     let all = visit.get("/watches").await;
     assert_eq!(all.status, 200);
     assert!(all.text.contains("<strong>120 pairs</strong>; 50 on this page."), "{}", all.text);
@@ -100,7 +100,7 @@ async fn the_watch_lists_are_searched_filtered_and_paged() {
 
 #[tokio::test]
 async fn a_question_that_cannot_be_read_is_answered_in_words() {
-    let visit = Visit::local(&house(status()));
+    let visit = Visit::local(&app_state(status()));
     let long = format!("/watches?search={}", "x".repeat(257));
     assert!(long.len() < MAX_HEAD_BYTES);
     let cases = [
@@ -131,7 +131,7 @@ async fn a_question_that_cannot_be_read_is_answered_in_words() {
 
 #[tokio::test]
 async fn a_chain_tells_each_stage_and_who_must_act() {
-    let visit = Visit::local(&house(status()));
+    let visit = Visit::local(&app_state(status()));
     let page = visit.get(&format!("/watches/shop/{TASK}/alice")).await;
     assert_eq!(page.status, 200);
     for text in [
@@ -158,7 +158,7 @@ async fn a_chain_tells_each_stage_and_who_must_act() {
 
 #[tokio::test]
 async fn hostile_ids_break_neither_links_nor_pages() {
-    let visit = Visit::local(&house(status()));
+    let visit = Visit::local(&app_state(status()));
     let list = visit.get("/watches?search=%3Cscript").await;
     let path = list.link_to("watches/shop/");
     assert!(path.contains("%2F") && path.contains("%25") && !path.contains('<'), "{path}");
@@ -187,7 +187,7 @@ async fn of_many_apps_the_worst_come_first_and_the_rest_is_counted() {
         })
         .collect();
     apps.push(troubled);
-    let page = Visit::local(&house(Status { apps, ..Status::default() })).get("/").await.text;
+    let page = Visit::local(&app_state(Status { apps, ..Status::default() })).get("/").await.text;
     assert!(page.contains("1 app of 61: <a href=\"#app-shop\">shop</a>."), "{page}");
     let (shop, well) = (page.find("id=\"app-shop\""), page.find("id=\"app-well_00\""));
     assert!(shop.is_some() && shop < well, "{page}");

@@ -10,8 +10,8 @@ use hyper::header::CONTENT_TYPE;
 use maud::Markup;
 
 use super::super::api::{read_query, status_of};
+use super::super::app_state::{AppState, unix_now};
 use super::super::findings;
-use super::super::house::{House, unix_now};
 use super::super::privacy::{SeesUsers, Visitor};
 use super::watches::Listing;
 use super::{Facts, layout};
@@ -33,34 +33,34 @@ fn answer(status: StatusCode, page: Markup) -> Response {
 }
 
 /// `GET /`.
-pub(in super::super) async fn status(State(house): State<Arc<House>>, visitor: Visitor) -> Response {
-    let snapshot = (house.fixtures.snapshot)();
+pub(in super::super) async fn status(State(app_state): State<Arc<AppState>>, visitor: Visitor) -> Response {
+    let snapshot = (app_state.dependencies.snapshot)();
     let facts = Facts {
-        status: &house.status.load(),
-        findings: &findings::of_house(&house),
+        status: &app_state.status.load(),
+        findings: &findings::of_state(&app_state),
         committed_at: snapshot.committed_at,
-        started_at: house.started_at,
+        started_at: app_state.started_at,
         now: unix_now(),
-        readiness: house.readiness(),
+        readiness: app_state.readiness(),
     };
     answer(StatusCode::OK, super::status::page_of(&facts, visitor))
 }
 
 /// `GET /watches`.
 pub(in super::super) async fn watches(
-    State(house): State<Arc<House>>,
+    State(app_state): State<Arc<AppState>>,
     _: SeesUsers,
     form: Result<Asked<Vec<(String, String)>>, QueryRejection>,
 ) -> Response {
     let query = form.map_err(|why| why.body_text()).and_then(|Asked(fields)| read_form(fields));
     let (status, query, found) = match query {
         Err(why) => (StatusCode::BAD_REQUEST, Query { limit: DEFAULT_PAGE, ..Query::default() }, Err(why)),
-        Ok(query) => match house.fixtures.queries.watches(query.clone()).await {
+        Ok(query) => match app_state.dependencies.queries.watches(query.clone()).await {
             Ok(page) => (StatusCode::OK, query, Ok(page)),
             Err(why) => (status_of(&why), query, Err(why.to_string())),
         },
     };
-    let mut apps: Vec<String> = house.status.load().apps.iter().map(|app| app.name.clone()).collect();
+    let mut apps: Vec<String> = app_state.status.load().apps.iter().map(|app| app.name.clone()).collect();
     apps.sort_unstable();
     let listing = Listing { query: &query, answer: found, apps: &apps, now: unix_now() };
     answer(status, super::watches::page_of(&listing))
@@ -68,7 +68,7 @@ pub(in super::super) async fn watches(
 
 /// `GET /watches/{app}/{task}/{user}`.
 pub(in super::super) async fn chain(
-    State(house): State<Arc<House>>,
+    State(app_state): State<Arc<AppState>>,
     _: SeesUsers,
     path: Result<Path<(String, String, String)>, PathRejection>,
 ) -> Response {
@@ -79,7 +79,7 @@ pub(in super::super) async fn chain(
         }
     };
     let (task, user) = (id_of_path(task), id_of_path(user));
-    match house.fixtures.queries.chain(PairName { app, task, user }).await {
+    match app_state.dependencies.queries.chain(PairName { app, task, user }).await {
         Ok(chain) => answer(StatusCode::OK, super::chain::page_of(&chain, unix_now())),
         Err(why) => {
             let title = match why {

@@ -1,4 +1,4 @@
-//! A made-up house: one app in trouble, 120 pairs, a chain with every kind of step, and visits without a socket.
+//! A made-up state: one app in trouble, 120 pairs, a chain with every kind of step, and visits without a socket.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use hyper::Request;
 use tower::ServiceExt as _;
 
-use super::super::super::house::{Fixtures, House, unix_now};
+use super::super::super::app_state::{AppState, Dependencies, unix_now};
 use super::super::super::routes;
 use crate::http::{Limits, Peer};
 use crate::ledger::Snapshot;
@@ -211,11 +211,11 @@ pub(super) fn status() -> Status {
     }
 }
 
-/// A house with that status and made-up answers.
-pub(super) fn house(status: Status) -> Arc<House> {
+/// A state with that status and made-up answers.
+pub(super) fn app_state(status: Status) -> Arc<AppState> {
     let registry = Registry::new(BuildInfo { version: "0", revision: None });
     let exporter = registry.exporter();
-    let house = House::new(Fixtures {
+    let app_state = AppState::new(Dependencies {
         snapshot: Box::new(|| Arc::new(Snapshot::default())),
         registry,
         exporter,
@@ -224,13 +224,13 @@ pub(super) fn house(status: Status) -> Arc<House> {
         queries: Box::new(MadeUp),
         watch_store: None,
     });
-    house.publish_status(status);
-    Arc::new(house)
+    app_state.publish_status(status);
+    Arc::new(app_state)
 }
 
 /// Somebody who looks.
 pub(super) struct Visit {
-    house: Arc<House>,
+    app_state: Arc<AppState>,
     peer: &'static str,
 }
 
@@ -242,19 +242,19 @@ pub(super) struct Seen {
 
 impl Visit {
     /// From this machine.
-    pub(super) fn local(house: &Arc<House>) -> Visit {
-        Visit { house: Arc::clone(house), peer: "127.0.0.1:9" }
+    pub(super) fn local(app_state: &Arc<AppState>) -> Visit {
+        Visit { app_state: Arc::clone(app_state), peer: "127.0.0.1:9" }
     }
 
     /// From another one.
-    pub(super) fn remote(house: &Arc<House>) -> Visit {
-        Visit { house: Arc::clone(house), peer: "192.0.2.1:9" }
+    pub(super) fn remote(app_state: &Arc<AppState>) -> Visit {
+        Visit { app_state: Arc::clone(app_state), peer: "192.0.2.1:9" }
     }
 
     pub(super) async fn get(&self, path: &str) -> Seen {
         let mut request = Request::get(path).body(Body::empty()).unwrap();
         request.extensions_mut().insert(Peer(self.peer.parse().unwrap()));
-        let response = routes::router(Arc::clone(&self.house)).oneshot(request).await.unwrap();
+        let response = routes::router(Arc::clone(&self.app_state)).oneshot(request).await.unwrap();
         let status = response.status().as_u16();
         assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/html"), "{path}");
         let body = to_bytes(response.into_body(), 10_000_000).await.unwrap();

@@ -1,6 +1,6 @@
 //! What one who may not see user ids gets: the status page without them, and 403 for what names users.
 
-use super::made_up::{HOSTILE, TASK, Visit, house, status};
+use super::made_up::{HOSTILE, TASK, Visit, app_state, status};
 
 /// Users of the made-up lists, as they are and as they stand in a path.
 const USERS: [&str; 6] = ["alice", "user_", "alert(1)", "%3Cscript%3E", "%F0%9F%91%A9", "👩"];
@@ -13,7 +13,7 @@ fn shows_none(path: &str, html: &str) {
 
 #[tokio::test]
 async fn another_machine_gets_the_status_page_without_users() {
-    let visit = Visit::remote(&house(status()));
+    let visit = Visit::remote(&app_state(status()));
     let front = visit.get("/").await;
     assert_eq!(front.status, 200);
     shows_none("/", &front.text);
@@ -22,7 +22,7 @@ async fn another_machine_gets_the_status_page_without_users() {
 
 #[tokio::test]
 async fn another_machine_gets_no_page_that_names_users() {
-    let visit = Visit::remote(&house(status()));
+    let visit = Visit::remote(&app_state(status()));
     let pair = |user: &str| format!("/watches/shop/{TASK}/{user}");
     let paths = [
         "/watches".to_owned(),

@@ -27,8 +27,8 @@ pub type ReloadAnswer = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>
 /// the reload itself must go on to its end all the same.
 pub type Reload = Box<dyn Fn() -> ReloadAnswer + Send + Sync>;
 
-/// What a house is built from and keeps for life.
-pub struct Fixtures {
+/// What the state is built from and keeps for life.
+pub struct Dependencies {
     pub snapshot: SnapshotReader,
     pub registry: Registry,
     pub exporter: ExporterMetrics,
@@ -40,9 +40,9 @@ pub struct Fixtures {
     pub watch_store: Option<Box<dyn WatchStore>>,
 }
 
-impl fmt::Debug for Fixtures {
+impl fmt::Debug for Dependencies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fixtures")
+        f.debug_struct("Dependencies")
             .field("reload", &self.reload.is_some())
             .field("watch_store", &self.watch_store.is_some())
             .field("limits", &self.limits)
@@ -61,8 +61,8 @@ pub(super) enum Readiness {
 
 /// All that the routes read. It holds no lock; daemon and pollers publish and the routes load.
 #[derive(Debug)]
-pub struct House {
-    pub(super) fixtures: Fixtures,
+pub struct AppState {
+    pub(super) dependencies: Dependencies,
     pub(super) views: ArcSwap<Vec<PushView>>,
     pub(super) status: ArcSwap<Status>,
     pub(super) config_text: ArcSwap<String>,
@@ -81,11 +81,14 @@ pub struct House {
     readiness: AtomicU8,
 }
 
-impl House {
-    /// A house that is not ready and shows no app.
-    pub fn new(fixtures: Fixtures) -> House {
-        House {
-            server: Arc::new(Server::new(Exporter { metrics: fixtures.exporter.clone() }, fixtures.limits)),
+impl AppState {
+    /// Not ready, and shows no app.
+    pub fn new(dependencies: Dependencies) -> AppState {
+        AppState {
+            server: Arc::new(Server::new(
+                Exporter { metrics: dependencies.exporter.clone() },
+                dependencies.limits,
+            )),
             web_config_failure: ArcSwapOption::empty(),
             renders: Arc::new(Semaphore::new(MAX_RENDERS)),
             bodies: Arc::new(Semaphore::new(MAX_BODIES_BYTES)),
@@ -96,7 +99,7 @@ impl House {
             config_text: ArcSwap::default(),
             started_at: unix_now(),
             readiness: AtomicU8::new(Readiness::Starting as u8),
-            fixtures,
+            dependencies,
         }
     }
 
@@ -131,7 +134,7 @@ impl House {
         self.server.asks_for_passwords()
     }
 
-    /// The ledger is open and the watch lists are loaded. Has no effect on a house that is stopping.
+    /// The ledger is open and the watch lists are loaded. Has no effect while it is stopping.
     pub fn set_ready(&self) {
         let (from, to) = (Readiness::Starting as u8, Readiness::Ready as u8);
         // An error means that it was ready or stopping before, and both are to stay.
@@ -152,7 +155,7 @@ impl House {
     }
 
     pub(super) fn limits(&self) -> &Limits {
-        &self.fixtures.limits
+        &self.dependencies.limits
     }
 }
 
