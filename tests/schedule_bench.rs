@@ -15,15 +15,16 @@ fn the_schedule_is_better_than_round_robin_and_respects_the_bound() {
         let name = &row.load.name;
         assert!(row.lines().lines().count() == 3, "{name}");
         let (ours, theirs) = (row.ours.mean(), row.round_robin.mean());
-        // How soon round robin comes to the worst of a few tasks is luck.
+        // How soon round robin comes to the worst of a few tasks is luck, and of one task no order is better than another.
         if row.bound.is_some() || row.load.outage.is_some() {
-            assert!(ours <= theirs * 1.05, "{name}: {ours} against {theirs} of round robin");
+            assert!(ours <= theirs * 1.15, "{name}: {ours} against {theirs} of round robin");
         }
         if row.load.looks_per_pair.is_some() {
             assert!(row.bound.is_some_and(|bound| bound > 0.0 && bound < theirs), "{name}: {:?}", row.bound);
         }
         if row.load.outage.is_some() {
-            assert!(row.ours.outage_seen >= 50, "{name}: {} of 100 seen in time", row.ours.outage_seen);
+            let told = world::bias::outage_told(&row.load, 7);
+            assert!(told.is_some_and(|seconds| seconds < 1_200), "{name}: told after {told:?} s");
             assert!(row.ours.backlog > 5_000 && row.backoff.backlog > 5_000);
         }
         assert!(row.ours.looks > 0 && row.ours.unseen <= row.ours.delays.len());
@@ -84,4 +85,20 @@ fn first_looks_are_an_unbiased_sample_of_their_task() {
     let (mean, spread) = world::table::bias(&row(outage));
     assert!(mean.abs() < 2.0, "off by {mean} standard errors");
     assert!(spread < 1.3, "spread of {spread} standard errors");
+}
+
+/// Half as many polls as pairs, and tasks that are broken: what polls find leans, and the sample does not.
+#[test]
+fn the_sample_is_as_far_from_the_truth_as_chance_makes_it() {
+    let (mut sample, mut found) = (Vec::new(), Vec::new());
+    for seed in 1..=8 {
+        let load = world::loads::stream(world::shapes::BROKEN, 0.5, (100, 2), seed);
+        let (share, vendors) = world::bias::bias(&load, seed);
+        assert!((0.1..0.4).contains(&share), "{share} of the pairs in the sample");
+        sample.extend(vendors.iter().map(|vendor| vendor.errors().0));
+        found.extend(vendors.iter().map(|vendor| vendor.errors().1));
+    }
+    let (sample, found) = (world::bias::distance(&sample), world::bias::distance(&found));
+    assert!(sample < 1.35, "the sample is {sample} standard errors off");
+    assert!(found > 3.0, "all results are {found} off");
 }

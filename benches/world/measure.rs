@@ -15,6 +15,8 @@ pub struct Measured {
     pub failed: usize,
     /// Those of pairs whose devices were all complete at the poll before.
     pub confirming: usize,
+    /// All looks that were answered: pair and time.
+    pub log: Vec<(usize, i64)>,
     /// Of the first 100 failures of the vendor that is out, under tasks that were looked at: seen within 5 minutes.
     pub outage_seen: usize,
     /// Pairs that were never looked at when the outage began.
@@ -79,6 +81,7 @@ pub fn run(load: &Load, policy: &mut dyn Policy) -> Measured {
                     seen[*failure].get_or_insert(now);
                 }
             }
+            measured.log.push((at, now));
             let before = last_look[at].replace(now);
             let was_complete =
                 before.is_some_and(|before| policies::poll_from(pair, None, before, None).is_some());

@@ -1,5 +1,6 @@
 //! A world of pushes for the bench: what becomes of each, told in advance.
 
+pub mod bias;
 pub mod bound;
 pub mod loads;
 pub mod measure;

@@ -109,15 +109,25 @@ impl Policy for Backoff {
     }
 }
 
+/// How long after its push the ledger closes a pair.
+const CLOSED_AFTER: i64 = 3_600_000;
+
+/// A place in the random order, as the ledger gives it: of the pair alone.
+pub fn order(slot: u32) -> u32 {
+    fastrand::Rng::with_seed(slot.into()).u32(..)
+}
+
 /// The daemon's.
 pub struct Ours {
     pub schedule: Schedule,
     devices: Vec<Device>,
+    /// Slots of the pairs that entered the sample, and when; some stand there again.
+    pub sampled: Vec<(u32, i64)>,
 }
 
 impl Ours {
     pub fn new(seed: u64) -> Ours {
-        Ours { schedule: Schedule::new(seed, Learned::default()), devices: Vec::new() }
+        Ours { schedule: Schedule::new(seed, Learned::default()), devices: Vec::new(), sampled: Vec::new() }
     }
 }
 
@@ -129,6 +139,9 @@ impl Policy for Ours {
             polled_at: None,
             ends_at: pair.pushed_at + WATCH,
             settled: false,
+            order: order(slot),
+            is_sampled: false,
+            is_closed: false,
             devices: &[],
         };
         self.schedule.insert(slot, seed, now);
@@ -136,7 +149,9 @@ impl Policy for Ours {
 
     fn take(&mut self, now: i64) -> Option<u32> {
         while self.schedule.take_ended(now).is_some() {}
-        self.schedule.take(now)
+        let slot = self.schedule.take(now);
+        self.sampled.extend(self.schedule.take_sampled(usize::MAX).into_iter().map(|slot| (slot, now)));
+        slot
     }
 
     fn looked(&mut self, slot: u32, pair: &Pair, before: Option<i64>, now: i64) {
@@ -144,6 +159,7 @@ impl Policy for Ours {
         let confirm_from = poll_from(pair, before, now, Some(self.schedule.learned()));
         let look = Look::Answered {
             settled: confirm_from.is_some_and(|from| from <= now),
+            is_closed: now >= pair.pushed_at + CLOSED_AFTER,
             confirm_from,
             pushed_at: Some(pair.pushed_at),
             ends_at: pair.pushed_at + WATCH,

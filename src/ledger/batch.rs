@@ -6,11 +6,13 @@ use std::sync::Arc;
 use crate::watch::LabelSet;
 
 use super::count::Touched;
-use super::fold::{counts_from, fold};
-use super::jobs::{Answer, Enrol, Job, Known, Leave, Sighting, Verdict};
+use super::fold::{Sampled, counts_from, fold};
+use super::jobs::{Answer, Draw, Job, Known, Leave, Sighting, Verdict};
 use super::labels::{self, Place};
+use super::pair::{Damage, Enrol, PairRow};
+use super::sample::order;
 use super::settle::{Outlook, outlook};
-use super::store::{Damage, PairRow, Store, StoreError};
+use super::store::{Store, StoreError};
 use super::{AppTally, Ended, Snapshot};
 
 /// The metric whose results are folded where a set of labels hits a cap.
@@ -42,6 +44,10 @@ impl Batch {
                 Ok(Answer::Enrolled(known.collect::<Result<_, _>>()?))
             }
             Job::Record { app, sighting, .. } => self.record(store, app, sighting).map(Answer::Recorded),
+            Job::Draw { app, pairs, now, .. } => {
+                let closed = pairs.iter().map(|pair| self.draw(store, app, pair, *now));
+                Ok(Answer::Drawn(closed.collect::<Result<_, _>>()?))
+            }
             Job::Leave { app, pairs, .. } => {
                 for pair in pairs {
                     self.leave(store, app, pair)?;
@@ -172,6 +178,7 @@ impl Batch {
             polled_at: found.polled_at,
             ended: found.ended,
             is_watched,
+            order: order(store.sample_key, found.id),
             record: found.record,
         }))
     }
@@ -246,12 +253,20 @@ impl Batch {
         let outlook = outlook(&row.record, &sighting.trace, sighting.polled_at, &sighting.lags);
         let left_out = sighting.trace.devices.iter().filter(|device| row.record.leaves_out(device)).count();
         row.polled_at = Some(sighting.polled_at);
+        let elapsed = store.elapsed();
         let (tally, touched) = self.app(app);
         let is_folded = tally.folded.contains(&row.id);
         for item in &news {
             if tally.count(&labels, item, touched) || is_folded {
                 *tally.overflow.entry(RESULTS).or_default() += 1;
             }
+        }
+        if row.record.sampled != Sampled::Out {
+            tally.count_sampled_news(&labels, &row.record, &news, touched);
+        }
+        let closes_at = row.closes_at(sighting.polled_at, elapsed);
+        if row.record.sampled == Sampled::In && sighting.polled_at >= closes_at {
+            tally.close(&labels, &mut row.record, closes_at, touched);
         }
         tally.leave(&labels, &before);
         if outlook == Outlook::Settled && row.ended.is_none() {
@@ -261,6 +276,33 @@ impl Batch {
         tally.enter(&labels, &row);
         store.set_record(&row)?;
         Ok(Verdict { outlook, is_damaged: false, news, left_out, record: row.record })
+    }
+
+    /// Takes a pair into the sample, and closes it where its poll after that time is made, or none comes any more. Tells
+    /// whether it is closed.
+    fn draw(&mut self, store: &Store, app: &Arc<str>, pair: &Draw, now: i64) -> Result<bool, StoreError> {
+        let Some(mut row) = store.pair(pair.row)? else {
+            return Ok(false);
+        };
+        if self.is_damaged(store, app, &row)? {
+            return Ok(false);
+        }
+        let before = row.record.sampled;
+        let closes_at = row.closes_at(now, store.elapsed());
+        let is_complete = row.polled_at.is_some_and(|at| at >= closes_at) || row.ended.is_some();
+        let (tally, touched) = self.app(app);
+        let is_folded = tally.folded.contains(&row.id);
+        let labels = if is_folded { labels::other(&pair.labels) } else { pair.labels.clone() };
+        if row.record.sampled == Sampled::Out {
+            tally.draw(&labels, &mut row.record, touched);
+        }
+        if row.record.sampled == Sampled::In && now >= closes_at && is_complete {
+            tally.close(&labels, &mut row.record, closes_at, touched);
+        }
+        if row.record.sampled != before {
+            store.set_record(&row)?;
+        }
+        Ok(row.record.sampled == Sampled::Closed)
     }
 
     fn leave(&mut self, store: &Store, app: &Arc<str>, pair: &Leave) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use crate::trace::{Platform, Route, Stage};
 use crate::watch::LabelSet;
 
 use super::fold::{KnownDevice, News, Standing};
-use super::store::PairRow;
+use super::pair::PairRow;
 use super::tally::{
     AppTally, CodeLabel, DETECTION_BOUNDS_SECONDS, PlatformLabel, STAGE_DELAY_BOUNDS_SECONDS, SetKey,
     SetTally, StageTally,
@@ -106,7 +106,7 @@ impl AppTally {
     }
 
     /// The set for these values, born now if it is new; beyond the cap of platforms the one of `other`, and true.
-    fn key(&mut self, labels: &LabelSet, route: Route, platform: Platform) -> (SetKey, bool) {
+    pub(super) fn key(&mut self, labels: &LabelSet, route: Route, platform: Platform) -> (SetKey, bool) {
         let mut key = SetKey { labels: labels.clone(), route, platform: PlatformLabel::Of(platform) };
         if self.sets.contains_key(&key) {
             return (key, false);
@@ -121,7 +121,7 @@ impl AppTally {
         (key, overflowed)
     }
 
-    fn set(&mut self, key: &SetKey) -> &mut SetTally {
+    pub(super) fn set(&mut self, key: &SetKey) -> &mut SetTally {
         Arc::make_mut(self.sets.entry(key.clone()).or_default())
     }
 

@@ -13,6 +13,17 @@ const PUSH_HORIZON_SECONDS: i64 = 7 * 86_400;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     pub devices: Vec<KnownDevice>,
+    pub sampled: Sampled,
+}
+
+/// Whether a pair is in the random sample.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sampled {
+    #[default]
+    Out,
+    In,
+    /// In it, and its devices are counted by how far the push had come.
+    Closed,
 }
 
 /// What is known of one device: one (task, user, `InstanceId`, `EventType`).
@@ -73,6 +84,8 @@ pub enum Standing {
     Unreported(u32),
 }
 
+/// How long after its push a pair of the sample is closed, seconds.
+pub const CLOSE_AFTER_SECONDS: i64 = 3600;
 /// How late an `EventTime` may lie behind the clock of the poll that saw it and still be its clock's error.
 const CLOCK_SKEW_SECONDS: i64 = 5;
 /// Devices of one pair that are kept; what comes beyond is not read by the wire room either.

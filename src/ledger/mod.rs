@@ -8,14 +8,18 @@ mod batch;
 mod clock;
 mod count;
 pub mod fold;
+mod handle;
 mod jobs;
 mod keeper;
+mod label_rows;
 mod labels;
 mod open;
+mod pair;
 mod posted;
 mod posting;
 mod records;
 mod retain;
+mod sample;
 mod seal;
 pub mod settle;
 mod store;
@@ -23,15 +27,17 @@ mod sums;
 mod tally;
 
 pub use backup::{Backup, BackupError, Copying};
-pub use jobs::{Commit, Enrol, Known, Leave, Ledger, LedgerClosed, Opened, Sighting, Stall, Verdict};
+pub use handle::{Ledger, Opened};
+pub use jobs::{Commit, Draw, Known, Leave, LedgerClosed, Sighting, Stall, Verdict};
 pub use open::{OpenError, QUARANTINE_PREFIX};
+pub use pair::{Damage, Enrol, PairRow};
 pub use posted::{MAX_POSTED_PAIRS, OverCap, PostCounts, PostError, Posted, Posts};
 pub use posting::{MAX_WAITING_POST_BYTES, PostedChanges};
 pub use records::{Records, Unreadable};
-pub use store::{Damage, PairRow};
 pub use tally::{
-    AppTally, CodeLabel, DETECTION_BOUNDS_SECONDS, Ended, Histogram, NEVER_DUE, PlatformLabel,
-    STAGE_DELAY_BOUNDS_SECONDS, SetKey, SetTally, Snapshot, StageTally,
+    AppTally, Closed, CodeLabel, DELIVERY_BOUNDS_SECONDS, DETECTION_BOUNDS_SECONDS, Ended, Histogram,
+    NEVER_DUE, PlatformLabel, STAGE_DELAY_BOUNDS_SECONDS, SampleTally, SetKey, SetTally, Snapshot,
+    StageTally,
 };
 
 #[cfg(test)]

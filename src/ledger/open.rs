@@ -13,7 +13,7 @@ use rustix::fs::FlockOperation;
 use crate::sys::{boot_id, millis_since_boot, without_waiting};
 
 use super::clock::Clock;
-use super::store::{Store, StoreError, decode};
+use super::store::{Store, StoreError, decode, suffixed};
 use super::tally::Snapshot;
 use super::{seal, sums};
 
@@ -24,16 +24,22 @@ pub const QUARANTINE_PREFIX: &str = "ledger.db.damaged-";
 /// `application_id` of the file: "tmpx".
 const APPLICATION_ID: i64 = 0x746d_7078;
 /// `user_version` of the file: the version of its schema.
-pub(super) const SCHEMA_VERSION: i64 = 4;
+pub(super) const SCHEMA_VERSION: i64 = 5;
 /// Step by step from the first version: the first entry leads from 1 to 2.
-const STEPS: [&str; SCHEMA_VERSION as usize - 1] =
-    [include_str!("schema_1_to_2.sql"), include_str!("schema_2_to_3.sql"), include_str!("schema_3_to_4.sql")];
+const STEPS: [&str; SCHEMA_VERSION as usize - 1] = [
+    include_str!("schema_1_to_2.sql"),
+    include_str!("schema_2_to_3.sql"),
+    include_str!("schema_3_to_4.sql"),
+    include_str!("schema_4_to_5.sql"),
+];
 /// The first version whose sums have seals.
 const SUMS_SEALED_SINCE: i64 = 2;
 /// The latest version whose step changed rows that have seals.
 const ROWS_CHANGED_BY: i64 = 4;
 /// The name there of what [`Clock::take_due`] gives.
 const CLOCK: &str = "clock";
+/// The name there of the key of the random order of the pairs.
+const SAMPLE_KEY: &str = "sample key";
 /// The smallest page that SQLite knows.
 const SMALLEST_PAGE_BYTES: u64 = 512;
 /// How long to wait for somebody who reads the file with a tool and holds it.
@@ -79,9 +85,11 @@ pub(super) fn open(folder: &Path, now: i64) -> Result<(Store, Snapshot, Option<P
             (db, sums, Some(aside))
         }
     };
-    let kept = meta(&db, CLOCK).map_err(|source| OpenError::Sqlite { path: path.clone(), source })?;
+    let failed = |source| OpenError::Sqlite { path: path.clone(), source };
+    let kept = meta(&db, CLOCK).map_err(failed)?;
     let clock = Clock::resume(kept.as_deref(), boot_id(), millis_since_boot());
-    Ok((Store::new(db, path, lock, clock), sums, aside))
+    let sample_key = sample_key(&db).map_err(failed)?;
+    Ok((Store::new(db, path, lock, (clock, sample_key)), sums, aside))
 }
 
 /// Why a file was not connected.
@@ -237,6 +245,17 @@ fn meta(db: &Connection, name: &str) -> Result<Option<Vec<u8>>, rusqlite::Error>
     db.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0)).optional()
 }
 
+/// The key of the random order of the pairs; made at the first start.
+fn sample_key(db: &Connection) -> Result<u64, rusqlite::Error> {
+    let kept = meta(db, SAMPLE_KEY)?.and_then(|bytes| bytes.try_into().ok());
+    if let Some(bytes) = kept {
+        return Ok(u64::from_le_bytes(bytes));
+    }
+    let key = fastrand::u64(..);
+    put_meta(db, SAMPLE_KEY, &key.to_le_bytes())?;
+    Ok(key)
+}
+
 fn put_meta(db: &Connection, name: &str, value: &[u8]) -> Result<(), rusqlite::Error> {
     seal::put_row(db, "meta", &[ValueRef::Text(name.as_bytes()), ValueRef::Blob(value)])
 }
@@ -324,10 +343,4 @@ fn move_aside(path: &Path, now: i64) -> Result<PathBuf, OpenError> {
         }
     }
     Ok(aside)
-}
-
-pub(super) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use rusqlite::{Connection, OpenFlags};
 
 use super::open::BUSY_TIMEOUT;
+use super::pair::PairRow;
 use super::posted::{Posted, posted_of};
-use super::store::{PairRow, Store, StoreError, pair_of_row};
+use super::store::{Store, StoreError, pair_of_row};
 
 /// What is on disk cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,8 @@
 
 use rusqlite::params;
 
-use super::store::{PairRow, Store, StoreError, task_row};
+use super::pair::PairRow;
+use super::store::{Store, StoreError, task_row};
 
 /// A pair is written down as named again only after this much: most leave their lists before.
 const NAME_EVERY_SECONDS: i64 = 5 * 86_400;

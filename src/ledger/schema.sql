@@ -1,4 +1,4 @@
--- The ledger, schema 4. Times are Unix seconds, but for those named `elapsed`: seconds on the ledger's own clock, which
+-- The ledger, schema 5. Times are Unix seconds, but for those named `elapsed`: seconds on the ledger's own clock, which
 -- nobody can set (`meta`). Look at it with the sqlite3 shell; the daemon need not stop.
 
 CREATE TABLE app (
@@ -54,6 +54,24 @@ CREATE TABLE delay (                      -- timpush_stage_delay_seconds: {"coun
   PRIMARY KEY (app, labels, route, platform, stage)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE sample_result (              -- timpush_sample_results_total
+  app INTEGER NOT NULL REFERENCES app (id), labels TEXT NOT NULL, route TEXT NOT NULL, platform TEXT NOT NULL,
+  stage TEXT NOT NULL, outcome TEXT NOT NULL, count INTEGER NOT NULL,
+  PRIMARY KEY (app, labels, route, platform, stage, outcome)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sample_closed (              -- timpush_sample_closed_devices_total
+  app INTEGER NOT NULL REFERENCES app (id), labels TEXT NOT NULL, route TEXT NOT NULL, platform TEXT NOT NULL,
+  result TEXT NOT NULL, count INTEGER NOT NULL,
+  PRIMARY KEY (app, labels, route, platform, result)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sample_delivery (            -- timpush_sample_delivery_seconds, as in the table delay
+  app INTEGER NOT NULL REFERENCES app (id), labels TEXT NOT NULL, route TEXT NOT NULL, platform TEXT NOT NULL,
+  histogram TEXT NOT NULL,
+  PRIMARY KEY (app, labels, route, platform)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE seal (                       -- checksums of the sums; of those of the app itself where the rest is ''
   app INTEGER NOT NULL, labels TEXT NOT NULL, route TEXT NOT NULL, platform TEXT NOT NULL,
   crc INTEGER NOT NULL,                   -- CRC-32
@@ -81,7 +99,7 @@ CREATE TABLE posted (                     -- what the watch API was told to watc
 ) STRICT, WITHOUT ROWID;
 
 -- In `meta`, `clock` holds the elapsed seconds, the milliseconds since boot at that moment, and the id of that boot.
--- `returned <id of an app>` is when a set of its labels came back last.
+-- `returned <id of an app>` is when a set of its labels came back last; `sample key` is the key of the random order of pairs.
 CREATE TABLE meta (
   name  TEXT PRIMARY KEY,
   value BLOB NOT NULL,

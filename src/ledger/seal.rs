@@ -13,7 +13,7 @@ use rusqlite::{Connection, Row, params, params_from_iter};
 use super::count::Touched;
 use super::store::{Store, StoreError};
 use super::sums::{Of, labels_text};
-use super::tally::{AppTally, Histogram, SetKey, SetTally, Snapshot};
+use super::tally::{AppTally, Histogram, SampleTally, SetKey, SetTally, Snapshot};
 
 /// Columns of the table `posted`, without the seal.
 pub(super) const POSTED_COLUMNS: usize = 6;
@@ -251,6 +251,12 @@ fn of_set(set: &SetTally) -> u32 {
             numbers.add(*count);
         }
         numbers.add_histogram(&stage.delay);
+    }
+    // A set without a sampled pair has the seal it had before there was a sample.
+    if set.sample != SampleTally::default() {
+        set.sample.results.iter().for_each(|counts| numbers.add_all(counts));
+        numbers.add_all(&set.sample.closed);
+        numbers.add_histogram(&set.sample.delivery);
     }
     numbers.seal()
 }

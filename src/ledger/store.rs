@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, Statement, params};
 
 use super::clock::Clock;
-use super::fold::Record;
-use super::open::suffixed;
+use super::fold::{KnownDevice, Record, Sampled};
+use super::pair::{Damage, Enrol, PairRow};
 use crate::sys::millis_since_boot;
 
 /// Task ids kept in memory; above that they are looked up again.
@@ -20,10 +20,10 @@ const PAIR_OF_USER: &str = "SELECT id, added_at, added_elapsed, named_elapsed, p
                             FROM pair WHERE task = ?1 AND user = ?2";
 /// The word in the column `ended` of a pair whose record is damaged.
 pub(super) const DAMAGED: &str = "damaged";
-/// Within this much of each other the wall clock and the ledger's own are of one mind about the age of a pair.
-const CLOCKS_AGREE_SECONDS: u64 = 3600;
 /// Version of the encoding of a record, its first byte.
-const RECORD_VERSION: u8 = 1;
+const RECORD_VERSION: u8 = 2;
+/// The version before the sample: the devices alone.
+const RECORD_WITHOUT_SAMPLE: u8 = 1;
 
 /// Why a batch failed; the store is as it was before.
 #[derive(Debug, thiserror::Error)]
@@ -46,64 +46,24 @@ pub struct Store {
     apps: HashMap<String, i64>,
     pub(super) tasks: HashMap<(i64, String), i64>,
     pub(super) clock: Clock,
+    /// Of the random order of the pairs.
+    pub(super) sample_key: u64,
     /// Sets of labels whose retired sums are known to be damaged, by app.
     pub(super) damaged_labels: HashSet<(i64, String)>,
     /// Held as long as the store is open.
     _lock: File,
 }
 
-/// One row of the table `pair`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PairRow {
-    pub id: i64,
-    /// As the wall clock said; `added_by` says how much of that is believed.
-    pub added_at: i64,
-    /// By the ledger's own clock, seconds.
-    pub added_elapsed: i64,
-    /// When a source named it last, give or take some days, by the same clock.
-    pub named_elapsed: i64,
-    pub pushed_at: Option<i64>,
-    pub polled_at: Option<i64>,
-    pub ended: Option<super::Ended>,
-    pub damage: Damage,
-    /// What is known of its devices; nothing where it is damaged.
-    pub record: Record,
-}
-
-/// Whether the record of a pair can be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Damage {
-    #[default]
-    None,
-    /// It cannot, and nobody knew.
-    Found,
-    /// It could not be read before: the pair is not watched any more.
-    Known,
-}
-
-impl PairRow {
-    /// When it was polled last, for [`super::fold::KnownDevice::standings`]; `None` where it is settled.
-    pub fn awaited_at(&self) -> Option<i64> {
-        (self.ended != Some(super::Ended::Settled)).then(|| self.polled_at.unwrap_or(self.added_at))
-    }
-
-    /// When it was added, Unix seconds, where the wall clock says `now` and the ledger's own `elapsed`: as the wall clock
-    /// said then, unless it has been set since. Its age is never more than the ledger's clock has counted.
-    pub(super) fn added_by(&self, now: i64, elapsed: i64) -> i64 {
-        let by_clock = now.saturating_sub((elapsed - self.added_elapsed).max(0));
-        if self.added_at.abs_diff(by_clock) <= CLOCKS_AGREE_SECONDS { self.added_at } else { by_clock }
-    }
-}
-
 impl Store {
     /// A store on an open connection to the file at `path`, under the `lock` of its folder.
-    pub(super) fn new(db: Connection, path: PathBuf, lock: File, clock: Clock) -> Store {
+    pub(super) fn new(db: Connection, path: PathBuf, lock: File, (clock, sample_key): (Clock, u64)) -> Store {
         Store {
             db,
             path,
             apps: HashMap::new(),
             tasks: HashMap::new(),
             clock,
+            sample_key,
             damaged_labels: HashSet::new(),
             _lock: lock,
         }
@@ -164,11 +124,7 @@ impl Store {
 
     /// The rows of pairs in their order, `None` for each that was never enrolled. A start asks for all pairs: the
     /// statement is made ready once, and neighbours of one task look it up once.
-    pub fn find_pairs(
-        &mut self,
-        app: i64,
-        pairs: &[super::Enrol],
-    ) -> Result<Vec<Option<PairRow>>, StoreError> {
+    pub fn find_pairs(&mut self, app: i64, pairs: &[Enrol]) -> Result<Vec<Option<PairRow>>, StoreError> {
         let mut statement = self.db.prepare_cached(PAIR_OF_USER)?;
         let mut found = Vec::with_capacity(pairs.len());
         let mut latest: Option<(&str, Option<i64>)> = None;
@@ -192,7 +148,7 @@ impl Store {
     }
 
     /// Adds a pair that [`Store::find_pairs`] did not find, unless it was added since.
-    pub fn add_pair(&mut self, app: i64, pair: &super::Enrol, now: i64) -> Result<PairRow, StoreError> {
+    pub fn add_pair(&mut self, app: i64, pair: &Enrol, now: i64) -> Result<PairRow, StoreError> {
         let elapsed = self.elapsed();
         let task = task_row(&self.db, &mut self.tasks, (app, &pair.task), true)?;
         let task = task.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
@@ -341,21 +297,29 @@ fn encode(record: &Record) -> Vec<u8> {
 }
 
 pub(super) fn decode(bytes: &[u8]) -> Option<Record> {
-    if !is_whole(bytes) {
+    let (content, sum) = bytes.split_last_chunk::<4>()?;
+    if checksum(content) != *sum {
         return None;
     }
-    postcard::from_bytes(&bytes[1..bytes.len() - 4]).ok()
-}
-
-fn is_whole(bytes: &[u8]) -> bool {
-    let Some((content, sum)) = bytes.split_last_chunk::<4>() else {
-        return false;
-    };
-    content.first() == Some(&RECORD_VERSION) && checksum(content) == *sum
+    match content.split_first()? {
+        (&RECORD_VERSION, record) => postcard::from_bytes(record).ok(),
+        (&RECORD_WITHOUT_SAMPLE, devices) => {
+            let devices: Vec<KnownDevice> = postcard::from_bytes(devices).ok()?;
+            Some(Record { devices, sampled: Sampled::Out })
+        }
+        _ => None,
+    }
 }
 
 fn checksum(bytes: &[u8]) -> [u8; 4] {
     let mut crc = flate2::Crc::new();
     crc.update(bytes);
     crc.sum().to_le_bytes()
+}
+
+/// The companion of a file that SQLite names by that suffix.
+pub(super) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }

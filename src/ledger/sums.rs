@@ -10,12 +10,13 @@ use serde_json::{Map, Value, json};
 use crate::trace::{Outcome, Platform, Reason, Route, Stage};
 use crate::watch::LabelSet;
 
+use super::Ended;
 use super::count::Touched;
 use super::store::{Store, StoreError};
 use super::tally::{
-    AppTally, CodeLabel, Histogram, OTHER, PlatformLabel, SetKey, SetTally, Snapshot, StageTally,
+    AppTally, Closed, CodeLabel, Histogram, OTHER, PlatformLabel, SampleTally, SetKey, SetTally, Snapshot,
+    StageTally,
 };
-use super::{Ended, seal};
 
 impl Store {
     /// Writes the sums of `app` that a batch has touched.
@@ -35,7 +36,51 @@ impl Store {
         for (key, stage) in touched {
             if let Some(set) = tally.sets.get(key) {
                 self.write_stage(app, key, *stage, set.stage(*stage))?;
+                self.write_sample(app, key, *stage, &set.sample)?;
             }
+        }
+        Ok(())
+    }
+
+    fn write_sample(
+        &self,
+        app: i64,
+        key: &SetKey,
+        stage: Stage,
+        sums: &SampleTally,
+    ) -> Result<(), StoreError> {
+        let (labels, route, platform) =
+            (labels_text(&key.labels), key.route.as_str(), key.platform.to_string());
+        for outcome in Outcome::ALL {
+            let count = sums.results[stage as usize][outcome as usize];
+            if count > 0 {
+                self.db
+                    .prepare_cached(
+                        "INSERT OR REPLACE INTO sample_result VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    )?
+                    .execute(params![
+                        app,
+                        labels,
+                        route,
+                        platform,
+                        stage.as_str(),
+                        outcome.as_str(),
+                        count
+                    ])?;
+            }
+        }
+        if stage != Stage::Im {
+            return Ok(()); // A pair that closes touches this one.
+        }
+        for closed in Closed::ALL.into_iter().filter(|closed| sums.closed[*closed as usize] > 0) {
+            self.db
+                .prepare_cached("INSERT OR REPLACE INTO sample_closed VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+                .execute(params![app, labels, route, platform, closed.as_str(), sums.closed[closed as usize]])?;
+        }
+        if sums.delivery.count() > 0 {
+            self.db
+                .prepare_cached("INSERT OR REPLACE INTO sample_delivery VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute(params![app, labels, route, platform, histogram_text(&sums.delivery)])?;
         }
         Ok(())
     }
@@ -79,8 +124,8 @@ impl Store {
     }
 }
 
-/// What the names in the table `meta` begin with under which [`Store::set_returned`] writes.
-const RETURNED: &str = "returned ";
+/// What the names in the table `meta` begin with under which stands when a set of labels came back last.
+pub(super) const RETURNED: &str = "returned ";
 
 /// Which rows of the sums are read.
 #[derive(Clone, Copy)]
@@ -142,87 +187,55 @@ pub fn load(db: &Connection) -> Result<Snapshot, StoreError> {
     Ok(Snapshot { apps, committed_at: 0, size_bytes: 0 })
 }
 
-impl Store {
-    /// The sums of a set of labels that has retired, or has never had any; `None` where they are damaged: then they stay as
-    /// they are, and the set stays away.
-    pub(super) fn retired(
-        &mut self,
-        app: i64,
-        labels: &LabelSet,
-    ) -> Result<Option<BTreeMap<SetKey, Arc<SetTally>>>, StoreError> {
-        let text = labels_text(labels);
-        let of = Of::One(app, &text);
-        let mut apps = BTreeMap::from([(app, Default::default())]);
-        let read = load_sets(&self.db, of, &mut apps);
-        let sets = apps.remove(&app).map_or_else(BTreeMap::new, |(_, tally): (String, AppTally)| tally.sets);
-        match read.and_then(|()| seal::verify_sets(&self.db, of, app, &sets)) {
-            Ok(()) => Ok(Some(sets)),
-            Err(StoreError::Sqlite(error)) => Err(error.into()),
-            Err(error) => {
-                if self.damaged_labels.insert((app, text)) {
-                    tracing::error!(%error, "ledger: sums that had retired are damaged; results count under other labels");
-                }
-                Ok(None)
-            }
-        }
-    }
-
-    /// Writes when a set of labels came back last.
-    pub(super) fn set_returned(&self, app: i64, now: i64) -> Result<(), StoreError> {
-        let (name, value) = (format!("{RETURNED}{app}"), now.to_string());
-        let row = [ValueRef::Text(name.as_bytes()), ValueRef::Blob(value.as_bytes())];
-        Ok(seal::put_row(&self.db, "meta", &row)?)
-    }
-
-    /// Writes when a pair was last watched with a set of labels, and whether the set has retired.
-    pub(super) fn set_label_set(
-        &self,
-        app: i64,
-        labels: &LabelSet,
-        (watched_at, is_retired): (i64, bool),
-    ) -> Result<(), StoreError> {
-        let text = labels_text(labels);
-        let values = [
-            ValueRef::Integer(app),
-            ValueRef::Text(text.as_bytes()),
-            ValueRef::Integer(watched_at),
-            ValueRef::Integer(is_retired.into()),
-        ];
-        Ok(seal::put_row(&self.db, "label_set", &values)?)
-    }
-}
-
 /// Reads the sums of sets into their apps.
-fn load_sets(
+pub(super) fn load_sets(
     db: &Connection,
     of: Of<'_>,
     apps: &mut BTreeMap<i64, (String, AppTally)>,
 ) -> Result<(), StoreError> {
-    load_stages(db, ("SELECT *, '' FROM result", of), apps, |stage, word, _, count| {
+    let number = |value: ValueRef<'_>| u64::try_from(value.as_i64().ok()?).ok();
+    load_rows(db, ("SELECT *, '' FROM result", of), apps, |set, stage, (word, _), count| {
         let outcome = Outcome::ALL.into_iter().find(|o| o.as_str() == word)?;
-        stage.results[outcome as usize] = u64::try_from(count.as_i64().ok()?).ok()?;
+        set.stages[stage as usize].results[outcome as usize] = number(count)?;
         Some(())
     })?;
     let failures = "SELECT app, labels, route, platform, stage, reason, count, code FROM failure";
-    load_stages(db, (failures, of), apps, |stage, word, code, count| {
+    load_rows(db, (failures, of), apps, |set, stage, (word, code), count| {
         let reason = Reason::ALL.into_iter().find(|r| r.as_str() == word)?;
         let code = if code == OTHER { CodeLabel::Other } else { CodeLabel::Code(code.parse().ok()?) };
-        stage.failures.insert((reason, code), u64::try_from(count.as_i64().ok()?).ok()?);
+        set.stages[stage as usize].failures.insert((reason, code), number(count)?);
         Some(())
     })?;
     let delays = "SELECT app, labels, route, platform, stage, '', histogram, '' FROM delay";
-    load_stages(db, (delays, of), apps, |stage, _, _, text| {
-        stage.delay = histogram_of(text.as_str().ok()?).ok()?;
+    load_rows(db, (delays, of), apps, |set, stage, _, text| {
+        set.stages[stage as usize].delay = histogram_of(text.as_str().ok()?).ok()?;
+        Some(())
+    })?;
+    load_rows(db, ("SELECT *, '' FROM sample_result", of), apps, |set, stage, (word, _), count| {
+        let outcome = Outcome::ALL.into_iter().find(|o| o.as_str() == word)?;
+        set.sample.results[stage as usize][outcome as usize] = number(count)?;
+        Some(())
+    })?;
+    // These two have no stage.
+    let closed = "SELECT app, labels, route, platform, 'im', result, count, '' FROM sample_closed";
+    load_rows(db, (closed, of), apps, |set, _, (word, _), count| {
+        let closed = Closed::ALL.into_iter().find(|closed| closed.as_str() == word)?;
+        set.sample.closed[closed as usize] = number(count)?;
+        Some(())
+    })?;
+    let delivery = "SELECT app, labels, route, platform, 'im', '', histogram, '' FROM sample_delivery";
+    load_rows(db, (delivery, of), apps, |set, _, _, text| {
+        set.sample.delivery = histogram_of(text.as_str().ok()?).ok()?;
         Some(())
     })
 }
 
 /// Hands each row of the selection (app, labels, route, platform, stage, word, value, code) to `put`.
-fn load_stages(
+fn load_rows(
     db: &Connection,
     (select, of): (&str, Of<'_>),
     apps: &mut BTreeMap<i64, (String, AppTally)>,
-    put: impl Fn(&mut StageTally, &str, &str, ValueRef<'_>) -> Option<()>,
+    put: impl Fn(&mut SetTally, Stage, (&str, &str), ValueRef<'_>) -> Option<()>,
 ) -> Result<(), StoreError> {
     let mut statement = db.prepare_cached(&format!("{select} WHERE {}", of.condition()))?;
     let mut rows = statement.query(params_from_iter(of.parameters()))?;
@@ -243,7 +256,7 @@ fn load_stages(
         let (key, stage) = place().ok_or_else(damaged)?;
         let (_, tally) = apps.get_mut(&row.get::<_, i64>(0)?).ok_or_else(damaged)?;
         let set = Arc::make_mut(tally.sets.entry(key).or_default());
-        put(&mut set.stages[stage as usize], &word, &code, row.get_ref(6)?).ok_or_else(damaged)?;
+        put(set, stage, (&word, &code), row.get_ref(6)?).ok_or_else(damaged)?;
     }
     Ok(())
 }

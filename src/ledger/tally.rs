@@ -11,6 +11,9 @@ use crate::watch::LabelSet;
 pub const STAGE_DELAY_BOUNDS_SECONDS: &[i64] =
     &[1, 2, 5, 10, 30, 60, 120, 300, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400, 259_200];
 
+/// Upper bounds of the buckets of `timpush_sample_delivery_seconds`: a pair is closed an hour after its push.
+pub const DELIVERY_BOUNDS_SECONDS: &[i64] = &[1, 2, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600];
+
 /// Upper bounds of the buckets of `timpush_detection_delay_seconds`.
 pub const DETECTION_BOUNDS_SECONDS: &[i64] =
     &[1, 2, 5, 15, 60, 300, 900, 3600, 14_400, 43_200, 86_400, 172_800, 345_600, 604_800];
@@ -86,6 +89,45 @@ pub struct SetTally {
     pub stages: [StageTally; 5],
     /// `timpush_devices`: devices now watched whose own route this is, by [`Notifications`].
     pub devices: [u64; 3],
+    pub sample: SampleTally,
+}
+
+/// The sums of the pairs of the random sample in one set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SampleTally {
+    /// Results ever seen, indexed by `Stage as usize`, then `Outcome as usize`.
+    pub results: [[u64; 2]; 5],
+    /// Devices of closed pairs, by [`Closed`].
+    pub closed: [u64; 5],
+    /// From the push to the receipt of those that have one.
+    pub delivery: Histogram,
+}
+
+/// How far a push had come on a device when its pair was closed; the furthest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Closed {
+    Tapped,
+    Delivered,
+    /// By the vendor or by the online channel, and no receipt came.
+    Accepted,
+    Failed,
+    Unreported,
+}
+
+impl Closed {
+    pub const ALL: [Closed; 5] =
+        [Closed::Tapped, Closed::Delivered, Closed::Accepted, Closed::Failed, Closed::Unreported];
+
+    /// The value of the label `result`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Closed::Tapped => "tapped",
+            Closed::Delivered => "delivered",
+            Closed::Accepted => "accepted",
+            Closed::Failed => "failed",
+            Closed::Unreported => "unreported",
+        }
+    }
 }
 
 /// The sums of one stage of one set.

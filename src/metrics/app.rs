@@ -93,6 +93,7 @@ struct App {
     pairs: PairStates,
     refused: [u64; Refused::ALL.len()],
     awaiting_push: u64,
+    sample_pairs: u64,
     over_limit: u64,
     backlog_seconds: Option<f64>,
     polled_ratio: Option<f64>,
@@ -118,7 +119,7 @@ fn by_source(app: &App, name: &str, out: &mut Samples, value: fn(&Source) -> f64
     app.sources.iter().for_each(|(key, source)| out.add(&[name, key.as_str()], value(source)));
 }
 
-const FAMILIES: [(&Metric, Write); 23] = [
+const FAMILIES: [(&Metric, Write); 24] = [
     (&names::WATCHED_PAIRS, |app, name, out| {
         app.pairs.by_name().iter().for_each(|(state, n)| out.add(&[name, *state], *n as f64));
     }),
@@ -126,6 +127,7 @@ const FAMILIES: [(&Metric, Write); 23] = [
         Refused::ALL.iter().zip(app.refused).for_each(|(why, n)| out.add(&[name, why.as_str()], n as f64));
     }),
     (&names::PAIRS_AWAITING_PUSH, |app, name, out| out.add(&[name], app.awaiting_push as f64)),
+    (&names::SAMPLE_PAIRS, |app, name, out| out.add(&[name], app.sample_pairs as f64)),
     (&names::PAIRS_OVER_LIMIT, |app, name, out| out.add(&[name], app.over_limit as f64)),
     (&names::SCHEDULE_BACKLOG, |app, name, out| out.add_known(&[name], app.backlog_seconds)),
     (&names::SCHEDULE_POLLED, |app, name, out| out.add_known(&[name], app.polled_ratio)),
@@ -187,6 +189,11 @@ impl AppMetrics {
     /// Listed pairs whose push time lies ahead.
     pub fn set_pairs_awaiting_push(&self, pairs: u64) {
         lock(&self.app).awaiting_push = pairs;
+    }
+
+    /// Listed pairs that are in the random sample.
+    pub fn set_sample_pairs(&self, pairs: u64) {
+        lock(&self.app).sample_pairs = pairs;
     }
 
     /// Pairs that the sources name beyond `max_pairs`.
@@ -296,6 +303,7 @@ impl App {
             pairs: PairStates::default(),
             refused: Default::default(),
             awaiting_push: 0,
+            sample_pairs: 0,
             over_limit: 0,
             backlog_seconds: None,
             polled_ratio: None,

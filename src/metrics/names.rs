@@ -13,6 +13,7 @@ pub const RESERVED_LABELS: &[&str] = &[
     "code",
     "state",
     "notifications",
+    "result",
     "le",
     "quantile",
     "job",
@@ -21,6 +22,7 @@ pub const RESERVED_LABELS: &[&str] = &[
 
 const APP: &[&str] = &["app"];
 const SET: &[&str] = &["app", "route", "stage", "platform"];
+const PLACE: &[&str] = &["app", "route", "platform"];
 
 pub const STAGE_RESULTS: Metric = counter(
     "timpush_stage_results_total",
@@ -58,6 +60,30 @@ pub const STAGE_DELAY: Metric = histogram(
     SET,
     "Time from the push to the success at this stage, by the upstream's clock, in whole seconds. Values come from \
      background polls.",
+)
+.by_watch_labels(&[]);
+
+pub const SAMPLE_RESULTS: Metric = counter(
+    "timpush_sample_results_total",
+    SET,
+    "Devices of the pairs in the random sample with a result at this stage, each counted once. Make ratios of these. Values \
+     come from background polls.",
+)
+.by_watch_labels(&["outcome"]);
+
+pub const SAMPLE_CLOSED_DEVICES: Metric = counter(
+    "timpush_sample_closed_devices_total",
+    PLACE,
+    "Devices of the pairs in the random sample, counted once, by how far the push had come an hour after it: tapped, \
+     delivered, accepted (by the vendor, no receipt), failed, unreported. Values come from background polls.",
+)
+.by_watch_labels(&["result"]);
+
+pub const SAMPLE_DELIVERY: Metric = histogram(
+    "timpush_sample_delivery_seconds",
+    PLACE,
+    "Time from the push to its receipt, by the upstream's clock, in whole seconds, of the devices of the random sample that \
+     had a receipt within an hour. Values come from background polls.",
 )
 .by_watch_labels(&[]);
 
@@ -105,6 +131,9 @@ pub const PAIRS_REFUSED: Metric = counter(
     &["app", "reason"],
     "Pairs of task and user that did not enter the watch list.",
 );
+
+pub const SAMPLE_PAIRS: Metric =
+    gauge("timpush_sample_pairs", APP, "Listed pairs that are in the random sample.");
 
 pub const PAIRS_AWAITING_PUSH: Metric =
     gauge("timpush_pairs_awaiting_push", APP, "Listed pairs whose push time is in the future.");
@@ -311,6 +340,9 @@ pub fn catalogue() -> &'static [Metric] {
         STAGE_DEVICES,
         STAGE_OVERDUE_DEVICES,
         STAGE_DELAY,
+        SAMPLE_RESULTS,
+        SAMPLE_CLOSED_DEVICES,
+        SAMPLE_DELIVERY,
         DETECTION_DELAY,
         DEVICES,
         PAIRS_ENDED,
@@ -319,6 +351,7 @@ pub fn catalogue() -> &'static [Metric] {
         WATCHED_PAIRS,
         PAIRS_REFUSED,
         PAIRS_AWAITING_PUSH,
+        SAMPLE_PAIRS,
         PAIRS_OVER_LIMIT,
         SCHEDULE_BACKLOG,
         SCHEDULE_POLLED,

@@ -10,13 +10,16 @@ use super::text::{
     app_label, close, close_with, close_with_number, escape, family, histogram, label, open, open_label,
 };
 use crate::ledger::{
-    AppTally, CodeLabel, DETECTION_BOUNDS_SECONDS, Ended, PlatformLabel, STAGE_DELAY_BOUNDS_SECONDS,
-    SetTally, Snapshot, StageTally,
+    AppTally, Closed, CodeLabel, DELIVERY_BOUNDS_SECONDS, DETECTION_BOUNDS_SECONDS, Ended, PlatformLabel,
+    STAGE_DELAY_BOUNDS_SECONDS, SetTally, Snapshot, StageTally,
 };
 use crate::trace::{Notifications, Outcome, Route, Stage};
 
 /// Room made at first for the text of one set: some 40 series of 120 bytes. Only a guess to spare copies.
 const SET_BYTES: usize = 5000;
+
+/// What the labels before the value of `stage` end with.
+const STAGE_LABEL: &str = ",stage=\"";
 
 /// How one app's push metrics are shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +68,9 @@ impl<'a> Page<'a> {
         family(out, &names::STAGE_DEVICES, |out| self.stage_devices(out));
         family(out, &names::STAGE_OVERDUE_DEVICES, |out| self.overdue(out));
         family(out, &names::STAGE_DELAY, |out| self.delays(out));
+        family(out, &names::SAMPLE_RESULTS, |out| self.sample_results(out));
+        family(out, &names::SAMPLE_CLOSED_DEVICES, |out| self.closed_devices(out));
+        family(out, &names::SAMPLE_DELIVERY, |out| self.deliveries(out));
         family(out, &names::DETECTION_DELAY, |out| self.detection(out));
         family(out, &names::DEVICES, |out| self.devices(out));
         family(out, &names::PAIRS_ENDED, |out| self.ended(out));
@@ -85,6 +91,34 @@ impl<'a> Page<'a> {
                 set.open(out, names::STAGE_RESULTS.name, stage);
                 close_with(out, "outcome", outcome.as_str(), tally.result(outcome));
             }
+        }
+    }
+
+    fn sample_results(&self, out: &mut String) {
+        for (set, stage, _) in self.stages() {
+            for outcome in Outcome::ALL {
+                set.open(out, names::SAMPLE_RESULTS.name, stage);
+                let results = &set.tally.sample.results[stage as usize];
+                close_with(out, "outcome", outcome.as_str(), results[outcome as usize]);
+            }
+        }
+    }
+
+    fn closed_devices(&self, out: &mut String) {
+        for set in &self.sets {
+            for closed in Closed::ALL {
+                open(out, names::SAMPLE_CLOSED_DEVICES.name);
+                set.labels_without_stage(out);
+                close_with(out, "result", closed.as_str(), set.tally.sample.closed[closed as usize]);
+            }
+        }
+    }
+
+    fn deliveries(&self, out: &mut String) {
+        for set in &self.sets {
+            let labels = |out: &mut String| set.labels_without_stage(out);
+            let delivery = &set.tally.sample.delivery;
+            histogram(out, names::SAMPLE_DELIVERY.name, DELIVERY_BOUNDS_SECONDS, labels, delivery);
         }
     }
 
@@ -206,7 +240,7 @@ fn project<'a>(shown: &mut Vec<Shown<'a>>, view: &'a PushView, tally: &'a AppTal
         let mut head = String::new();
         app_label(&mut head, &view.app);
         label(&mut head, "route", route.as_str());
-        head.push_str(",stage=\"");
+        head.push_str(STAGE_LABEL);
         let mut tail = String::new();
         match platform {
             PlatformLabel::Of(platform) => label(&mut tail, "platform", &platform.to_string()),
@@ -222,6 +256,11 @@ fn project<'a>(shown: &mut Vec<Shown<'a>>, view: &'a PushView, tally: &'a AppTal
 }
 
 impl Shown<'_> {
+    fn labels_without_stage(&self, out: &mut String) {
+        out.push_str(self.head.strip_suffix(STAGE_LABEL).unwrap_or(&self.head));
+        out.push_str(&self.tail);
+    }
+
     fn labels(&self, out: &mut String, stage: Stage) {
         out.push_str(&self.head);
         out.push_str(stage.as_str());

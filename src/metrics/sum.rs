@@ -8,6 +8,11 @@ pub(super) fn add_set(to: &mut SetTally, more: &SetTally) {
         add_stage(to, more);
     }
     add_counts(&mut to.devices, &more.devices);
+    for (to, more) in to.sample.results.iter_mut().zip(&more.sample.results) {
+        add_counts(to, more);
+    }
+    add_counts(&mut to.sample.closed, &more.sample.closed);
+    add_histogram(&mut to.sample.delivery, &more.sample.delivery);
 }
 
 fn add_stage(to: &mut StageTally, more: &StageTally) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::ledger::{
-    AppTally, CodeLabel, DETECTION_BOUNDS_SECONDS, Ended, NEVER_DUE, PlatformLabel,
+    AppTally, CodeLabel, DELIVERY_BOUNDS_SECONDS, DETECTION_BOUNDS_SECONDS, Ended, NEVER_DUE, PlatformLabel,
     STAGE_DELAY_BOUNDS_SECONDS, SetKey, SetTally,
 };
 use crate::trace::{Notifications, Outcome, Platform, Reason, Route, Stage};
@@ -43,6 +43,10 @@ fn busy_set() -> SetTally {
     channel.delay.observe(STAGE_DELAY_BOUNDS_SECONDS, 2);
     channel.delay.observe(STAGE_DELAY_BOUNDS_SECONDS, 3);
     channel.delay.observe(STAGE_DELAY_BOUNDS_SECONDS, 1_000_000);
+    set.sample.results[Stage::Channel as usize] = [4, 1];
+    set.sample.closed = [1, 2, 3, 4, 5];
+    set.sample.delivery.observe(DELIVERY_BOUNDS_SECONDS, 2);
+    set.sample.delivery.observe(DELIVERY_BOUNDS_SECONDS, 3_600);
     let device = &mut set.stages[Stage::Device as usize];
     let this_minute = u32::try_from(NOW / 60).unwrap();
     device.unreported = BTreeMap::from([(this_minute, 4), (this_minute + 1, 8), (NEVER_DUE, 16)]);

@@ -1,18 +1,24 @@
 //! What the ledger knows of a pair, in the words of the schedule.
 
-use crate::ledger::fold::{KnownDevice, KnownResult, News, Record};
+use crate::ledger::Verdict;
+use crate::ledger::fold::{KnownDevice, KnownResult, News, Record, Sampled};
 use crate::ledger::settle::{Lags, Outlook};
 use crate::schedule::{Device, Learned, Look, Report, Route, STAGES};
 use crate::trace::{self, Outcome, Platform};
 
 /// What a poll came to, with the times of the pair's push and end in Unix milliseconds.
-pub(super) fn answered(outlook: Outlook, (pushed_at, ends_at): (i64, i64), devices: &[Device]) -> Look<'_> {
-    let confirm_from = match outlook {
+pub(super) fn answered<'a>(
+    verdict: &Verdict,
+    (pushed_at, ends_at): (i64, i64),
+    devices: &'a [Device],
+) -> Look<'a> {
+    let confirm_from = match verdict.outlook {
         Outlook::Unconfirmed { poll_from } => Some(poll_from.saturating_mul(1000)),
         Outlook::Open | Outlook::Settled => None,
     };
-    let settled = outlook == Outlook::Settled;
-    Look::Answered { settled, confirm_from, pushed_at: Some(pushed_at), ends_at, devices }
+    let settled = verdict.outlook == Outlook::Settled;
+    let is_closed = verdict.record.sampled == Sampled::Closed;
+    Look::Answered { settled, is_closed, confirm_from, pushed_at: Some(pushed_at), ends_at, devices }
 }
 
 /// How long the stages take to report.

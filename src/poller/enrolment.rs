@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use crate::ledger::{Enrol, Known, Leave, Ledger, LedgerClosed};
+use crate::ledger::{Draw, Enrol, Known, Leave, Ledger, LedgerClosed};
 use crate::schedule::Slot;
 use crate::watch::list::Pair;
 
@@ -25,6 +25,8 @@ pub(super) struct Enrolment {
     /// How many left so far, and of how many it is told.
     left: u64,
     left_told: u64,
+    /// A piece of pairs that entered the sample is on its way.
+    is_drawing: bool,
     /// The queue waits until it is told of so many: what is known of a pair is read after it has left.
     queue_after: u64,
 }
@@ -39,6 +41,11 @@ pub(super) enum EnrolmentJob {
         pairs: Vec<Enrol>,
         now: i64,
     },
+    /// Pairs that entered the sample; `now` in Unix seconds.
+    Draw {
+        pairs: Vec<(Slot, Draw)>,
+        now: i64,
+    },
 }
 
 /// What it answered.
@@ -47,6 +54,8 @@ pub(super) enum EnrolmentDone {
     /// So many pairs that left are told.
     Left(usize),
     Enrolled(Vec<(Slot, Option<Known>)>),
+    /// Those of the pairs that entered the sample that are closed, by slot and row.
+    Drawn(Vec<(Slot, i64)>),
 }
 
 impl EnrolmentJob {
@@ -59,6 +68,13 @@ impl EnrolmentJob {
             EnrolmentJob::Enrol { slots, pairs, now } => {
                 let known = ledger.enrol(&app, pairs, now).await?;
                 Ok(EnrolmentDone::Enrolled(slots.into_iter().zip(known).collect()))
+            }
+            EnrolmentJob::Draw { pairs, now } => {
+                let names: Vec<(Slot, i64)> = pairs.iter().map(|(slot, draw)| (*slot, draw.row)).collect();
+                let draws = pairs.into_iter().map(|(_, draw)| draw).collect();
+                let closed = ledger.draw(&app, draws, now).await?;
+                let are_closed = names.into_iter().zip(closed).filter(|(_, is_closed)| *is_closed);
+                Ok(EnrolmentDone::Drawn(are_closed.map(|(name, _)| name).collect()))
             }
         }
     }
@@ -135,6 +151,21 @@ impl Enrolment {
         }
         self.running += 1;
         Some(EnrolmentJob::Enrol { slots, pairs, now })
+    }
+
+    /// True if the ledger can be told of pairs that entered the sample.
+    pub fn may_draw(&self) -> bool {
+        !self.is_drawing
+    }
+
+    pub fn draw(&mut self, pairs: Vec<(Slot, Draw)>, now: i64) -> EnrolmentJob {
+        self.is_drawing = true;
+        EnrolmentJob::Draw { pairs, now }
+    }
+
+    /// The ledger is told of them.
+    pub fn drawn(&mut self) {
+        self.is_drawing = false;
     }
 
     /// The ledger answered a piece of new pairs.

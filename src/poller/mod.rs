@@ -5,6 +5,7 @@ mod breaker;
 pub mod clock;
 mod convert;
 mod credential;
+mod drawing;
 mod enrolment;
 mod failure_log;
 pub mod feeder;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::ledger::fold::{Record, counts_from};
+use crate::ledger::fold::{Record, Sampled, counts_from};
 use crate::ledger::{Ended, Known, Leave, Verdict};
 use crate::schedule::{Learned, Look, Schedule, Seed, Slot, State};
 use crate::view::ListStatus;
@@ -32,11 +32,11 @@ const PROBE_CANDIDATES: usize = 64;
 pub(super) struct Roster {
     watch_for: Duration,
     max_pairs: usize,
-    list: List,
-    schedule: Schedule,
-    slots: SlotTable,
+    pub(super) list: List,
+    pub(super) schedule: Schedule,
+    pub(super) slots: SlotTable,
     polled: PolledPairs,
-    enrolment: Enrolment,
+    pub(super) enrolment: Enrolment,
     in_force: ListInForce,
 }
 
@@ -140,6 +140,9 @@ impl Roster {
         if let Some(leaves) = self.next_leaves() {
             return Some(leaves);
         }
+        if let Some(drawn) = self.next_drawn(now) {
+            return Some(drawn);
+        }
         let watch_for = self.watch_for.as_secs().cast_signed();
         let enrol = |slot| Some(enrolment::enrol(self.list.pair(slot)?, watch_for));
         self.enrolment.next_piece(now / 1000, enrol)
@@ -154,6 +157,7 @@ impl Roster {
     pub fn job_done(&mut self, done: EnrolmentDone, now: i64, mut seen: impl FnMut((&str, &str), &Record)) {
         let enrolled = match done {
             EnrolmentDone::Left(pairs) => return self.enrolment.left(pairs),
+            EnrolmentDone::Drawn(closed) => return self.drawn(closed),
             EnrolmentDone::Enrolled(enrolled) => enrolled,
         };
         self.enrolment.enrolled();
@@ -185,6 +189,9 @@ impl Roster {
             polled_at: known.polled_at.map(|at| at * 1000),
             ends_at,
             settled: known.ended == Some(Ended::Settled),
+            order: known.order,
+            is_sampled: known.record.sampled != Sampled::Out,
+            is_closed: known.record.sampled == Sampled::Closed,
             devices: &devices,
         };
         self.schedule.insert(slot, seed, now);
@@ -260,7 +267,7 @@ impl Roster {
         let info = self.info_mut(slot, row)?;
         info.failed_devices = narrow(verdict.record.failed_devices());
         let devices = convert::devices(&verdict.record, &verdict.news);
-        let look = convert::answered(verdict.outlook, (pushed_at, ends_at), &devices);
+        let look = convert::answered(verdict, (pushed_at, ends_at), &devices);
         self.schedule.looked(slot, look, now);
         self.list.pair(slot).map(|pair| (pair.task, pair.user))
     }

@@ -286,7 +286,7 @@ mod tests {
             pushed_at: None,
             results: vec![result, KnownResult { outcome: Outcome::Success, stage: Stage::Im, ..result }],
         };
-        Record { devices: vec![device] }
+        Record { devices: vec![device], ..Record::default() }
     }
 
     #[test]

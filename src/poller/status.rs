@@ -256,6 +256,7 @@ impl Status {
         self.metrics.set_backlog_seconds(backlog_seconds);
         self.metrics.set_polled_ratio(polled_ratio);
         self.metrics.set_pairs_awaiting_push(self.shown.list.awaiting_push);
+        self.metrics.set_sample_pairs(roster.schedule().sampled() as u64);
         self.metrics.set_pairs_over_limit(self.shown.list.over_limit);
         self.metrics.set_resume_at(resume_at);
         self.published.store(Arc::new(self.shown.clone()));

@@ -139,7 +139,7 @@ mod tests {
             result(Route::Offline, Stage::Channel, Outcome::Failure),
             result(Route::Online, Stage::Channel, Outcome::Success),
         ]);
-        let record = Record { devices: vec![good, bad] };
+        let record = Record { devices: vec![good, bad], ..Record::default() };
         let polled_at = Some(PUSHED + 60);
         let known = PairRow { id: 1, added_at: PUSHED + 5, polled_at, record, ..PairRow::default() };
         let chain = chain("shop".into(), row(), Some(&known));

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::heap::{NOWHERE, Order, grow};
+use super::heap::{NOWHERE, Order, Places, grow};
 use super::learned::{Class, PLATFORMS_CAP, STANDS};
 use super::told::{Slot, State};
 
@@ -47,6 +47,8 @@ pub struct Pair {
     /// The latest look that was answered, or [`NONE`].
     pub looked: u32,
     pub task: u32,
+    /// Its place in the random order of the sample.
+    pub order: u32,
     /// Its places in the two heaps; [`Phase::Cohort`] uses the second for its place in the cohort.
     pub places: [u32; 2],
     /// Its first waiting device: since when, and which class ([`NOT_WAITING`] if there is none). Of a pair that was never
@@ -71,6 +73,12 @@ pub enum Mark {
     Last = 1 << 3,
     /// Its push is still to come.
     Ahead = 1 << 4,
+    /// It is in the sample.
+    Sampled = 1 << 5,
+    /// It is closed there.
+    Closed = 1 << 6,
+    /// The sample wants a poll of it.
+    Wanted = 1 << 7,
 }
 
 /// The class of a pair of which nothing waits.
@@ -118,6 +126,7 @@ impl Pair {
         ends: 0,
         looked: NONE,
         task: 0,
+        order: 0,
         places: [NOWHERE; 2],
         since: 0,
         more: NONE,
@@ -199,27 +208,6 @@ impl Book {
 
     pub fn cohort(&self, name: u32) -> &Cohort {
         &self.cohorts[(name & !COHORT) as usize]
-    }
-
-    /// The place of a pair or a cohort in the heap of that order.
-    pub fn place(&self, order: Order, name: u32) -> u32 {
-        if name & COHORT != 0 {
-            self.cohort(name).places[order as usize]
-        } else {
-            let pair = self.pair(name);
-            if order == Order::Rank && pair.phase == Phase::Cohort {
-                return NOWHERE; // It holds the place in the cohort.
-            }
-            pair.places[order as usize]
-        }
-    }
-
-    pub fn set_place(&mut self, order: Order, name: u32, at: u32) {
-        if name & COHORT != 0 {
-            self.cohorts[(name & !COHORT) as usize].places[order as usize] = at;
-        } else {
-            self.pairs[name as usize].places[order as usize] = at;
-        }
     }
 
     /// Puts a pair into the cohort of its task and push; gives the cohort's name. The key of the cohort has the
@@ -355,6 +343,28 @@ impl Book {
                 self.cohorts.push(cohort);
                 self.cohorts.len() as u32 - 1
             }
+        }
+    }
+}
+
+impl Places for Book {
+    fn place(&self, order: Order, name: u32) -> u32 {
+        if name & COHORT != 0 {
+            self.cohort(name).places[order as usize]
+        } else {
+            let pair = self.pair(name);
+            if order == Order::Rank && pair.phase == Phase::Cohort {
+                return NOWHERE; // It holds the place in the cohort.
+            }
+            pair.places[order as usize]
+        }
+    }
+
+    fn set_place(&mut self, order: Order, name: u32, at: u32) {
+        if name & COHORT != 0 {
+            self.cohorts[(name & !COHORT) as usize].places[order as usize] = at;
+        } else {
+            self.pairs[name as usize].places[order as usize] = at;
         }
     }
 }

@@ -1,7 +1,5 @@
 //! A heap whose entries know their place, so that one is moved or taken out without a search.
 
-use super::book::Book;
-
 /// Entries below each: as many as a line of the processor's cache holds. A flat heap moves fewer entries, and each
 /// that moves touches its pair.
 const ARITY: usize = 8;
@@ -9,7 +7,14 @@ const ARITY: usize = 8;
 /// No place: not in the heap.
 pub const NOWHERE: u32 = u32::MAX;
 
-/// Which of its two places a [`Book`] entry keeps for a heap.
+/// Where the entries of all heaps have their places.
+pub trait Places {
+    /// The place of an entry in the heap of that order, or [`NOWHERE`].
+    fn place(&self, order: Order, name: u32) -> u32;
+    fn set_place(&mut self, order: Order, name: u32, at: u32);
+}
+
+/// Which of its two places an entry keeps for a heap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// By time: when something is to be done.
@@ -41,7 +46,7 @@ impl Heap {
     }
 
     /// The key under which an entry is in, if it is.
-    pub fn key(&self, name: u32, book: &Book) -> Option<u32> {
+    pub fn key(&self, name: u32, book: &impl Places) -> Option<u32> {
         let at = book.place(self.order, name);
         self.entries.get(at as usize).map(|entry| entry.0)
     }
@@ -53,7 +58,7 @@ impl Heap {
     }
 
     /// Puts an entry in, or moves it to another key.
-    pub fn set(&mut self, key: u32, name: u32, book: &mut Book) {
+    pub fn set(&mut self, key: u32, name: u32, book: &mut impl Places) {
         let at = book.place(self.order, name);
         if at == NOWHERE {
             grow(&mut self.entries);
@@ -71,7 +76,7 @@ impl Heap {
     }
 
     /// Takes an entry out, if it is in.
-    pub fn remove(&mut self, name: u32, book: &mut Book) {
+    pub fn remove(&mut self, name: u32, book: &mut impl Places) {
         let at = book.place(self.order, name);
         if at == NOWHERE {
             return;
@@ -93,7 +98,7 @@ impl Heap {
     }
 
     /// Takes everything out.
-    pub fn drain(&mut self, book: &mut Book) -> Vec<(u32, u32)> {
+    pub fn drain(&mut self, book: &mut impl Places) -> Vec<(u32, u32)> {
         for (_, name) in &self.entries {
             book.set_place(self.order, *name, NOWHERE);
         }
@@ -105,7 +110,7 @@ impl Heap {
         self.entries.capacity() * size_of::<(u32, u32)>()
     }
 
-    fn up(&mut self, mut at: usize, book: &mut Book) {
+    fn up(&mut self, mut at: usize, book: &mut impl Places) {
         let entry = self.entries[at];
         while at > 0 {
             let above = (at - 1) / ARITY;
@@ -118,7 +123,7 @@ impl Heap {
         self.put(at, entry, book);
     }
 
-    fn down(&mut self, mut at: usize, book: &mut Book) {
+    fn down(&mut self, mut at: usize, book: &mut impl Places) {
         let entry = self.entries[at];
         loop {
             let first = ARITY * at + 1;
@@ -135,7 +140,7 @@ impl Heap {
         self.put(at, entry, book);
     }
 
-    fn put(&mut self, at: usize, entry: (u32, u32), book: &mut Book) {
+    fn put(&mut self, at: usize, entry: (u32, u32), book: &mut impl Places) {
         self.entries[at] = entry;
         // A heap holds fewer entries than there are names.
         book.set_place(self.order, entry.1, at as u32);

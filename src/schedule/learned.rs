@@ -31,6 +31,7 @@ const PLATFORM_INERTIA: f64 = 1.0;
 const REFIT_SHARE: f64 = 1.0 / 32.0;
 /// What share of the reports a lag covers, of those that come within the horizon, and how many must have been seen.
 const LAG_SHARE: f64 = 0.99;
+const EARLY_SHARE: f64 = 0.9;
 const LAG_HORIZON_SECONDS: f64 = 600.0;
 const LAG_EVENTS: f64 = 100.0;
 /// How far the upstream's clock may be off.
@@ -201,18 +202,24 @@ impl Learned {
 
     /// Seconds from the push to the vendor's answer by which almost all answers have come; `None` while few were seen.
     pub fn answer_lag(&self) -> Option<f64> {
-        self.lag(0)
+        self.lag(0, LAG_SHARE)
+    }
+
+    /// The same for nine of ten of them.
+    pub fn early_lag(&self) -> Option<f64> {
+        self.lag(0, EARLY_SHARE)
     }
 
     /// The same from the vendor's answer to the receipt, by the upstream's numbers of the platforms of which enough was seen.
     pub fn receipt_lags(&self) -> Vec<(i64, f64)> {
-        let lag = |(at, number): (usize, &i64)| self.lag(at * STANDS + 1).map(|lag| (*number, lag));
+        let lag =
+            |(at, number): (usize, &i64)| self.lag(at * STANDS + 1, LAG_SHARE).map(|lag| (*number, lag));
         self.platforms.iter().enumerate().skip(1).filter_map(lag).collect()
     }
 
-    fn lag(&self, wait: usize) -> Option<f64> {
+    fn lag(&self, wait: usize, share: f64) -> Option<f64> {
         let wait = &self.waits[wait];
-        (wait.cells.events() >= LAG_EVENTS).then(|| wait.curve.come_by(LAG_SHARE, LAG_HORIZON_SECONDS))
+        (wait.cells.events() >= LAG_EVENTS).then(|| wait.curve.come_by(share, LAG_HORIZON_SECONDS))
     }
 
     /// Learns from all a device has shown between the look at `looked_at` (`None`: this is the first) and `now`.

@@ -18,6 +18,8 @@ mod outcome;
 mod rank;
 mod retry;
 mod round;
+mod sample;
+mod sampling;
 mod told;
 
 use std::collections::VecDeque;
@@ -28,6 +30,7 @@ use groups::Groups;
 use heap::{Heap, Order};
 use retry::RetryShare;
 use round::Round;
+use sample::Sample;
 
 pub use bytes::UnreadableLearned;
 pub use learned::Learned;
@@ -65,6 +68,7 @@ pub struct Schedule {
     /// Pairs that want their last look.
     lasts: VecDeque<Slot>,
     ended: VecDeque<Slot>,
+    sample: Sample,
     groups: Groups,
     learned: Learned,
     /// Decisions so far.
@@ -105,6 +109,7 @@ impl Schedule {
             round: Round::default(),
             lasts: VecDeque::new(),
             ended: VecDeque::new(),
+            sample: Sample::default(),
             groups: Groups::default(),
             learned,
             turns: 0,
@@ -137,12 +142,14 @@ impl Schedule {
             ends: self.clock.tick_after(seed.ends_at),
             looked: looked.unwrap_or(NONE),
             task: seed.task,
+            order: seed.order,
             phase: Phase::Resting,
             ..Pair::GONE
         };
         let pair = self.book.pair_mut(slot);
         pair.set_state(state);
         pair.mark(Mark::Ahead, ahead);
+        self.sample_inserted(slot, (seed.is_sampled, seed.is_closed), self.clock.tick(now));
         self.groups.enter(seed.task);
         self.counts[state as usize] += 1;
         if looked.is_some() {
@@ -157,6 +164,7 @@ impl Schedule {
     pub fn remove(&mut self, slot: Slot) -> Option<State> {
         let state = self.book.get(slot)?.state();
         self.withdraw(slot);
+        self.sample_removed(slot);
         self.seen -= usize::from(self.book.pair(slot).looked != NONE);
         self.book.keep_devices(slot, &[]);
         self.groups.leave(self.book.pair(slot).task);
@@ -170,8 +178,9 @@ impl Schedule {
         let now = self.clock.tick(now);
         self.ripen(now, STEPS);
         self.turns += 1;
+        self.begin_turn(now);
         let floor = if self.turns.is_multiple_of(FLOOR) { self.floor(now) } else { None };
-        let slot = floor.or_else(|| self.best(now))?;
+        let slot = floor.or_else(|| self.sample_poll(now)).or_else(|| self.best(now))?;
         self.withdraw(slot);
         let pair = self.book.pair_mut(slot);
         pair.phase = Phase::Taken;
@@ -257,6 +266,7 @@ impl Schedule {
             + self.rank.bytes()
             + self.retries.bytes()
             + self.groups.bytes()
+            + self.sample.bytes()
             + queues
     }
 
@@ -286,19 +296,36 @@ impl Schedule {
 
     /// Plans a pair that is in no heap: it may be asked from tick `at` on, unless it rests.
     fn plan(&mut self, slot: Slot, at: Tick, now: Tick) {
-        let pair = self.book.pair_mut(slot);
-        if pair.state() == State::Settled {
-            pair.phase = Phase::Resting;
-            let ends = pair.ends;
-            self.rests.set(ends, slot, &mut self.book);
-        } else if at <= now && pair.ends > now {
+        if self.book.pair(slot).state() == State::Settled {
+            return self.rest(slot, now);
+        }
+        let held_until = if self.is_held(slot) { self.sample_wants(slot) } else { None };
+        let at = held_until.map_or(at, |held_until| at.max(held_until));
+        if at <= now && self.book.pair(slot).ends > now {
             self.make_ready(slot, now);
         } else {
-            pair.phase = Phase::Later;
-            let at = at.min(pair.ends);
-            self.later += 1;
-            self.time.set(at, slot, &mut self.book);
+            self.put_off(slot, at);
         }
+    }
+
+    /// A settled pair rests, once it is closed for the sample.
+    fn rest(&mut self, slot: Slot, now: Tick) {
+        let ends = self.book.pair(slot).ends;
+        match self.closes(slot) {
+            Some(closes) if closes > now && closes < ends => return self.put_off(slot, closes),
+            Some(closes) if closes <= now => self.tell_settled(slot),
+            _ => {}
+        }
+        self.book.pair_mut(slot).phase = Phase::Resting;
+        self.rests.set(ends, slot, &mut self.book);
+    }
+
+    fn put_off(&mut self, slot: Slot, at: Tick) {
+        let pair = self.book.pair_mut(slot);
+        pair.phase = Phase::Later;
+        let at = at.min(pair.ends);
+        self.later += 1;
+        self.time.set(at, slot, &mut self.book);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What became of a look: what is learned from it, and when the next one may come.
 
-use super::book::{NONE, NOT_WAITING, Pair, Phase, Waiting};
+use super::book::{Mark, NONE, NOT_WAITING, Pair, Phase, Waiting};
 use super::learned::{Class, NOBODY, Span};
 use super::told::{Device, Look, Millis, Slot, State};
 use super::{SHORTEST_GAP, Schedule};
@@ -23,7 +23,7 @@ impl Schedule {
         }
         self.counts[self.book.pair(slot).state() as usize] -= 1;
         let wait = match look {
-            Look::Answered { settled, confirm_from, pushed_at, ends_at, devices } => {
+            Look::Answered { settled, is_closed, confirm_from, pushed_at, ends_at, devices } => {
                 self.answered(slot, devices, pushed_at, now);
                 let ends = self.clock.tick_after(ends_at);
                 let pair = self.book.pair_mut(slot);
@@ -32,6 +32,9 @@ impl Schedule {
                 }
                 pair.set_state(if settled { State::Settled } else { State::Active });
                 pair.ends = ends;
+                if is_closed {
+                    pair.mark(Mark::Closed, true);
+                }
                 confirm_from.map_or(SHORTEST_GAP, |from| SHORTEST_GAP.max(from - now))
             }
             Look::Refused => {

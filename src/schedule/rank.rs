@@ -49,6 +49,10 @@ impl Schedule {
                 continue;
             }
             match pair.phase {
+                Phase::Later if pair.state() == State::Settled => {
+                    self.withdraw(name);
+                    self.plan(name, now, now);
+                }
                 Phase::Later => {
                     self.later -= 1;
                     self.make_ready(name, now);
@@ -68,6 +72,7 @@ impl Schedule {
             left -= 1;
             self.end(name);
         }
+        self.draw(now, steps);
     }
 
     fn end(&mut self, slot: Slot) {
@@ -81,6 +86,7 @@ impl Schedule {
         let pair = self.book.pair_mut(slot);
         self.owed -= usize::from(pair.mark(Mark::Owed, false));
         pair.mark(Mark::Last, false);
+        pair.mark(Mark::Wanted, false);
         self.ahead -= usize::from(pair.mark(Mark::Ahead, false));
         match pair.phase {
             Phase::Later => self.later -= 1,
@@ -132,7 +138,7 @@ impl Schedule {
     }
 
     /// Values a pair that is ready, and plans when to do it again; gives its key.
-    fn value(&mut self, slot: Slot, now: Tick) -> u32 {
+    pub(super) fn value(&mut self, slot: Slot, now: Tick) -> u32 {
         let (gain, index) = self.index(slot, now);
         let pair = self.book.pair_mut(slot);
         let (looked, retries) = (pair.since_look(), pair.failures > 0);
@@ -158,7 +164,13 @@ impl Schedule {
         if let Some(at) = failing_from.filter(|at| *at > now) {
             again = again.min(at);
         }
-        let again = again.min(pair.ends);
+        let ends = pair.ends;
+        match self.sample_wants(slot) {
+            Some(at) if at <= now => self.want(slot),
+            Some(at) => again = again.min(at),
+            None => {}
+        }
+        let again = again.min(ends);
         self.time.set(again, slot, &mut self.book);
         let key = key(index);
         let queue = if retries { &mut self.retries } else { &mut self.rank };
@@ -204,7 +216,7 @@ impl Schedule {
         let pair = self.book.pairs.get(slot as usize)?;
         match pair.phase {
             // It is in the heap until its end if that comes first; then no look comes.
-            Phase::Later => {
+            Phase::Later if pair.state() != State::Settled => {
                 let at = self.time.key(slot, &self.book).filter(|at| *at < pair.ends)?;
                 Some(self.clock.millis(at).max(now))
             }

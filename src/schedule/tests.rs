@@ -6,16 +6,34 @@ use super::*;
 
 mod failing;
 mod histories;
+mod sampling;
 
 const NOW: Millis = 1_790_000_000_000;
 const DAY: Millis = 86_400_000;
 
 fn seed(pushed_at: Millis) -> Seed<'static> {
-    Seed { task: 1, pushed_at, polled_at: None, ends_at: pushed_at + 7 * DAY, settled: false, devices: &[] }
+    Seed {
+        task: 1,
+        pushed_at,
+        polled_at: None,
+        ends_at: pushed_at + 7 * DAY,
+        settled: false,
+        order: 0,
+        is_sampled: false,
+        is_closed: false,
+        devices: &[],
+    }
 }
 
 fn answered(settled: bool, devices: &[Device]) -> Look<'_> {
-    Look::Answered { settled, confirm_from: None, pushed_at: None, ends_at: NOW + 7 * DAY, devices }
+    Look::Answered {
+        settled,
+        is_closed: false,
+        confirm_from: None,
+        pushed_at: None,
+        ends_at: NOW + 7 * DAY,
+        devices,
+    }
 }
 
 /// A device whose channel answered at that time.
@@ -71,8 +89,14 @@ fn a_complete_pair_is_polled_once_more_when_that_may_settle_it() {
         let confirm_from = Some(now + 30_000);
         polls.push(now);
         let known = [device(true, now, now)];
-        let look =
-            Look::Answered { settled: confirms, confirm_from, pushed_at: None, ends_at, devices: &known };
+        let look = Look::Answered {
+            settled: confirms,
+            is_closed: false,
+            confirm_from,
+            pushed_at: None,
+            ends_at,
+            devices: &known,
+        };
         schedule.looked(slot, look, now);
     }
     let waits: Vec<Millis> = polls.windows(2).map(|two| two[1] - two[0]).collect();
@@ -235,19 +259,19 @@ fn members_of_a_task_are_drawn_at_random() {
 #[test]
 fn a_broken_task_gets_more_first_looks() {
     let mut schedule = Schedule::default();
-    for slot in 0..400 {
-        let task = u32::from(slot >= 200);
+    for slot in 0..180 {
+        let task = u32::from(slot >= 90);
         schedule.insert(slot, Seed { task, ..seed(NOW) }, NOW);
     }
     let mut broken = 0;
-    for at in 0..100 {
+    for at in 0..60 {
         let now = NOW + 60_000 + at * 1000;
         let slot = schedule.take(now).expect("pairs are there");
-        broken += u32::from(slot >= 200);
-        let known = [device(slot >= 200, NOW + 2_000, now)];
-        schedule.looked(slot, answered(slot >= 200, &known), now);
+        broken += u32::from(slot >= 90);
+        let known = [device(slot >= 90, NOW + 2_000, now)];
+        schedule.looked(slot, answered(slot >= 90, &known), now);
     }
-    assert!(broken > 80, "{broken} of 100 looks at the broken task");
+    assert!(broken > 48, "{broken} of 60 looks at the broken task");
 }
 
 #[test]
@@ -345,7 +369,7 @@ fn no_pair_waits_longer_than_the_bound() {
 }
 
 #[test]
-fn a_pair_takes_at_most_60_bytes() {
+fn a_pair_takes_at_most_70_bytes() {
     let mut schedule = Schedule::default();
     let pairs = 20_000;
     for slot in 0..pairs {
@@ -356,5 +380,5 @@ fn a_pair_takes_at_most_60_bytes() {
         schedule.insert(slot, seed, NOW + 2_000);
     }
     let bytes = schedule.bytes() as f64 / f64::from(pairs);
-    assert!(bytes <= 60.0, "{bytes} bytes");
+    assert!(bytes <= 70.0, "{bytes} bytes");
 }

@@ -51,6 +51,11 @@ pub struct Seed<'a> {
     pub ends_at: Millis,
     /// Nothing more can come: it is only kept until it ends.
     pub settled: bool,
+    /// Its place in the random order in which pairs enter the sample: the same at each start, and of no other meaning.
+    pub order: u32,
+    /// It is in the sample already, and closed.
+    pub is_sampled: bool,
+    pub is_closed: bool,
     /// What is known of its devices from earlier looks.
     pub devices: &'a [Device],
 }
@@ -61,6 +66,8 @@ pub enum Look<'a> {
     /// An answer came and is kept.
     Answered {
         settled: bool,
+        /// It is in the sample, and closed there.
+        is_closed: bool,
         /// Where all its devices are complete, but the pair is not settled: the poll that may settle it comes no earlier.
         confirm_from: Option<Millis>,
         pushed_at: Option<Millis>,

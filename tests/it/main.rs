@@ -23,6 +23,7 @@ mod matrix;
 mod privacy;
 mod reload;
 mod restart;
+mod sample;
 mod scrape;
 mod secrets;
 mod service;

@@ -16,8 +16,9 @@ const RATE: f64 = 20.0;
 /// How long a start or a stop may take.
 const SOON: Duration = Duration::from_secs(8);
 /// What a restart may not lower: all that is counted of pushes.
-const PUSH_COUNTERS: [&str; 4] = [
+const PUSH_COUNTERS: [&str; 5] = [
     "timpush_stage_results_total",
+    "timpush_sample_results_total",
     "timpush_stage_failures_total",
     "timpush_stage_delay_seconds_",
     "timpush_detection_delay_seconds_",

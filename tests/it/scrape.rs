@@ -17,9 +17,10 @@ const COMMITS: &str = "timpush_ledger_commit_duration_seconds";
 const SIZE: &str = "timpush_ledger_size_bytes";
 const ACCEPT_GZIP: &str = "accept-encoding: gzip\r\n";
 
-/// Metrics that the contract does not promise from the start: they speak of trouble that a good run has not, or of
-/// sources and a web configuration that are not named.
-const CONDITIONAL: [&str; 7] = [
+/// Metrics that the contract does not promise from the start: they speak of trouble that a good run has not, of pushes whose
+/// hour is over, or of sources and a web configuration that are not named.
+const CONDITIONAL: [&str; 8] = [
+    "timpush_sample_delivery_seconds",
     "timpush_api_failures_total",
     "timpush_api_drift_total",
     "timpush_series_overflow_total",

@@ -11,6 +11,7 @@ fn deed() -> impl Strategy<Value = Deed> {
             .prop_map(|((app, user), labels)| Deed::Enrol { app, user, labels }),
         10 => (pair.clone(), any::<u64>(), 0..40_i64)
             .prop_map(|((app, user), seed, after)| Deed::Record { app, user, seed, after }),
+        4 => (pair.clone(), 0..1500_i64).prop_map(|((app, user), after)| Deed::Draw { app, user, after }),
         2 => Just(Deed::Again),
         2 => (pair, any::<bool>()).prop_map(|((app, user), expired)| Deed::Leave { app, user, expired }),
         1 => (0..APPS).prop_map(|app| Deed::Dismiss { app }),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::super::settle::Outlook;
-use super::super::{Ended, Enrol, Leave, Ledger, Opened, Sighting};
+use super::super::{Draw, Ended, Enrol, Leave, Ledger, Opened, Sighting};
 use super::PUSHED;
 use super::reference::{Reference, shown};
 use crate::trace::{Device, Event, Leaf, Notifications, Outcome, Platform, Reason, Route, Stage, Trace};
@@ -32,6 +32,12 @@ pub enum Deed {
     },
     /// The same answer once more, as after a crash.
     Again,
+    /// The pair enters the sample, or is closed.
+    Draw {
+        app: usize,
+        user: usize,
+        after: i64,
+    },
     Leave {
         app: usize,
         user: usize,
@@ -176,6 +182,14 @@ impl Play {
                     self.record(key, trace).await;
                 }
             }
+            Deed::Draw { app: of, user, after } if self.is_watched((of, user)) => {
+                self.now += after;
+                let key = (of, user);
+                let labels = self.reference.pairs[&key].watched.clone().unwrap();
+                let draw = Draw { row: self.rows[&key], labels };
+                let closed = self.ledger().draw(&app(of), vec![draw], self.now).await.unwrap();
+                assert_eq!(closed, [self.reference.draw(key, self.now)]);
+            }
             Deed::Leave { app: of, user, expired } if self.is_watched((of, user)) => {
                 let reason = if expired { Ended::Expired } else { Ended::Removed };
                 let is_settled = self.reference.pairs[&(of, user)].ended == Some(Ended::Settled);
@@ -196,7 +210,7 @@ impl Play {
                 self.opened = Some(open(&self.folder));
                 assert_eq!(self.opened.as_ref().and_then(|opened| opened.quarantined.clone()), None);
             }
-            Deed::Record { .. } | Deed::Leave { .. } => {}
+            Deed::Record { .. } | Deed::Draw { .. } | Deed::Leave { .. } => {}
         }
     }
 
@@ -210,7 +224,7 @@ impl Play {
         };
         let known = self.ledger().enrol(&app(key.0), vec![enrol], self.now).await.unwrap();
         let known = known[0].clone().unwrap();
-        self.reference.enrol(key, labels);
+        self.reference.enrol(key, labels, self.now);
         assert_eq!(known.ended, self.reference.pairs[&key].ended);
         let before = self.rows.insert(key, known.row);
         assert!(before.is_none_or(|row| row == known.row), "a pair keeps its row");

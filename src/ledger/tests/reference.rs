@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::fold::allowance_seconds;
-use super::super::{DETECTION_BOUNDS_SECONDS, Ended, STAGE_DELAY_BOUNDS_SECONDS, Snapshot};
+use super::super::{
+    Closed, DELIVERY_BOUNDS_SECONDS, DETECTION_BOUNDS_SECONDS, Ended, STAGE_DELAY_BOUNDS_SECONDS, Snapshot,
+};
 use crate::trace::{Device, Event, Leaf, Notifications, Outcome, Platform, Route, Stage, Trace};
 use crate::watch::LabelSet;
 
@@ -29,7 +31,10 @@ struct Known {
 pub struct Pair {
     pub watched: Option<LabelSet>,
     pub ended: Option<Ended>,
+    added_at: i64,
     polled_at: i64,
+    is_sampled: bool,
+    is_closed: bool,
     counted: Leafs,
     devices: BTreeMap<(String, Event), Known>,
 }
@@ -74,8 +79,8 @@ impl Reference {
         }
     }
 
-    pub fn enrol(&mut self, key: (usize, usize), labels: &LabelSet) {
-        let pair = self.pairs.entry(key).or_default();
+    pub fn enrol(&mut self, key: (usize, usize), labels: &LabelSet, now: i64) {
+        let pair = self.pairs.entry(key).or_insert_with(|| Pair { added_at: now, ..Pair::default() });
         if pair.ended != Some(Ended::Expired) {
             pair.watched = Some(labels.clone());
         }
@@ -107,6 +112,46 @@ impl Reference {
         add(&mut self.counters, format!("app{app} ended {reason:?}"), pairs);
     }
 
+    /// A pair enters the sample with all that was counted of it, and is closed where nothing more is polled for that; tells
+    /// whether it is closed.
+    pub fn draw(&mut self, key: (usize, usize), now: i64) -> bool {
+        let mut pair = self.pairs.remove(&key).unwrap();
+        if !std::mem::replace(&mut pair.is_sampled, true) {
+            for name in &pair.counted {
+                self.count_sampled(key.0, &pair, name);
+            }
+        }
+        if pair.closes_at(now) <= now && (pair.ended.is_some() || pair.polled_at >= pair.closes_at(now)) {
+            self.close(key.0, &mut pair, now);
+        }
+        let is_closed = pair.is_closed;
+        self.pairs.insert(key, pair);
+        is_closed
+    }
+
+    fn count_sampled(&mut self, app: usize, pair: &Pair, name: &(String, Event, Route, Stage, Outcome)) {
+        let (instance, event, route, stage, outcome) = name;
+        let platform = pair.devices[&(instance.clone(), *event)].platform.on(*route);
+        let of = set(app, pair.watched.as_ref().unwrap(), *route, platform);
+        add(&mut self.counters, format!("{of} {stage:?} sampled {outcome:?}"), 1);
+    }
+
+    fn close(&mut self, app: usize, pair: &mut Pair, now: i64) {
+        if std::mem::replace(&mut pair.is_closed, true) {
+            return;
+        }
+        for device in pair.devices.values() {
+            let (route, closed, seconds) = device.closed(pair.closes_at(now));
+            let of = set(app, pair.watched.as_ref().unwrap(), route, device.platform.on(route));
+            add(&mut self.counters, format!("{of} closed {closed}"), 1);
+            if let Some(seconds) = seconds {
+                let bucket = bucket(DELIVERY_BOUNDS_SECONDS, seconds);
+                add(&mut self.counters, format!("{of} delivery {bucket}"), 1);
+                add(&mut self.counters, format!("{of} delivery sum"), seconds as u64);
+            }
+        }
+    }
+
     /// An answer about a pair; gives the results that were never counted, and whether the pair is settled.
     pub fn record(&mut self, key: (usize, usize), trace: &Trace, polled_at: i64) -> (Leafs, bool) {
         let mut pair = self.pairs.remove(&key).unwrap();
@@ -128,6 +173,12 @@ impl Reference {
             }
         }
         pair.polled_at = polled_at;
+        if pair.is_sampled {
+            news.iter().for_each(|name| self.count_sampled(key.0, &pair, name));
+            if pair.closes_at(polled_at) <= polled_at {
+                self.close(key.0, &mut pair, polled_at);
+            }
+        }
         let settled = pair.is_settled(polled_at);
         if settled && pair.ended.is_none() {
             pair.ended = Some(Ended::Settled);
@@ -198,6 +249,14 @@ fn known_of<'a>(devices: &'a mut BTreeMap<(String, Event), Known>, device: &Devi
 }
 
 impl Pair {
+    /// An hour after the push as the upstream tells it, else after the pair was added: how long ago that was is known up to an
+    /// hour, since the clock of the play is not the ledger's own.
+    fn closes_at(&self, now: i64) -> i64 {
+        let told = self.devices.values().filter_map(|device| device.pushed_at).min();
+        let added_at = if now - self.added_at <= 3600 { self.added_at } else { now };
+        told.unwrap_or(added_at) + 3600
+    }
+
     fn is_settled(&self, now: i64) -> bool {
         !self.devices.is_empty() && self.devices.values().all(|known| known.is_settled(now))
     }
@@ -225,6 +284,40 @@ impl Known {
         self.latest.iter().any(|((of, stage), (outcome, ..))| {
             *of == route && (*outcome == Outcome::Failure || *stage == last)
         })
+    }
+
+    /// How far the push had come at that time: on which route, in the words of the metric, and after how many seconds it was
+    /// received. Its own route counts where both say the same.
+    fn closed(&self, closes_at: i64) -> (Route, &'static str, Option<i64>) {
+        const BEST_FIRST: [&str; 5] = ["tapped", "delivered", "accepted", "failed", "unreported"];
+        let in_time = |route, stage| {
+            let latest: Option<&(Outcome, Option<i64>, i64)> = self.latest.get(&(route, stage));
+            latest.filter(|(_, at, _)| at.is_none_or(|at| at <= closes_at))
+        };
+        let on = |route: Route| {
+            let mut word = "unreported";
+            for stage in route.stages() {
+                match in_time(route, *stage).map(|(outcome, ..)| *outcome) {
+                    Some(Outcome::Failure) => word = "failed",
+                    Some(Outcome::Success) => {
+                        word = match stage {
+                            Stage::Im | Stage::Offline => "unreported",
+                            Stage::Channel => "accepted",
+                            Stage::Device => "delivered",
+                            Stage::Click => "tapped",
+                        }
+                    }
+                    None => {}
+                }
+            }
+            word
+        };
+        let mut routes = self.routes();
+        routes.sort_by_key(|route| *route != self.route);
+        let rank = |route: &&Route| BEST_FIRST.iter().position(|word| *word == on(**route));
+        let route = *routes.iter().min_by_key(rank).unwrap();
+        let receipt = in_time(route, Stage::Device).filter(|(outcome, ..)| *outcome == Outcome::Success);
+        (route, on(route), receipt.and_then(|(_, at, _)| after(self.pushed_at, *at)))
     }
 
     /// Names how the device stands at each stage of the route.
@@ -266,7 +359,17 @@ pub fn shown(snapshot: &Snapshot, now: i64) -> Figures {
             for status in Notifications::ALL {
                 add(&mut figures, format!("{set} devices {status:?}"), sums.devices(status));
             }
+            for closed in Closed::ALL {
+                let count = sums.sample.closed[closed as usize];
+                add(&mut figures, format!("{set} closed {}", closed.as_str()), count);
+            }
+            let delivery = &sums.sample.delivery;
+            histogram(&mut figures, &format!("{set} delivery"), delivery, DELIVERY_BOUNDS_SECONDS);
             for stage in Stage::ALL {
+                for outcome in Outcome::ALL {
+                    let count = sums.sample.results[stage as usize][outcome as usize];
+                    add(&mut figures, format!("{set} {stage:?} sampled {outcome:?}"), count);
+                }
                 let (of, sums) = (format!("{set} {stage:?}"), sums.stage(stage));
                 for outcome in Outcome::ALL {
                     add(&mut figures, format!("{of} counted {outcome:?}"), sums.result(outcome));

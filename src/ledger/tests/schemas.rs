@@ -15,6 +15,8 @@ const SCHEMA_1: &[u8] = include_bytes!("../../../tests/fixtures/ledger/schema-1.
 const SCHEMA_2: &[u8] = include_bytes!("../../../tests/fixtures/ledger/schema-2.db");
 /// The like of schema 3, of a daemon that ran once more.
 const SCHEMA_3: &[u8] = include_bytes!("../../../tests/fixtures/ledger/schema-3.db");
+/// The like of schema 4.
+const SCHEMA_4: &[u8] = include_bytes!("../../../tests/fixtures/ledger/schema-4.db");
 /// The push time that the watch API was told with two of the four.
 const POSTED_PUSHED_AT: i64 = 1_795_650_041;
 
@@ -41,7 +43,7 @@ async fn a_store_of_any_earlier_schema_is_brought_up_and_loses_nothing() {
     let fresh = tempfile::tempdir().unwrap();
     close(open(fresh.path()));
     let app: Arc<str> = "demo".into();
-    for store in [SCHEMA_1, SCHEMA_2, SCHEMA_3] {
+    for store in [SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4] {
         let folder = folder_with(store);
         for _ in 0..2 {
             let opened = open(folder.path());
@@ -76,7 +78,7 @@ async fn a_store_of_any_earlier_schema_is_brought_up_and_loses_nothing() {
 
 #[test]
 fn what_the_watch_api_was_told_is_brought_up() {
-    for store in [SCHEMA_2, SCHEMA_3] {
+    for store in [SCHEMA_2, SCHEMA_3, SCHEMA_4] {
         assert_brought_up(&folder_with(store));
     }
 }
@@ -106,6 +108,7 @@ fn a_step_that_fails_leaves_the_store_as_it_was() {
         (2, SCHEMA_2, "meta_2"),
         (3, SCHEMA_3, "label_set"),
         (3, SCHEMA_3, "meta_3"),
+        (4, SCHEMA_4, "sample_closed"),
     ] {
         let folder = folder_with(store);
         let db = rusqlite::Connection::open(folder.path().join(FILE)).unwrap();
@@ -143,7 +146,7 @@ fn a_backup_keeps_the_schema_and_is_verified_by_the_present_one() {
         assert!(backup.finish().unwrap() > 0);
         Ok::<_, String>(std::fs::read(folder.join("copy.db")).unwrap())
     };
-    for (found, store) in [(1, SCHEMA_1), (2, SCHEMA_2), (3, SCHEMA_3)] {
+    for (found, store) in [(1, SCHEMA_1), (2, SCHEMA_2), (3, SCHEMA_3), (4, SCHEMA_4)] {
         let folder = folder_with(store);
         let copy = folder_with(&backup(folder.path()).unwrap());
         assert_eq!((version(copy.path()), tables(copy.path())), (found, tables(folder.path())));

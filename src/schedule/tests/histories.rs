@@ -36,10 +36,22 @@ type Listed = HashMap<Slot, (bool, Millis, Millis)>;
 
 fn look(how: u8, ends_at: Millis, known: &[Device]) -> Look<'_> {
     match how {
-        0 | 1 => {
-            Look::Answered { settled: how == 0, confirm_from: None, pushed_at: None, ends_at, devices: known }
-        }
-        2 => Look::Answered { settled: false, confirm_from: None, pushed_at: None, ends_at, devices: &[] },
+        0 | 1 => Look::Answered {
+            settled: how == 0,
+            is_closed: false,
+            confirm_from: None,
+            pushed_at: None,
+            ends_at,
+            devices: known,
+        },
+        2 => Look::Answered {
+            settled: false,
+            is_closed: false,
+            confirm_from: None,
+            pushed_at: None,
+            ends_at,
+            devices: &[],
+        },
         3 => Look::Refused,
         _ => Look::Failed { at_least: 0 },
     }
