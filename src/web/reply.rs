@@ -6,6 +6,9 @@ use hyper::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, StatusCode};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, Type};
 
 use super::pages::SECURITY_POLICY;
 
@@ -27,6 +30,31 @@ pub(super) fn plain(status: StatusCode, text: impl Into<String>) -> Response {
     (status, [(CONTENT_TYPE, PLAIN_TEXT)], text).into_response()
 }
 
+/// An answer of the API in place of a good one.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(super) struct ErrorShape {
+    #[schema(schema_with = error_status)]
+    status: &'static str,
+    #[serde(rename = "errorType")]
+    #[schema(schema_with = error_kinds)]
+    kind: &'static str,
+    /// What is wrong and what would be right; every fault on a line of its own.
+    error: String,
+}
+
+fn error_status() -> Object {
+    Object::builder().schema_type(Type::String).enum_values(Some(["error"])).build()
+}
+
+fn error_kinds() -> Object {
+    Object::builder().schema_type(Type::String).enum_values(Some(ERROR_KINDS)).build()
+}
+
+/// What `errorType` may be.
+const ERROR_KINDS: [&str; 7] =
+    ["bad_data", "unauthorized", "forbidden", "not_found", "too_many_requests", "unavailable", "internal"];
+
 /// An error as plain text, or under `/api/v1` as Prometheus' API shapes it.
 pub(super) fn refusal(path: &str, status: StatusCode, text: &str) -> Response {
     if path != "/api/v1" && !path.starts_with("/api/v1/") {
@@ -41,8 +69,7 @@ pub(super) fn refusal(path: &str, status: StatusCode, text: &str) -> Response {
         status if status.is_client_error() => "bad_data",
         _ => "internal",
     };
-    let body = serde_json::json!({"status": "error", "errorType": kind, "error": text});
-    (status, axum::Json(body)).into_response()
+    (status, axum::Json(ErrorShape { status: "error", kind, error: text.to_owned() })).into_response()
 }
 
 #[cfg(test)]

@@ -8,18 +8,43 @@ use axum::extract::{Path, Query as Parameters, State};
 use axum::response::Response;
 use hyper::StatusCode;
 
-use super::reply::{bad_path, refuse, success};
-use super::shapes;
+use super::answers;
+use super::parameters::{PairPath, WatchesParameters};
+use super::reply::{Success, bad_path, refuse, success};
+use super::responses::UsersHidden;
+use super::shapes::{PageShape, PairShape, StatusShape};
 use crate::document::shown;
 use crate::schedule::State as PairState;
 use crate::view::{DEFAULT_PAGE, MAX_PAGE, MAX_SEARCH_BYTES, PairName, Query, WatchQueryError, id_of_path};
 use crate::web::app_state::AppState;
 use crate::web::privacy::{SeesUsers, Visitor};
+use crate::web::reply::ErrorShape;
 
+/// All that the status page tells
+#[utoipa::path(
+    get,
+    path = "/api/v1/status",
+    operation_id = "getStatus",
+    responses((status = 200, description = "The status.", body = Success<StatusShape>))
+)]
 pub(super) async fn status(State(app_state): State<Arc<AppState>>, visitor: Visitor) -> Response {
-    success(shapes::status(&app_state, visitor))
+    success(answers::status(&app_state, visitor))
 }
 
+/// The watch lists, page by page
+#[utoipa::path(
+    get,
+    path = "/api/v1/watches",
+    operation_id = "listWatches",
+    params(WatchesParameters),
+    responses(
+        (status = 200, description = "A page.", body = Success<PageShape>),
+        (status = 400, description = "Parameters that cannot be used.", body = ErrorShape),
+        (status = 403, response = UsersHidden),
+        (status = 404, description = "No such app.", body = ErrorShape),
+        (status = 500, description = "The ledger cannot be read.", body = ErrorShape),
+    )
+)]
 pub(super) async fn watches(
     State(app_state): State<Arc<AppState>>,
     _: SeesUsers,
@@ -34,23 +59,37 @@ pub(super) async fn watches(
         Err(faults) => return refuse(StatusCode::BAD_REQUEST, faults),
     };
     match app_state.dependencies.queries.watches(query).await {
-        Ok(page) => success(shapes::page(&page)),
+        Ok(page) => success(answers::page(&page)),
         Err(error) => query_refusal(&error),
     }
 }
 
+/// One pair's delivery chain, from what is known
+#[utoipa::path(
+    get,
+    path = "/api/v1/watches/{app}/{task}/{user}",
+    operation_id = "getPair",
+    params(PairPath),
+    responses(
+        (status = 200, description = "The pair.", body = Success<PairShape>),
+        (status = 400, description = "A path that is no UTF-8.", body = ErrorShape),
+        (status = 403, response = UsersHidden),
+        (status = 404, description = "No such app or pair.", body = ErrorShape),
+        (status = 500, description = "The ledger cannot be read.", body = ErrorShape),
+    )
+)]
 pub(super) async fn pair(
     State(app_state): State<Arc<AppState>>,
     _: SeesUsers,
-    path: Result<Path<(String, String, String)>, PathRejection>,
+    path: Result<Path<PairPath>, PathRejection>,
 ) -> Response {
-    let (app, task, user) = match path {
-        Ok(Path(parts)) => parts,
+    let PairPath { app, task, user } = match path {
+        Ok(Path(path)) => path,
         Err(rejection) => return bad_path(&rejection),
     };
     let (task, user) = (id_of_path(task), id_of_path(user));
     match app_state.dependencies.queries.chain(PairName { app, task, user }).await {
-        Ok(chain) => success(shapes::pair(&chain)),
+        Ok(chain) => success(answers::pair(&chain)),
         Err(error) => query_refusal(&error),
     }
 }

@@ -4,12 +4,15 @@ use axum::extract::rejection::PathRejection;
 use axum::response::{IntoResponse as _, Response};
 use hyper::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::words;
 use crate::web::reply::refusal;
 
 /// A good answer.
-#[derive(Serialize)]
-struct Success<T> {
+#[derive(Serialize, ToSchema)]
+pub(super) struct Success<T> {
+    #[schema(schema_with = words::success)]
     status: &'static str,
     data: T,
 }

@@ -1,369 +1,333 @@
-//! What the API shows of pairs, devices and apps: names and forms of the fields.
+//! What the API shows of pairs, devices and apps: names and forms of the fields, with the words of the document.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::trace::{Outcome, Reason};
-use crate::view::{AppStatus, Chain, DeviceChain, Page, PushFailure, RecentStage, StageView, Watch};
-use crate::web::app_state::{AppState, Readiness};
-use crate::web::findings::{self, Finding, worst};
-use crate::web::privacy::Visitor;
+use super::words;
+use crate::web::findings::{Id, Severity};
 
-/// A moment in Unix seconds, shown as RFC 3339 in UTC.
-#[derive(Clone, Copy)]
-struct At(i64);
-
-impl Serialize for At {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        match Timestamp::from_second(self.0) {
-            Ok(time) => to.collect_str(&time),
-            // Beyond the year 9999 or before the year -9999: no time of ours.
-            Err(_) => to.serialize_none(),
-        }
-    }
+/// A watched pair of task and user.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Watch)]
+pub(super) struct WatchShape {
+    /// Name of the app.
+    pub(super) app: String,
+    /// TaskID of the push.
+    pub(super) task: String,
+    /// UserID.
+    pub(super) user: String,
+    #[schema(schema_with = words::states)]
+    pub(super) state: &'static str,
+    /// The watch labels that the entry sets.
+    pub(super) labels: BTreeMap<String, String>,
+    /// When the push was: as listed, else as the upstream says; null where neither is known.
+    pub(super) pushed_at: Option<Timestamp>,
+    /// The latest answer of the upstream about the pair; null before the first.
+    pub(super) last_polled_at: Option<Timestamp>,
+    /// When it is asked next, as far as that is planned. A time that has come means that its turn comes as soon as
+    /// the budget allows; null where it is asked no more.
+    pub(super) next_poll_at: Option<Timestamp>,
+    /// Devices that failed at some stage.
+    pub(super) failed_devices: u32,
 }
 
-fn at(seconds: Option<i64>) -> Option<At> {
-    seconds.map(At)
+/// A page of the watch lists.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Page)]
+pub(super) struct PageShape {
+    /// All pairs that the parameters let through, on every page.
+    pub(super) total: u64,
+    /// Give it as after to get the next page; null on the last one. Good until the daemon restarts.
+    pub(super) next: Option<String>,
+    /// Pairs that stay listed keep their order, so that paging neither repeats nor skips them while the list changes.
+    pub(super) watches: Vec<WatchShape>,
 }
 
-#[derive(Serialize)]
-struct WatchShape {
-    app: String,
-    task: String,
-    user: String,
-    state: &'static str,
-    labels: BTreeMap<String, String>,
-    pushed_at: Option<At>,
-    last_polled_at: Option<At>,
-    next_poll_at: Option<At>,
-    failed_devices: u32,
-}
-
-fn watch(watch: &Watch) -> WatchShape {
-    let labels = watch.labels.iter().map(|(name, value)| (name.to_string(), value.to_string()));
-    WatchShape {
-        app: watch.app.to_string(),
-        task: watch.task.clone(),
-        user: watch.user.clone(),
-        state: watch.state.as_str(),
-        labels: labels.collect(),
-        pushed_at: at(watch.pushed_at),
-        last_polled_at: at(watch.last_polled_at),
-        next_poll_at: at(watch.next_poll_at),
-        failed_devices: watch.failed_devices,
-    }
-}
-
-#[derive(Serialize)]
-struct PageShape {
-    total: u64,
-    next: Option<String>,
-    watches: Vec<WatchShape>,
-}
-
-/// One page of pairs.
-pub(super) fn page(page: &Page) -> impl Serialize + use<> {
-    PageShape {
-        total: page.total,
-        next: page.next.clone(),
-        watches: page.watches.iter().map(watch).collect(),
-    }
-}
-
-#[derive(Serialize)]
-struct PairShape {
+/// One pair and all that is known of its devices.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Pair)]
+pub(super) struct PairShape {
     #[serde(flatten)]
-    watch: WatchShape,
-    added_at: At,
-    ends_at: At,
-    devices: Vec<DeviceShape>,
+    pub(super) watch: WatchShape,
+    /// When it was first listed.
+    pub(super) added_at: Timestamp,
+    /// When its watching ends.
+    pub(super) ends_at: Timestamp,
+    pub(super) devices: Vec<DeviceShape>,
 }
 
-#[derive(Serialize)]
-struct DeviceShape {
-    instance: String,
-    route: &'static str,
-    platform: String,
-    notifications: &'static str,
-    pushed_at: Option<At>,
-    stages: Vec<StageShape>,
+/// One device on one route.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Device)]
+pub(super) struct DeviceShape {
+    /// InstanceId.
+    pub(super) instance: String,
+    #[schema(schema_with = words::routes)]
+    pub(super) route: &'static str,
+    /// The platform, as the label of that name: a vendor, unknown, platform_ and a number, or im on the online route.
+    pub(super) platform: String,
+    #[schema(schema_with = words::notifications)]
+    pub(super) notifications: &'static str,
+    /// PushTime.
+    pub(super) pushed_at: Option<Timestamp>,
+    /// In the order in which a push passes them.
+    pub(super) stages: Vec<StageShape>,
 }
 
-#[derive(Serialize)]
-struct StageShape {
-    stage: &'static str,
-    outcome: &'static str,
-    code: Option<i64>,
-    reason: Option<&'static str>,
-    who: Option<&'static str>,
-    at: Option<At>,
-    seen_at: Option<At>,
-    delay_seconds: Option<i64>,
-    awaited: bool,
-    overdue_at: Option<At>,
+/// How a device stands at one stage.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Stage)]
+pub(super) struct StageShape {
+    #[schema(schema_with = words::stages)]
+    pub(super) stage: &'static str,
+    #[schema(schema_with = words::outcomes)]
+    pub(super) outcome: &'static str,
+    /// ErrorCode of a failure.
+    pub(super) code: Option<i64>,
+    #[schema(schema_with = words::reasons_or_none)]
+    pub(super) reason: Option<&'static str>,
+    /// Who must act on it and what they would do, in words for people.
+    pub(super) who: Option<&'static str>,
+    /// EventTime.
+    pub(super) at: Option<Timestamp>,
+    /// The poll that saw the result first.
+    pub(super) seen_at: Option<Timestamp>,
+    /// From PushTime to EventTime.
+    pub(super) delay_seconds: Option<i64>,
+    /// Unreported, and a result may still come: no stage before it failed.
+    pub(super) awaited: bool,
+    /// Awaited, and it counts as overdue from this time on.
+    pub(super) overdue_at: Option<Timestamp>,
 }
 
-/// One pair and its devices.
-pub(super) fn pair(chain: &Chain) -> impl Serialize + use<> {
-    PairShape {
-        watch: watch(&chain.watch),
-        added_at: At(chain.added_at),
-        ends_at: At(chain.ends_at),
-        devices: chain.devices.iter().map(device).collect(),
-    }
+#[derive(Serialize, ToSchema)]
+#[schema(as = Status)]
+pub(super) struct StatusShape {
+    /// Of the program.
+    pub(super) version: &'static str,
+    #[schema(schema_with = words::readiness)]
+    pub(super) readiness: &'static str,
+    /// Start of the process.
+    pub(super) started_at: Timestamp,
+    /// Whether users and what may name them are left out: they are shown to clients that gave a password and to
+    /// clients on loopback.
+    pub(super) users_hidden: bool,
+    #[schema(schema_with = words::severities)]
+    pub(super) severity: Severity,
+    /// Whatever is not as it should be; what must be done first stands first. The same as on the status page.
+    pub(super) findings: Vec<FindingShape>,
+    pub(super) ledger: LedgerShape,
+    pub(super) apps: Vec<AppShape>,
 }
 
-fn device(device: &DeviceChain) -> DeviceShape {
-    DeviceShape {
-        instance: device.instance.clone(),
-        route: device.route.as_str(),
-        platform: device.platform.to_string(),
-        notifications: device.notifications.as_str(),
-        pushed_at: at(device.pushed_at),
-        stages: device.stages.iter().map(|view| stage(device, view)).collect(),
-    }
+/// One thing that is not as it should be.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Finding)]
+pub(super) struct FindingShape {
+    #[schema(inline)]
+    pub(super) id: Id,
+    #[schema(schema_with = words::finding_severities)]
+    pub(super) severity: Severity,
+    /// Name of the app; null for the process as a whole.
+    pub(super) app: Option<String>,
+    /// Name of the watch source it is about.
+    pub(super) source: Option<String>,
+    /// What is the case, in a sentence or two.
+    pub(super) text: String,
+    /// What to do about it.
+    pub(super) remedy: String,
+    /// The error as it was reported. It may contain parts of a list: null where users_hidden is true.
+    pub(super) detail: Option<String>,
 }
 
-fn stage(device: &DeviceChain, view: &StageView) -> StageShape {
-    StageShape {
-        stage: view.stage.as_str(),
-        outcome: view.outcome.map_or("unreported", Outcome::as_str),
-        code: view.code,
-        reason: view.reason.map(Reason::as_str),
-        who: view.reason.map(|reason| reason.who(view.stage, device.platform)),
-        at: at(view.at),
-        seen_at: at(view.seen_at),
-        delay_seconds: view.delay_seconds,
-        awaited: view.awaited,
-        overdue_at: at(view.overdue_from),
-    }
+#[derive(Serialize, ToSchema)]
+#[schema(as = Ledger)]
+pub(super) struct LedgerShape {
+    /// The latest commit since the start.
+    pub(super) last_commit_at: Option<Timestamp>,
+    /// Size of the store on disk.
+    pub(super) size_bytes: u64,
+    /// What an operator must know of the ledger.
+    pub(super) note: Option<String>,
+    /// Since when it cannot be written; null while it can.
+    pub(super) failing_since: Option<Timestamp>,
 }
 
-#[derive(Serialize)]
-struct StatusShape {
-    version: &'static str,
-    readiness: &'static str,
-    started_at: At,
-    users_hidden: bool,
-    severity: &'static str,
-    findings: Vec<FindingShape>,
-    ledger: LedgerShape,
-    apps: Vec<AppShape>,
+#[derive(Serialize, ToSchema)]
+#[schema(as = App)]
+pub(super) struct AppShape {
+    /// Name of the app.
+    pub(super) name: String,
+    /// Host and port of the upstream.
+    pub(super) endpoint_host: String,
+    /// Whether the latest exchange worked; null before the first.
+    pub(super) up: Option<bool>,
+    /// The latest exchange that worked.
+    pub(super) last_success_at: Option<Timestamp>,
+    pub(super) pairs: PairsShape,
+    /// Time the budget needs for all that is due now.
+    pub(super) backlog_seconds: f64,
+    pub(super) budget: BudgetShape,
+    pub(super) latest_failure: Option<LatestShape>,
+    /// When the signature in use ends.
+    pub(super) usersig_expires_at: Option<Timestamp>,
+    pub(super) sources: Vec<SourceShape>,
+    pub(super) recent: RecentShape,
+    /// The latest first, 50 at most.
+    pub(super) push_failures: Vec<FailureShape>,
 }
 
-#[derive(Serialize)]
-struct FindingShape {
-    id: &'static str,
-    severity: &'static str,
-    app: Option<String>,
-    source: Option<String>,
-    text: String,
-    remedy: String,
-    detail: Option<String>,
+#[derive(Serialize, ToSchema)]
+#[schema(as = Budget)]
+pub(super) struct BudgetShape {
+    /// The rate in force now.
+    pub(super) requests_per_second: f64,
+    /// The rate of the configuration.
+    pub(super) requests_per_second_configured: f64,
+    /// Requests of the latest minute as a share of what the rate allows, 0 to 1.
+    pub(super) used: f64,
+    /// When polling goes on; null when it is not paused.
+    pub(super) resume_at: Option<Timestamp>,
 }
 
-fn finding(finding: Finding, visitor: Visitor) -> FindingShape {
-    FindingShape {
-        id: finding.id.as_str(),
-        severity: finding.severity.as_str(),
-        app: finding.app,
-        source: finding.source,
-        text: finding.text,
-        remedy: finding.remedy,
-        detail: finding.detail.filter(|_| visitor.sees_users),
-    }
+#[derive(Serialize, ToSchema)]
+#[schema(as = LatestFailure)]
+pub(super) struct LatestShape {
+    /// When.
+    pub(super) at: Timestamp,
+    /// What went wrong in the latest exchange that failed.
+    pub(super) text: String,
+    /// What the upstream says of it. It may name users: null for clients that may not see user ids.
+    pub(super) upstream_text: Option<String>,
 }
 
-#[derive(Serialize)]
-struct LedgerShape {
-    last_commit_at: Option<At>,
-    size_bytes: u64,
-    note: Option<String>,
-    failing_since: Option<At>,
+/// A watch source.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Source)]
+pub(super) struct SourceShape {
+    /// static, files[0], http[0] by their order in the configuration, or api.
+    pub(super) name: String,
+    /// Pairs in its list in force.
+    pub(super) entries: u64,
+    /// Pairs of its latest list that were refused, whether the list came into force or not.
+    pub(super) refused_entries: u64,
+    /// Places in its latest list that were taken with a warning, such as an id that another program has probably
+    /// changed.
+    pub(super) warnings: u64,
+    /// Files that match its pattern and are not read, because their names are not those of lists.
+    pub(super) skipped_files: u64,
+    /// When it was last read without trouble.
+    pub(super) last_success_at: Option<Timestamp>,
+    /// Whether the latest read gave a usable list; null before the first.
+    pub(super) up: Option<bool>,
+    /// Whether the latest read failed; then its last good list stays in force.
+    pub(super) failing: bool,
 }
 
-#[derive(Serialize)]
-struct AppShape {
-    name: String,
-    endpoint_host: String,
-    up: Option<bool>,
-    last_success_at: Option<At>,
-    pairs: BTreeMap<&'static str, u64>,
-    backlog_seconds: f64,
-    budget: BudgetShape,
-    latest_failure: Option<LatestShape>,
-    usersig_expires_at: Option<At>,
-    sources: Vec<SourceShape>,
-    recent: RecentShape,
-    push_failures: Vec<FailureShape>,
+/// What the polls of the latest hour brought.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Recent)]
+pub(super) struct RecentShape {
+    /// An hour ago, to five minutes, or the start.
+    pub(super) since: Timestamp,
+    pub(super) stages: Vec<RecentStageShape>,
 }
 
-#[derive(Serialize)]
-struct BudgetShape {
-    requests_per_second: f64,
-    requests_per_second_configured: f64,
-    used: f64,
-    resume_at: Option<At>,
+#[derive(Serialize, ToSchema)]
+#[schema(as = RecentStage)]
+pub(super) struct RecentStageShape {
+    #[schema(schema_with = words::routes)]
+    pub(super) route: &'static str,
+    /// The platform, as the label of that name: a vendor, unknown, platform_ and a number, or im on the online route.
+    pub(super) platform: String,
+    #[schema(schema_with = words::stages)]
+    pub(super) stage: &'static str,
+    /// Results never seen before.
+    pub(super) successes: u64,
+    /// Results never seen before; may be more than the reasons add up to, of which 64 codes are told apart in five
+    /// minutes.
+    pub(super) failures: u64,
+    /// Most first.
+    pub(super) reasons: Vec<ReasonShape>,
 }
 
-#[derive(Serialize)]
-struct LatestShape {
-    at: At,
-    text: String,
-    upstream_text: Option<String>,
+#[derive(Serialize, ToSchema)]
+#[schema(as = Reason)]
+pub(super) struct ReasonShape {
+    #[schema(schema_with = words::reasons)]
+    pub(super) reason: &'static str,
+    /// ErrorCode.
+    pub(super) code: i64,
+    /// Failures.
+    pub(super) count: u64,
+    /// Who must act on it and what they would do, in words for people.
+    pub(super) who: &'static str,
 }
 
-#[derive(Serialize)]
-struct SourceShape {
-    name: String,
-    entries: u64,
-    refused_entries: u64,
-    warnings: u64,
-    skipped_files: u64,
-    last_success_at: Option<At>,
-    up: Option<bool>,
-    failing: bool,
+#[derive(Serialize, ToSchema)]
+#[schema(as = PushFailure)]
+pub(super) struct FailureShape {
+    /// TaskID of the push.
+    pub(super) task: String,
+    /// UserID; null where users_hidden is true.
+    pub(super) user: Option<String>,
+    #[schema(schema_with = words::routes)]
+    pub(super) route: &'static str,
+    /// The platform, as the label of that name: a vendor, unknown, platform_ and a number, or im on the online route.
+    pub(super) platform: String,
+    #[schema(schema_with = words::stages)]
+    pub(super) stage: &'static str,
+    /// ErrorCode.
+    pub(super) code: i64,
+    #[schema(schema_with = words::reasons)]
+    pub(super) reason: &'static str,
+    /// Who must act on it and what they would do, in words for people.
+    pub(super) who: &'static str,
+    /// EventTime.
+    pub(super) at: Option<Timestamp>,
+    /// The poll that saw it first.
+    pub(super) seen_at: Timestamp,
 }
 
-#[derive(Serialize)]
-struct RecentShape {
-    since: At,
-    stages: Vec<RecentStageShape>,
+/// How many pairs are in each state.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Pairs)]
+pub(super) struct PairsShape {
+    /// Pairs in that state.
+    pub(super) new: u64,
+    /// Pairs in that state.
+    pub(super) active: u64,
+    /// Pairs in that state.
+    pub(super) settled: u64,
+    /// Pairs in that state.
+    pub(super) failing: u64,
 }
 
-#[derive(Serialize)]
-struct RecentStageShape {
-    route: &'static str,
-    platform: String,
-    stage: &'static str,
-    successes: u64,
-    failures: u64,
-    reasons: Vec<ReasonShape>,
+/// What a request to add came to.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Added)]
+pub(super) struct AddedShape {
+    /// Pairs new to the API's list.
+    pub(super) added: u64,
+    /// Pairs that were in it with other labels or another push time; the new ones stand now.
+    pub(super) changed: u64,
+    /// Pairs that were in it just so.
+    pub(super) known: u64,
+    /// What is odd about the entries although they were taken, a line each with its key path; not there where nothing
+    /// is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) warnings: Vec<String>,
 }
 
-#[derive(Serialize)]
-struct ReasonShape {
-    reason: &'static str,
-    code: i64,
-    count: u64,
-    who: &'static str,
-}
-
-#[derive(Serialize)]
-struct FailureShape {
-    task: String,
-    user: Option<String>,
-    route: &'static str,
-    platform: String,
-    stage: &'static str,
-    code: i64,
-    reason: &'static str,
-    who: &'static str,
-    at: Option<At>,
-    seen_at: At,
-}
-
-/// All that the status page tells.
-pub(super) fn status(app_state: &AppState, visitor: Visitor) -> impl Serialize + use<> {
-    let snapshot = (app_state.dependencies.snapshot)();
-    let status = app_state.status.load();
-    let findings = findings::of_state(app_state);
-    StatusShape {
-        version: env!("CARGO_PKG_VERSION"),
-        readiness: match app_state.readiness() {
-            Readiness::Starting => "starting",
-            Readiness::Ready => "ready",
-            Readiness::Stopping => "stopping",
-        },
-        started_at: At(app_state.started_at),
-        users_hidden: !visitor.sees_users,
-        severity: worst(&findings).as_str(),
-        findings: findings.into_iter().map(|one| finding(one, visitor)).collect(),
-        ledger: LedgerShape {
-            last_commit_at: at(Some(snapshot.committed_at).filter(|at| *at > 0)),
-            size_bytes: snapshot.size_bytes,
-            note: status.ledger_note.clone(),
-            failing_since: at(status.ledger_stall.as_ref().map(|stall| stall.since)),
-        },
-        apps: status.apps.iter().map(|one| app(one, visitor)).collect(),
-    }
-}
-
-fn app(app: &AppStatus, visitor: Visitor) -> AppShape {
-    let latest = app.latest_failure.as_ref();
-    AppShape {
-        name: app.name.clone(),
-        endpoint_host: app.endpoint_host.clone(),
-        up: app.up,
-        last_success_at: at(app.last_success_at),
-        pairs: app.pairs.by_name().into(),
-        backlog_seconds: app.backlog_seconds,
-        budget: BudgetShape {
-            requests_per_second: app.rate_in_force,
-            requests_per_second_configured: app.rate_configured,
-            used: app.budget_used,
-            resume_at: at(app.resume_at),
-        },
-        latest_failure: latest.map(|failure| LatestShape {
-            at: At(failure.at),
-            text: failure.text.clone(),
-            // It may name users.
-            upstream_text: failure.upstream_text.clone().filter(|_| visitor.sees_users),
-        }),
-        usersig_expires_at: at(app.usersig_expires_at),
-        sources: app
-            .sources
-            .iter()
-            .map(|source| SourceShape {
-                name: source.name.clone(),
-                entries: source.figures.entries,
-                refused_entries: source.figures.refused,
-                warnings: source.figures.warnings,
-                skipped_files: source.figures.skipped_files,
-                last_success_at: at(source.last_success_at),
-                up: source.is_read.then(|| source.is_up()),
-                failing: source.error.is_some(),
-            })
-            .collect(),
-        recent: RecentShape {
-            since: At(app.recent_since),
-            stages: app.recent.iter().map(recent_stage).collect(),
-        },
-        push_failures: app.push_failures.iter().map(|one| push_failure(one, visitor)).collect(),
-    }
-}
-
-fn recent_stage(stage: &RecentStage) -> RecentStageShape {
-    let reason = |(reason, code, count): &(Reason, i64, u64)| ReasonShape {
-        reason: reason.as_str(),
-        code: *code,
-        count: *count,
-        who: reason.who(stage.stage, stage.platform),
-    };
-    RecentStageShape {
-        route: stage.route.as_str(),
-        platform: stage.platform.to_string(),
-        stage: stage.stage.as_str(),
-        successes: stage.successes,
-        failures: stage.failures,
-        reasons: stage.reasons.iter().map(reason).collect(),
-    }
-}
-
-fn push_failure(failure: &PushFailure, visitor: Visitor) -> FailureShape {
-    FailureShape {
-        task: failure.task.clone(),
-        user: visitor.sees_users.then(|| failure.user.clone()),
-        route: failure.route.as_str(),
-        platform: failure.platform.to_string(),
-        stage: failure.stage.as_str(),
-        code: failure.code,
-        reason: failure.reason.as_str(),
-        who: failure.reason.who(failure.stage, failure.platform),
-        at: at(failure.at),
-        seen_at: At(failure.seen_at),
-    }
+/// What a request to remove came to.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Removed)]
+pub(super) struct RemovedShape {
+    /// Pairs that were in the API's list and are no more.
+    pub(super) removed: u64,
+    /// Pairs among those named that stand in another source, too: static, files or http. They stay watched.
+    pub(super) still_listed: u64,
 }

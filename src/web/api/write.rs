@@ -7,16 +7,35 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, RETRY_AFTER};
-use serde_json::json;
 
 use super::body::{self, Unread};
-use super::reply::{bad_path, refuse, success};
+use super::parameters::{EntriesShape, PairPath, TaskPath};
+use super::reply::{Success, bad_path, refuse, success};
+use super::shapes::{AddedShape, RemovedShape};
 use crate::document::{self, Notes, Place, Syntax};
 use crate::metrics::{PushView, WebRefusal};
-use crate::view::{Post, Target, WatchStoreError, id_of_path};
+use crate::view::{Added, Post, Removed, Target, WatchStoreError, id_of_path};
 use crate::watch::read_posts;
 use crate::web::app_state::{AppState, unix_now};
+use crate::web::reply::ErrorShape;
 
+/// Add entries, all or none; adding twice is no error
+///
+/// On disk before the answer, in force within seconds. 10,000 pairs in one request and 100,000 of an app at most. 503
+/// with Retry-After says that nothing was added; after any other 503 the pairs may still be added.
+#[utoipa::path(
+    post,
+    path = "/api/v1/watches",
+    operation_id = "addWatches",
+    request_body = inline(EntriesShape),
+    responses(
+        (status = 200, description = "Added.", body = Success<AddedShape>),
+        (status = 400, description = "Every fault, or a push longer ago than watch_for; nothing was added.", body = ErrorShape),
+        (status = 403, description = "Without --web.enable-watch-api, or sent by a page of another site.", body = ErrorShape),
+        (status = 413, description = "The body is too long.", body = ErrorShape),
+        (status = 500, description = "The ledger cannot be read.", body = ErrorShape),
+    )
+)]
 pub(super) async fn add(State(app_state): State<Arc<AppState>>, request: Request) -> Response {
     let Some(store) = &app_state.dependencies.watch_store else {
         return not_enabled();
@@ -36,12 +55,8 @@ pub(super) async fn add(State(app_state): State<Arc<AppState>>, request: Request
     match read.await {
         Ok(Ok((posts, warnings))) => match store.add(posts).await {
             Ok(added) => {
-                let (added, changed, known) = (added.added, added.changed, added.known);
-                let mut data = json!({"added": added, "changed": changed, "known": known});
-                if !warnings.is_empty() {
-                    data["warnings"] = warnings.into();
-                }
-                success(data)
+                let Added { added, changed, known } = added;
+                success(AddedShape { added, changed, known, warnings })
             }
             Err(error) => refused(&app_state, &error, StatusCode::BAD_REQUEST),
         },
@@ -50,22 +65,52 @@ pub(super) async fn add(State(app_state): State<Arc<AppState>>, request: Request
     }
 }
 
+/// Remove all pairs of a task that the API added; removing twice is no error
+#[utoipa::path(
+    delete,
+    path = "/api/v1/watches/{app}/{task}",
+    operation_id = "removeTask",
+    params(TaskPath),
+    responses(
+        (status = 200, description = "Removed.", body = Success<RemovedShape>),
+        (status = 400, description = "A path that is no UTF-8.", body = ErrorShape),
+        (status = 403, description = "Without --web.enable-watch-api, or sent by a page of another site.", body = ErrorShape),
+        (status = 404, description = "No such app.", body = ErrorShape),
+        (status = 500, description = "The ledger cannot be read.", body = ErrorShape),
+    )
+)]
 pub(super) async fn remove_task(
     State(app_state): State<Arc<AppState>>,
-    path: Result<Path<(String, String)>, PathRejection>,
+    path: Result<Path<TaskPath>, PathRejection>,
 ) -> Response {
     match path {
-        Ok(Path((app, task))) => remove(&app_state, Target { app, task: id_of_path(task), user: None }).await,
+        Ok(Path(TaskPath { app, task })) => {
+            remove(&app_state, Target { app, task: id_of_path(task), user: None }).await
+        }
         Err(rejection) => bad_path(&rejection),
     }
 }
 
+/// Remove a pair that the API added; removing twice is no error
+#[utoipa::path(
+    delete,
+    path = "/api/v1/watches/{app}/{task}/{user}",
+    operation_id = "removePair",
+    params(PairPath),
+    responses(
+        (status = 200, description = "Removed.", body = Success<RemovedShape>),
+        (status = 400, description = "A path that is no UTF-8.", body = ErrorShape),
+        (status = 403, description = "Without --web.enable-watch-api, or sent by a page of another site.", body = ErrorShape),
+        (status = 404, description = "No such app.", body = ErrorShape),
+        (status = 500, description = "The ledger cannot be read.", body = ErrorShape),
+    )
+)]
 pub(super) async fn remove_pair(
     State(app_state): State<Arc<AppState>>,
-    path: Result<Path<(String, String, String)>, PathRejection>,
+    path: Result<Path<PairPath>, PathRejection>,
 ) -> Response {
     match path {
-        Ok(Path((app, task, user))) => {
+        Ok(Path(PairPath { app, task, user })) => {
             let (task, user) = (id_of_path(task), Some(id_of_path(user)));
             remove(&app_state, Target { app, task, user }).await
         }
@@ -78,10 +123,7 @@ async fn remove(app_state: &AppState, target: Target) -> Response {
         return not_enabled();
     };
     match store.remove(target).await {
-        Ok(gone) => {
-            let (removed, still_listed) = (gone.removed, gone.still_listed);
-            success(json!({"removed": removed, "still_listed": still_listed}))
-        }
+        Ok(Removed { removed, still_listed }) => success(RemovedShape { removed, still_listed }),
         Err(error) => refused(app_state, &error, StatusCode::NOT_FOUND),
     }
 }

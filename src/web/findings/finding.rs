@@ -1,7 +1,11 @@
 //! One thing that is not as it should be: how bad it is, what it is about, and what to do about it.
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
 /// How bad a finding is, the worst last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub(in crate::web) enum Severity {
     /// Nothing to complain of; no finding has it.
     Ok,
@@ -13,21 +17,11 @@ pub(in crate::web) enum Severity {
     Critical,
 }
 
-impl Severity {
-    /// The word of the API.
-    pub(in crate::web) const fn as_str(self) -> &'static str {
-        match self {
-            Severity::Ok => "ok",
-            Severity::Info => "info",
-            Severity::Warning => "warning",
-            Severity::Critical => "critical",
-        }
-    }
-}
-
-/// What a finding is about. The order is that in which an operator deals with them, where they are equally bad: causes
-/// before what follows from them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+// The order is that in which an operator deals with them, where they are equally bad: causes before what follows from them.
+// Scripts compare the names that the API gives in snake case, so they stay.
+/// What it is about. More may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub(in crate::web) enum Id {
     LedgerNotWritten,
     RequestsFailing,
@@ -60,45 +54,6 @@ pub(in crate::web) enum Id {
     NoApp,
     Starting,
     Stopping,
-}
-
-impl Id {
-    /// The word of the API; scripts compare it, so it stays.
-    pub(in crate::web) const fn as_str(self) -> &'static str {
-        match self {
-            Id::LedgerNotWritten => "ledger_not_written",
-            Id::RequestsFailing => "requests_failing",
-            Id::Paused => "paused",
-            Id::SignatureExpired => "signature_expired",
-            Id::NoAnswers => "no_answers",
-            Id::SourceNeverRead => "source_never_read",
-            Id::SourceFailing => "source_failing",
-            Id::SourceMatchesNothing => "source_matches_nothing",
-            Id::SourceEmpty => "source_empty",
-            Id::NoSource => "no_source",
-            Id::NothingPosted => "nothing_posted",
-            Id::NothingWatched => "nothing_watched",
-            Id::CredentialUnreadable => "credential_unreadable",
-            Id::SignatureExpiring => "signature_expiring",
-            Id::TimesAhead => "times_ahead",
-            Id::ConfigNotReloaded => "config_not_reloaded",
-            Id::WebConfigNotReloaded => "web_config_not_reloaded",
-            Id::CertificateExpiring => "certificate_expiring",
-            Id::SourceDegraded => "source_degraded",
-            Id::SourceEntriesRefused => "source_entries_refused",
-            Id::SourceFilesSkipped => "source_files_skipped",
-            Id::SourceWarnings => "source_warnings",
-            Id::PairsOverLimit => "pairs_over_limit",
-            Id::AwaitingPush => "awaiting_push",
-            Id::PairsFailing => "pairs_failing",
-            Id::RateLowered => "rate_lowered",
-            Id::BacklogHigh => "backlog_high",
-            Id::LedgerMovedAside => "ledger_moved_aside",
-            Id::NoApp => "no_app",
-            Id::Starting => "starting",
-            Id::Stopping => "stopping",
-        }
-    }
 }
 
 /// One thing that is not as it should be.
