@@ -1,4 +1,4 @@
-//! Asks one question and takes the answer: the only place that dials the upstream.
+//! Sends one request and reads the answer: the only place that dials the upstream.
 
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -34,9 +34,9 @@ const PIECE_CHARS: usize = 6;
 
 /// Whom to ask, and as whom.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Upstream {
-    /// Base URL without a trailing slash.
-    pub endpoint: String,
+pub struct Endpoint {
+    /// Without a trailing slash.
+    pub base_url: String,
     pub sdk_app_id: u64,
     /// The `identifier`.
     pub admin: String,
@@ -44,16 +44,16 @@ pub struct Upstream {
     pub timeout: Duration,
 }
 
-/// What is asked.
+/// Whose trace is asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
+pub struct TraceRequest<'a> {
     pub task: &'a str,
     pub user: &'a str,
 }
 
-/// How a request leaves.
+/// When a request may be sent, and who is told that it was.
 #[derive(Debug)]
-pub struct Departure {
+pub struct SendGate {
     /// It is held back until then, for at most [`HOLD_CAP`]: whoever asks early evens out what the way to the network
     /// takes.
     pub not_before: Moment,
@@ -102,18 +102,18 @@ impl Client {
         Ok(())
     }
 
-    /// Asks `question`, signed with `usersig`.
+    /// Sends `request`, signed with `usersig`.
     ///
     /// # Errors
     /// [`Failed`], which says what to do about it.
     pub async fn ask(
         &self,
-        upstream: &Upstream,
-        question: Question<'_>,
+        endpoint: &Endpoint,
+        request: TraceRequest<'_>,
         usersig: &SecretString,
-        departure: Departure,
+        gate: SendGate,
     ) -> Result<Answer, Failed> {
-        let asked = self.exchange(upstream, question, usersig, departure).await;
+        let asked = self.exchange(endpoint, request, usersig, gate).await;
         let plain = |text: String| plain_words(&text, usersig.expose_secret());
         asked.map_err(|Failed { failure, detail, upstream_text }| Failed {
             failure,
@@ -124,21 +124,21 @@ impl Client {
 
     async fn exchange(
         &self,
-        upstream: &Upstream,
-        question: Question<'_>,
+        endpoint: &Endpoint,
+        request: TraceRequest<'_>,
         usersig: &SecretString,
-        departure: Departure,
+        gate: SendGate,
     ) -> Result<Answer, Failed> {
         let client = match self.tls.get() {
-            Some(tls) if is_https(&upstream.endpoint) => tls,
+            Some(tls) if is_https(&endpoint.base_url) => tls,
             // It speaks no HTTPS that anybody could sign for.
             _ => &self.plain,
         };
         let exchange = async {
             let response = client
-                .post(url(upstream, usersig))
+                .post(url(endpoint, usersig))
                 .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-                .body(reqwest::Body::wrap(Leaving::new(question, departure)))
+                .body(reqwest::Body::wrap(GatedBody::new(request, gate)))
                 .send()
                 .await
                 .map_err(|error| of_transport(&error))?;
@@ -149,13 +149,13 @@ impl Client {
             }
             body::read(response).await
         };
-        let body = tokio::time::timeout(upstream.timeout, exchange)
+        let body = tokio::time::timeout(endpoint.timeout, exchange)
             .await
-            .unwrap_or_else(|_| Err(timed_out(upstream.timeout)))?;
+            .unwrap_or_else(|_| Err(timed_out(endpoint.timeout)))?;
         let answer = Answer::parse(&body)
             .map_err(|malformed| Failed::new(Failure::MALFORMED, malformed.to_string()))?;
         if answer.success {
-            return Ok(answer.without_user(question.user));
+            return Ok(answer.without_user(request.user));
         }
         let failure = classify(answer.code);
         let upstream_text = Some(answer.error_info).filter(|text| !text.is_empty());
@@ -178,13 +178,13 @@ fn is_https(endpoint: &str) -> bool {
 }
 
 /// The address with the signature in it: made for one request, never kept, never shown.
-fn url(upstream: &Upstream, usersig: &SecretString) -> String {
-    let Upstream { endpoint, sdk_app_id, admin, .. } = upstream;
+fn url(endpoint: &Endpoint, usersig: &SecretString) -> String {
+    let Endpoint { base_url, sdk_app_id, admin, .. } = endpoint;
     let random = fastrand::u32(..);
     let admin = percent_encode(admin);
     let usersig = percent_encode(usersig.expose_secret());
     format!(
-        "{endpoint}/{COMMAND}?sdkappid={sdk_app_id}&identifier={admin}&usersig={usersig}&random={random}&contenttype=json"
+        "{base_url}/{COMMAND}?sdkappid={sdk_app_id}&identifier={admin}&usersig={usersig}&random={random}&contenttype=json"
     )
 }
 
@@ -232,19 +232,19 @@ fn holds_piece(word: &str, secret: &str) -> bool {
 }
 
 /// The request's body, which tells when the connection takes it: then the head is being written, too.
-struct Leaving {
+struct GatedBody {
     bytes: Option<Bytes>,
-    departure: Option<Departure>,
+    gate: Option<SendGate>,
 }
 
-impl Leaving {
-    fn new(question: Question<'_>, departure: Departure) -> Leaving {
-        let text = json!({ "TaskID": question.task, "UserID": question.user }).to_string();
-        Leaving { bytes: Some(text.into()), departure: Some(departure) }
+impl GatedBody {
+    fn new(request: TraceRequest<'_>, gate: SendGate) -> GatedBody {
+        let text = json!({ "TaskID": request.task, "UserID": request.user }).to_string();
+        GatedBody { bytes: Some(text.into()), gate: Some(gate) }
     }
 }
 
-impl Body for Leaving {
+impl Body for GatedBody {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 
@@ -252,7 +252,7 @@ impl Body for Leaving {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if let Some(Departure { not_before, sent }) = self.departure.take() {
+        if let Some(SendGate { not_before, sent }) = self.gate.take() {
             let cap = Moment::now().after(HOLD_CAP);
             while Moment::now() < not_before.min(cap) {
                 std::hint::spin_loop(); // A timer would be late by as much as this is about.
@@ -288,18 +288,18 @@ mod tests {
 
     #[test]
     fn the_address_is_the_one_of_the_manual() {
-        let upstream = Upstream {
-            endpoint: "https://console.tim.qq.com".into(),
+        let endpoint = Endpoint {
+            base_url: "https://console.tim.qq.com".into(),
             sdk_app_id: 88_888_888,
             admin: "a b&c".into(),
             timeout: Duration::from_secs(1),
         };
-        let address = url(&upstream, &SecretString::from("eJx*a-b_".to_owned()));
+        let address = url(&endpoint, &SecretString::from("eJx*a-b_".to_owned()));
         let (start, random) = address.split_once("&random=").unwrap();
         let manual = "https://console.tim.qq.com/v4/timpush/all_member_push_trace?sdkappid=88888888&identifier=a%20b%26c\
                       &usersig=eJx*a-b_";
         assert_eq!(start, manual);
         let number: u32 = random.strip_suffix("&contenttype=json").unwrap().parse().unwrap();
-        assert_ne!(address, url(&upstream, &SecretString::from("eJx*a-b_".to_owned())), "{number} is random");
+        assert_ne!(address, url(&endpoint, &SecretString::from("eJx*a-b_".to_owned())), "{number} is random");
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use timpush_exporter::api::client::{Client, Departure, Question};
+use timpush_exporter::api::client::{Client, SendGate, TraceRequest};
 use timpush_exporter::budget::{Budgets, Moment};
 use timpush_exporter::config::App;
 use timpush_exporter::daemon::BUDGET_FOLDER;
@@ -56,14 +56,14 @@ async fn ask(
     let mut signer = app.signer();
     signer.read_now();
     let signed = signer.current(wall_seconds()).map_err(|error| text(&error))?;
-    let upstream = app.upstream();
+    let endpoint = app.api_endpoint();
     let (sent, sending) = oneshot::channel();
     progress.now(waiting(app, budget.interval()));
     let start = budget.wait_and_take().await.map_err(|error| text(&error))?;
     progress.now(format!("asking {}", app.endpoint));
-    let question = Question { task: &trace.task, user: &trace.user };
-    let departure = Departure { not_before: start.not_before(), sent };
-    let asking = client.ask(&upstream, question, &signed.text, departure);
+    let request = TraceRequest { task: &trace.task, user: &trace.user };
+    let gate = SendGate { not_before: start.not_before(), sent };
+    let asking = client.ask(&endpoint, request, &signed.text, gate);
     // The slot is given back as soon as the request has left: a daemon beside us need not wait for the answer.
     let leaving = async { start.sent(sending.await.unwrap_or_else(|_| Moment::now())) };
     let (answer, left) = tokio::join!(asking, leaving);

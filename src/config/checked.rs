@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::client::Upstream;
+use crate::api::client::Endpoint;
 use crate::budget::{Key, Plan};
 use crate::usersig::{Credential, Identity, Signer};
 use crate::watch::Sources;
@@ -76,9 +76,9 @@ impl Config {
 
 impl App {
     /// Whom to ask.
-    pub fn upstream(&self) -> Upstream {
-        Upstream {
-            endpoint: self.endpoint.clone(),
+    pub fn api_endpoint(&self) -> Endpoint {
+        Endpoint {
+            base_url: self.endpoint.clone(),
             sdk_app_id: self.sdk_app_id,
             admin: self.admin.clone(),
             timeout: self.request_timeout,

@@ -4,7 +4,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::client::{Failed, Question};
+use crate::api::client::{Failed, TraceRequest};
 use crate::budget::Moment;
 use crate::ledger::settle::{Lags, Outlook};
 use crate::ledger::{Ledger, LedgerClosed, Sighting, Verdict};
@@ -58,9 +58,9 @@ impl Poll {
         let began = Moment::now();
         let Poll { app, target, request, ledger, lags, zone_offset_seconds } = self;
         let PollTarget { slot, row, task_number, name, labels } = target;
-        let Request { client, endpoint, signed, departure, answered, epoch } = request;
-        let question = Question { task: &name.task, user: &name.user };
-        let answer = client.ask(&endpoint, question, &signed.text, departure).await;
+        let Request { client, endpoint, signed, gate, answered, epoch } = request;
+        let trace_request = TraceRequest { task: &name.task, user: &name.user };
+        let answer = client.ask(&endpoint, trace_request, &signed.text, gate).await;
         let answered_at = Moment::now();
         let _ = answered.send(answered_at); // Of no use to the pace once a later request has started.
         let (mut drift, mut additions) = (Vec::new(), Vec::new());

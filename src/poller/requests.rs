@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::api::client::{Client, Departure, Upstream};
+use crate::api::client::{Client, Endpoint, SendGate};
 use crate::budget::{Moment, Pause, Plan, Share, SlotError, Start, Taken};
 use crate::config::App;
 use crate::usersig::{CredentialRead, SignError, Signed, Signer};
@@ -27,7 +27,7 @@ const SLOT_RETRY: Duration = Duration::from_secs(1);
 /// Requests of one app.
 pub(super) struct Requests {
     client: Client,
-    endpoint: Arc<Upstream>,
+    endpoint: Arc<Endpoint>,
     budget: Share,
     signer: Signer,
     reader: CredentialReader,
@@ -57,9 +57,9 @@ struct Sending {
 /// A request that may leave.
 pub(super) struct Request {
     pub client: Client,
-    pub endpoint: Arc<Upstream>,
+    pub endpoint: Arc<Endpoint>,
     pub signed: Signed,
-    pub departure: Departure,
+    pub gate: SendGate,
     /// To be told when it is answered.
     pub answered: oneshot::Sender<Moment>,
     /// See [`CircuitBreaker::epoch`].
@@ -115,7 +115,7 @@ impl Requests {
         budget.set_rate(app.requests_per_second);
         Requests {
             client,
-            endpoint: Arc::new(app.upstream()),
+            endpoint: Arc::new(app.api_endpoint()),
             breaker: CircuitBreaker::resumed(budget.kept_pause(), now),
             budget,
             signer: app.signer(),
@@ -218,12 +218,12 @@ impl Requests {
     pub fn begin(&mut self, start: Start, signed: Signed) -> Request {
         let (sent, sending) = oneshot::channel();
         let (answered, answering) = oneshot::channel();
-        let departure = Departure { not_before: start.not_before(), sent };
+        let gate = SendGate { not_before: start.not_before(), sent };
         self.sending = Some(Sending { start, sent: sending, answered: answering });
         let epoch = self.breaker.epoch();
         self.in_flight.begin(epoch);
         let (client, endpoint) = (self.client.clone(), self.endpoint.clone());
-        Request { client, endpoint, signed, departure, answered, epoch }
+        Request { client, endpoint, signed, gate, answered, epoch }
     }
 
     /// Goes on with the request that left last: it is handed to the network, or answered. Also ends when a start may have
@@ -365,7 +365,7 @@ impl Requests {
         if app.credential != before.credential {
             self.reader = CredentialReader::default();
         }
-        self.endpoint = Arc::new(app.upstream());
+        self.endpoint = Arc::new(app.api_endpoint());
         asks_anew && !is_elsewhere && self.breaker.reset_by_operator()
     }
 }

@@ -56,12 +56,12 @@ async fn start(requests: &mut Requests, now: i64) -> Request {
 
 /// One that was handed to the network.
 async fn send(requests: &mut Requests, now: i64) -> Request {
-    let Request { client, endpoint, signed, departure, answered, epoch } = start(requests, now).await;
-    let Departure { not_before, sent } = departure;
+    let Request { client, endpoint, signed, gate, answered, epoch } = start(requests, now).await;
+    let SendGate { not_before, sent } = gate;
     sent.send(Moment::now()).unwrap();
     requests.follow().await.unwrap();
     let (sent, _) = oneshot::channel();
-    Request { client, endpoint, signed, departure: Departure { not_before, sent }, answered, epoch }
+    Request { client, endpoint, signed, gate: SendGate { not_before, sent }, answered, epoch }
 }
 
 fn failed(pair: i64, epoch: u32, failure: Failure) -> FailedRequest {
@@ -75,7 +75,7 @@ async fn one_request_is_made_ready_at_a_time_and_all_count_until_they_end() {
     let mut requests = requests(folder.path()).await;
     let request = start(&mut requests, NOW).await;
     assert_eq!(requests.start_at(Some(NOW), NOW), None, "it is not handed to the network yet");
-    request.departure.sent.send(Moment::now()).unwrap();
+    request.gate.sent.send(Moment::now()).unwrap();
     requests.follow().await.unwrap();
     assert!(requests.start_at(Some(NOW), NOW).is_some());
     let second = send(&mut requests, NOW).await;
