@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use timpush_exporter::config;
 use timpush_exporter::daemon::{Daemon, Options};
-use timpush_exporter::sim::{self, Account, Simulator, TownOptions};
+use timpush_exporter::sim::{self, Account, PopulationOptions, Simulator};
 
 use super::simulate::{AppText, TEST_KEY, app_config};
 use super::{DemoFlags, failed, out, serve};
@@ -69,7 +69,7 @@ fn simulator(flags: &DemoFlags) -> Result<Simulator, String> {
         speed: flags.speed,
         requests_per_second: flags.rate,
         apps: vec![Account::new(SDK_APP_ID, "administrator", TEST_KEY)],
-        town: TownOptions {
+        population: PopulationOptions {
             tasks: flags.pairs.div_ceil(USERS_PER_TASK),
             users_per_task: USERS_PER_TASK.min(flags.pairs),
             push_span: Duration::from_secs(flags.push_span_seconds),

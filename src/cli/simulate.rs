@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use timpush_exporter::sim::{self, Account, Options, Pair, Simulator, TownOptions};
+use timpush_exporter::sim::{self, Account, Options, Pair, PopulationOptions, Simulator};
 use timpush_exporter::sys;
 use timpush_exporter::usersig::MAX_CREDENTIAL_BYTES;
 
@@ -37,7 +37,7 @@ pub async fn run(flags: &SimulateFlags) -> ExitCode {
         speed: flags.speed,
         requests_per_second: flags.rate,
         apps: ids.iter().map(|id| Account::new(*id, &flags.admin, &key)).collect(),
-        town: TownOptions {
+        population: PopulationOptions {
             tasks: flags.tasks,
             users_per_task: flags.users,
             push_span: Duration::from_secs(flags.push_span_seconds),

@@ -3,9 +3,9 @@ use serde_json::{Map, Value, json};
 
 use super::{
     calendar::{MICROS, stamp},
-    dice::Dice,
-    story::{Delivery, Event},
-    town::Blank,
+    delivery::{Delivery, Event},
+    population::Blank,
+    rng::Rng,
     words::{Element, Note, Route, Stage, holder},
 };
 
@@ -95,15 +95,15 @@ fn unreported() -> Value {
 /// The fields of an element beside its stages.
 fn face_of(delivery: &Delivery, moment: Moment) -> Map<String, Value> {
     let device = delivery.device;
-    let mut dice = Dice::new(&[device.seed]);
+    let mut rng = Rng::new(&[device.seed]);
     let apple = device.platform == 1;
-    let system = if apple { *dice.weighted(&[(3, "iOS"), (1, "APNS")]) } else { "Android" };
-    let model = if dice.chance(0.5) { "" } else { if apple { "iPhone15,2" } else { "PGT-AN10" } };
-    let version = *dice.weighted(&[(2, ""), (1, "17.5"), (1, "14")]);
-    let sdk = *dice.weighted(&[(2, "8.0.1"), (1, "8.2.6325"), (1, "")]);
+    let system = if apple { *rng.weighted(&[(3, "iOS"), (1, "APNS")]) } else { "Android" };
+    let model = if rng.chance(0.5) { "" } else { if apple { "iPhone15,2" } else { "PGT-AN10" } };
+    let version = *rng.weighted(&[(2, ""), (1, "17.5"), (1, "14")]);
+    let sdk = *rng.weighted(&[(2, "8.0.1"), (1, "8.2.6325"), (1, "")]);
     let (certificate, token) = match delivery.route {
         Route::Offline => {
-            (format!("{}", 1_000 + dice.below(20_000)), format!("{:016x}{:016x}", dice.next(), dice.next()))
+            (format!("{}", 1_000 + rng.below(20_000)), format!("{:016x}{:016x}", rng.next(), rng.next()))
         }
         Route::Online => ("0".to_owned(), String::new()),
     };

@@ -44,7 +44,7 @@ async fn turn(world: &Arc<World>, method: &Method, uri: &Uri, order: &Bytes) -> 
         ("GET", "account") => Ok(page(&world.account())),
         ("GET", "truth") => {
             let world = Arc::clone(world);
-            // Telling a large town takes longer than a runtime thread may be kept.
+            // Telling a large population takes longer than a runtime thread may be kept.
             let truth = tokio::task::spawn_blocking(move || world.truth()).await;
             truth
                 .map(|truth| page(&truth))

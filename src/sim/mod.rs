@@ -1,8 +1,8 @@
 //! The other side of the wire, written from the upstream's manual; shares no code with the client.
 //!
 //! [`start`] serves `POST /v4/timpush/all_member_push_trace` for the apps of [`Options`]: it checks signatures, keeps
-//! each app's rate by its own clock, and tells what has become of the pushes of a made-up town of devices. Nothing of
-//! the town is kept: the fate of a push is thrown again from the seed whenever it is asked for, so that a thousand apps
+//! each app's rate by its own clock, and tells what has become of the pushes of a made-up population of devices. Nothing of
+//! the population is kept: the fate of a push is thrown again from the seed whenever it is asked for, so that a thousand apps
 //! cost nothing until somebody asks. What was handed out is kept in an account, for tests to compare with.
 //!
 //! A known pair before its push has an empty trace. A pair whose push is older than seven days is unknown.
@@ -28,38 +28,38 @@
 //! `secret_echo`; see [`Fault`]. An order that is taken is answered with `{"done": true}`, one that is not with 400 and
 //! `{"error": "…"}`.
 
+/// The account: which distinct results were handed out.
+mod account;
 /// Deliveries as the upstream's JSON, up to a moment.
 mod answer;
 /// Bodies, whole and broken.
 mod body;
-/// The account: which distinct results were handed out.
-mod book;
 /// The upstream's time strings.
 mod calendar;
 /// The handles under `/sim/`.
 mod control;
-/// Chance that repeats itself.
-mod dice;
-/// When questions came: the rate, and the lock-out.
-mod door;
-/// Good answers bent out of the documented shape.
-mod drift;
+/// What becomes of one push on one device.
+mod delivery;
 /// The ways in which the simulator misbehaves when told to.
 mod fault;
 /// What a simulator is started with.
 mod options;
+/// Who is in an app's population.
+mod population;
 /// One question of the trace path.
 mod question;
+/// When questions came: the rate, and the lock-out.
+mod rate_limiter;
 /// What the simulator tells a test about itself.
 mod report;
+/// Chance that repeats itself.
+mod rng;
+/// Good answers bent out of the documented shape.
+mod schema_drift;
 /// The listener and the wire.
 mod server;
 /// Checks a UserSig as the official verifier does.
 mod signature;
-/// What becomes of one push on one device.
-mod story;
-/// Who lives in an app's town.
-mod town;
 /// What the vendors say when they refuse.
 mod vendor;
 /// Routes, stages and platforms as reports name them.
@@ -70,9 +70,9 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+pub use delivery::{OutageKind, OutageOrder};
 pub use fault::{Fault, FaultOrder};
-pub use options::{Account, Options, TownOptions, UnknownPairs};
+pub use options::{Account, Options, PopulationOptions, UnknownPairs};
 pub use report::{AppArrivals, Arrivals, FailureSum, Pair, Refusal, ResultSum, Sums};
 pub use server::{Simulator, start};
-pub use story::{OutageKind, OutageOrder};
 pub use world::CannedAnswer;

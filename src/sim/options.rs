@@ -19,7 +19,7 @@ impl Account {
     }
 }
 
-/// What a question for a pair outside the town gets. The manual does not know what the upstream does.
+/// What a question for a pair outside the population gets. The manual does not know what the upstream does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownPairs {
     /// Code 90049, "invalid TaskId / no push record".
@@ -28,12 +28,12 @@ pub enum UnknownPairs {
     Empty,
 }
 
-/// How large the town of each app is and when its pushes go out. Every app has a town of the same shape and its own people.
+/// How large the population of each app is and when its pushes go out. All have the same shape, and each its own people.
 #[derive(Clone, Debug)]
-pub struct TownOptions {
-    /// Pushes sent, at most [`TownOptions::MAX_TASKS`].
+pub struct PopulationOptions {
+    /// Pushes sent, at most [`PopulationOptions::MAX_TASKS`].
     pub tasks: u32,
-    /// Recipients of every task, the same people each time, at most [`TownOptions::MAX_USERS`].
+    /// Recipients of every task, the same people each time, at most [`PopulationOptions::MAX_USERS`].
     pub users_per_task: u32,
     /// Real time (not divided by `speed`) over which the pushes of the tasks still to come are spread evenly,
     /// the first at the start of the simulator; those that lie in the past are spread as long backwards.
@@ -42,7 +42,7 @@ pub struct TownOptions {
     pub past_share: f64,
 }
 
-impl TownOptions {
+impl PopulationOptions {
     /// A task's number has six hexadecimal digits in its name.
     pub const MAX_TASKS: u32 = 1 << 24;
     /// A user's number has six digits in its name.
@@ -54,16 +54,16 @@ impl TownOptions {
 pub struct Options {
     /// Where it listens; port 0 takes a free one, see `Simulator::address`.
     pub listen: SocketAddr,
-    /// The same seed, apps and town give the same people, and the same fate of every push.
+    /// The same seed, apps and population give the same people, and the same fate of every push.
     pub seed: u64,
-    /// Delays of the town (never those of the rate or the lock-out) are divided by this; 60 makes an hour a minute.
+    /// Delays of the population (never those of the rate or the lock-out) are divided by this; 60 makes an hour a minute.
     pub speed: f64,
     /// Each app's whole budget; a request that arrives earlier than the inverse after the one before is answered with 60007.
     pub requests_per_second: f64,
     /// The zone of the time strings, seconds east of UTC.
     pub zone_offset_seconds: i32,
     pub apps: Vec<Account>,
-    pub town: TownOptions,
+    pub population: PopulationOptions,
     pub unknown_pairs: UnknownPairs,
     /// Failed verifications within this real time that lock an app out (70050).
     pub lockout_failures: u32,
@@ -72,7 +72,7 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// A free port of 127.0.0.1, no app, one request a second, +08:00, a town of 20 tasks for 50 users within ten minutes.
+    /// A free port of 127.0.0.1, no app, one request a second, +08:00, a population of 20 tasks for 50 users within ten minutes.
     fn default() -> Options {
         Options {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -81,7 +81,7 @@ impl Default for Options {
             requests_per_second: 1.0,
             zone_offset_seconds: 8 * 3_600,
             apps: Vec::new(),
-            town: TownOptions {
+            population: PopulationOptions {
                 tasks: 20,
                 users_per_task: 50,
                 push_span: Duration::from_secs(600),
@@ -103,7 +103,7 @@ impl Options {
     /// The first fault, named by its field.
     pub(super) fn check(&self) -> io::Result<()> {
         let positive = |number: f64| number.is_finite() && number > 0.0;
-        let town = &self.town;
+        let population = &self.population;
         let mut ids: Vec<u64> = self.apps.iter().map(|app| app.sdk_app_id).collect();
         ids.sort_unstable();
         let rules = [
@@ -115,9 +115,12 @@ impl Options {
             ),
             (self.zone_offset_seconds.abs() < 86_400, "zone_offset_seconds: must be less than a day"),
             (ids.windows(2).all(|two| two[0] != two[1]), "apps: sdk_app_id must be unique"),
-            (town.tasks <= TownOptions::MAX_TASKS, "town.tasks: must be at most 16777216"),
-            (town.users_per_task <= TownOptions::MAX_USERS, "town.users_per_task: must be at most 1000000"),
-            ((0.0..=1.0).contains(&town.past_share), "town.past_share: must be from 0 to 1"),
+            (population.tasks <= PopulationOptions::MAX_TASKS, "population.tasks: must be at most 16777216"),
+            (
+                population.users_per_task <= PopulationOptions::MAX_USERS,
+                "population.users_per_task: must be at most 1000000",
+            ),
+            ((0.0..=1.0).contains(&population.past_share), "population.past_share: must be from 0 to 1"),
             (self.lockout_failures > 0, "lockout_failures: must be at least 1"),
         ];
         match rules.iter().find(|(kept, _)| !kept) {
@@ -160,7 +163,7 @@ mod tests {
             "sdk_app_id",
         );
         refused(Options { lockout_failures: 0, ..Options::default() }, "lockout_failures");
-        let town = TownOptions { past_share: 1.1, ..Options::default().town };
-        refused(Options { town, ..Options::default() }, "past_share");
+        let population = PopulationOptions { past_share: 1.1, ..Options::default().population };
+        refused(Options { population, ..Options::default() }, "past_share");
     }
 }

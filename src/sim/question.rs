@@ -15,13 +15,13 @@ use super::{
     answer::{answer_of, element_of, failure_of},
     body::{self, Matter, Reply},
     calendar::MICROS,
-    dice::Dice,
-    door::LOCKED_OUT,
-    drift::bent,
     fault::Fault,
     options::{Account, UnknownPairs},
+    population::{pair_number, salt},
+    rate_limiter::LOCKED_OUT,
+    rng::Rng,
+    schema_drift::bent,
     signature::{Claim, verify},
-    town::{pair_number, salt},
     words::{Element, Note},
     world::{World, locked},
 };
@@ -69,7 +69,7 @@ pub(super) async fn answer(world: &World, arrival: Instant, request: Request<Inc
         .map(|Query(address)| address)
         .map_err(|_| (60002, "URL cannot be parsed"));
     let sdk_app_id = address.as_ref().ok().and_then(|address| address.sdkappid.as_deref()?.parse().ok());
-    let early = locked(&world.doors).arrive(sdk_app_id, arrival);
+    let early = locked(&world.limiters).arrive(sdk_app_id, arrival);
     let taken = locked(&world.faults).take(sdk_app_id);
 
     let read = tokio::time::timeout(READ_TIMEOUT, Limited::new(incoming, MAX_QUESTION_BYTES).collect()).await;
@@ -88,7 +88,7 @@ pub(super) async fn answer(world: &World, arrival: Instant, request: Request<Inc
         judged.unwrap_or_else(|(code, info)| Verdict::Refused(code, info))
     };
     let path_and_query = head.uri.path_and_query().map_or(TRACE_PATH, |text| text.as_str());
-    Desk { world, sdk_app_id, path_and_query }.spoil(taken.fault, verdict)
+    AnswerWriter { world, sdk_app_id, path_and_query }.spoil(taken.fault, verdict)
 }
 
 fn judge(
@@ -128,7 +128,7 @@ fn admit<'a>(world: &'a World, address: &Address, arrival: Instant) -> Result<&'
         now_unix_seconds: world.now_micros().div_euclid(MICROS),
     };
     let verified = verify(address.usersig.as_deref().unwrap_or_default(), &claim);
-    if locked(&world.doors).verified(sdk_app_id, verified.is_ok(), arrival) {
+    if locked(&world.limiters).verified(sdk_app_id, verified.is_ok(), arrival) {
         return Err(LOCKED_OUT);
     }
     verified.map_err(|flaw| flaw.answer())?;
@@ -151,14 +151,14 @@ fn asked(question: &[u8]) -> Result<(String, String), Denial> {
 /// What has happened to a pair so far.
 fn look_up(world: &World, sdk_app_id: u64, task: &str, user: &str) -> Result<Vec<Element>, Denial> {
     let (moment, outages) = world.present();
-    let town = world.town(sdk_app_id);
-    let pair = town.task_index(task).zip(town.user_index(user));
-    let pushed_micros = |task| town.pushed_at(task).saturating_mul(MICROS);
+    let population = world.population(sdk_app_id);
+    let pair = population.task_index(task).zip(population.user_index(user));
+    let pushed_micros = |task| population.pushed_at(task).saturating_mul(MICROS);
     let remembered =
         pair.filter(|(task, _)| moment.now_micros.saturating_sub(pushed_micros(*task)) <= HISTORY_MICROS);
     match (remembered, world.options.unknown_pairs) {
         (Some((task, user)), _) => {
-            let deliveries = town.deliveries(task, user, &outages);
+            let deliveries = population.deliveries(task, user, &outages);
             Ok(deliveries.iter().filter_map(|delivery| element_of(delivery, moment)).collect())
         }
         (None, UnknownPairs::Empty) => Ok(Vec::new()),
@@ -169,13 +169,13 @@ fn look_up(world: &World, sdk_app_id: u64, task: &str, user: &str) -> Result<Vec
 type Written = (Map<String, Value>, Vec<Note>);
 
 /// Where the answer to one request is written down.
-struct Desk<'a> {
+struct AnswerWriter<'a> {
     world: &'a World,
     sdk_app_id: Option<u64>,
     path_and_query: &'a str,
 }
 
-impl Desk<'_> {
+impl AnswerWriter<'_> {
     /// The answer, or what the fault makes of it. Only what is written down whole enters the account.
     fn spoil(&self, fault: Option<Fault>, verdict: Verdict) -> Reply {
         let failed = |code, info: &str| body::json(StatusCode::OK, failure_of(code, info).to_string());
@@ -184,8 +184,8 @@ impl Desk<'_> {
             Some(Fault::Forget) => self.whole(verdict, |_| (answer_of([]), Vec::new())),
             Some(Fault::Drift) => self.whole(verdict, |shown| {
                 let seed = self.world.options.seed;
-                let mut dice = Dice::new(&[salt::DRIFT, seed, shown.pair, self.world.next_bent()]);
-                bent(shown.elements, &mut dice)
+                let mut rng = Rng::new(&[salt::DRIFT, seed, shown.pair, self.world.next_bent()]);
+                bent(shown.elements, &mut rng)
             }),
             Some(Fault::Error { code }) => failed(code, "the simulator was told to refuse"),
             Some(Fault::SecretEcho) => failed(91000, &format!("request error: {}", self.path_and_query)),
@@ -207,12 +207,12 @@ impl Desk<'_> {
             Verdict::Trace(shown) => {
                 let (sdk_app_id, pair) = (shown.sdk_app_id, shown.pair);
                 let (text, notes) = write(shown);
-                locked(&self.world.book).enter(sdk_app_id, pair, &notes);
+                locked(&self.world.account).enter(sdk_app_id, pair, &notes);
                 (0, Bytes::from(Value::Object(text).to_string()))
             }
         };
         if let Some(app) = self.sdk_app_id {
-            locked(&self.world.doors).answered(app, code);
+            locked(&self.world.limiters).answered(app, code);
         }
         body::json(StatusCode::OK, bytes)
     }

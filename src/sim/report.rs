@@ -46,7 +46,7 @@ impl Sums {
     }
 }
 
-/// A pair of the town.
+/// A pair of the population.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pair {
     pub task: String,

@@ -27,11 +27,11 @@ use super::{
     answer::failure_of,
     body::{self, Cut, Matter, Reply},
     control::{CONTROL_PATH, control},
+    delivery::OutageOrder,
     fault::FaultOrder,
     options::Options,
     question::{TRACE_PATH, answer},
     report::{Arrivals, Pair, Refusal, Sums},
-    story::OutageOrder,
     world::{CannedAnswer, World, locked},
 };
 
@@ -81,7 +81,7 @@ impl Simulator {
         format!("http://{}", self.address)
     }
 
-    /// Every pair of this app's town; none for an app that is not simulated.
+    /// Every pair of this app's population; none for an app that is not simulated.
     pub fn pairs(&self, sdk_app_id: u64) -> Vec<Pair> {
         self.world.pairs(sdk_app_id)
     }

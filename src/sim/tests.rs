@@ -1,4 +1,4 @@
-//! The town told by its own words, and the simulator asked over the wire.
+//! The population told by its own words, and the simulator asked over the wire.
 mod asked;
 mod client;
 mod spoiled;

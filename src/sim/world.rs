@@ -14,15 +14,15 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
+    account::{ResultAccount, Tally},
     answer::{Moment, note_of},
-    book::{Book, Tally},
     calendar::MICROS,
-    door::{Doors, Rules},
+    delivery::{Outage, OutageOrder},
     fault::{FaultOrder, Faults},
     options::{Account, Options},
+    population::Population,
+    rate_limiter::{RateLimiters, RateLimits},
     report::{Arrivals, Pair, Refusal, Sums},
-    story::{Outage, OutageOrder},
-    town::Town,
     vendor::vendor,
 };
 
@@ -93,9 +93,9 @@ pub(super) struct World {
     start_micros: i64,
     /// Index into `options.apps`.
     apps: HashMap<u64, usize>,
-    pub(super) doors: Mutex<Doors>,
+    pub(super) limiters: Mutex<RateLimiters>,
     pub(super) faults: Mutex<Faults>,
-    pub(super) book: Mutex<Book>,
+    pub(super) account: Mutex<ResultAccount>,
     canned: Mutex<HashMap<CannedKey, Bytes>>,
     outages: Mutex<Arc<Vec<Outage>>>,
     bent_answers: AtomicU64,
@@ -110,20 +110,20 @@ impl World {
     pub(super) fn new(options: Options) -> World {
         let started = Instant::now();
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let rules = Rules {
+        let rules = RateLimits {
             started,
             smallest_gap: options.smallest_gap(),
             lockout_failures: options.lockout_failures,
             lockout_window: options.lockout_window,
         };
-        let doors = Doors::new(rules, options.apps.iter().map(|app| app.sdk_app_id));
+        let limiters = RateLimiters::new(rules, options.apps.iter().map(|app| app.sdk_app_id));
         World {
             started,
             start_micros: i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX),
             apps: options.apps.iter().enumerate().map(|(index, app)| (app.sdk_app_id, index)).collect(),
-            doors: Mutex::new(doors),
+            limiters: Mutex::new(limiters),
             faults: Mutex::default(),
-            book: Mutex::default(),
+            account: Mutex::default(),
             canned: Mutex::default(),
             outages: Mutex::default(),
             bent_answers: AtomicU64::new(0),
@@ -135,9 +135,13 @@ impl World {
         self.apps.get(&sdk_app_id).map(|index| &self.options.apps[*index])
     }
 
-    pub(super) fn town(&self, sdk_app_id: u64) -> Town<'_> {
-        let Options { seed, speed, town, .. } = &self.options;
-        Town { speed: *speed, start_micros: self.start_micros, ..Town::new(*seed, sdk_app_id, town) }
+    pub(super) fn population(&self, sdk_app_id: u64) -> Population<'_> {
+        let Options { seed, speed, population, .. } = &self.options;
+        Population {
+            speed: *speed,
+            start_micros: self.start_micros,
+            ..Population::new(*seed, sdk_app_id, population)
+        }
     }
 
     /// The wall clock at the start, moved on by a clock that never steps: what has once happened stays so.
@@ -220,11 +224,11 @@ impl World {
     }
 
     pub(super) fn arrivals(&self, sdk_app_id: Option<u64>) -> Arrivals {
-        locked(&self.doors).report(sdk_app_id)
+        locked(&self.limiters).report(sdk_app_id)
     }
 
     pub(super) fn account(&self) -> Sums {
-        locked(&self.book).sums()
+        locked(&self.account).sums()
     }
 
     /// Every result up to now of every pair of every app, told again from the beginning.
@@ -232,13 +236,13 @@ impl World {
         let (moment, outages) = self.present();
         let mut tally = Tally::default();
         for account in &self.options.apps {
-            let town = self.town(account.sdk_app_id);
-            for task in 0..town.options.tasks {
-                if town.pushed_at(task).saturating_mul(MICROS) > moment.now_micros {
+            let population = self.population(account.sdk_app_id);
+            for task in 0..population.options.tasks {
+                if population.pushed_at(task).saturating_mul(MICROS) > moment.now_micros {
                     continue;
                 }
-                for user in 0..town.options.users_per_task {
-                    for delivery in town.deliveries(task, user, &outages) {
+                for user in 0..population.options.users_per_task {
+                    for delivery in population.deliveries(task, user, &outages) {
                         let seen = delivery.route.stages().iter().filter_map(|stage| {
                             delivery
                                 .seen(*stage, moment.now_micros)
@@ -256,17 +260,17 @@ impl World {
         tally.sums()
     }
 
-    /// Every pair of an app's town; none for an app that the simulator does not play.
+    /// Every pair of an app's population; none for an app that the simulator does not play.
     pub(super) fn pairs(&self, sdk_app_id: u64) -> Vec<Pair> {
         if !self.apps.contains_key(&sdk_app_id) {
             return Vec::new();
         }
-        let town = self.town(sdk_app_id);
+        let population = self.population(sdk_app_id);
         let of_task = |task| {
-            let (id, pushed_at) = (town.task_id(task), town.pushed_at(task));
-            let users = 0..town.options.users_per_task;
-            users.map(move |user| Pair { task: id.clone(), user: town.user_id(user), pushed_at })
+            let (id, pushed_at) = (population.task_id(task), population.pushed_at(task));
+            let users = 0..population.options.users_per_task;
+            users.map(move |user| Pair { task: id.clone(), user: population.user_id(user), pushed_at })
         };
-        (0..town.options.tasks).flat_map(of_task).collect()
+        (0..population.options.tasks).flat_map(of_task).collect()
     }
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
-use timpush_exporter::sim::{Options, TownOptions};
+use timpush_exporter::sim::{Options, PopulationOptions};
 
 use crate::support::child::program;
 use crate::support::{APP, Daemon, Place, Town, eventually, until};
@@ -27,7 +27,7 @@ fn watched() -> (Town, Place) {
         seed: 31,
         speed: 5_000.0,
         requests_per_second: 1e6,
-        town: TownOptions {
+        population: PopulationOptions {
             tasks: 8,
             users_per_task: 4,
             push_span: Duration::from_secs(15),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use timpush_exporter::sim::{Fault, Options, TownOptions};
+use timpush_exporter::sim::{Fault, Options, PopulationOptions};
 
 use crate::support::answers::now;
 use crate::support::scrape::Sample;
@@ -22,7 +22,7 @@ fn town(tasks: u32, push_span: Duration) -> (Town, Place) {
         seed: 4,
         speed: 5_000.0,
         requests_per_second: ANY_RATE,
-        town: TownOptions { tasks, users_per_task: 4, push_span, past_share: 0.2 },
+        population: PopulationOptions { tasks, users_per_task: 4, push_span, past_share: 0.2 },
         ..Options::default()
     });
     let place = Place::new(&town.watched(APP, RATE).config());

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use timpush_exporter::sim::{Fault, Options, ResultSum, Sums, TownOptions};
+use timpush_exporter::sim::{Fault, Options, PopulationOptions, ResultSum, Sums};
 
 use crate::support::answers::SAMPLE;
 use crate::support::sums::{comparable, difference};
@@ -30,7 +30,7 @@ fn busy_town() -> Town {
         seed: 20,
         speed: 5_000.0,
         requests_per_second: RATE,
-        town: TownOptions {
+        population: PopulationOptions {
             tasks: 12,
             users_per_task: 4,
             push_span: Duration::from_secs(12),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use timpush_exporter::sim::{Options, Pair, TownOptions};
+use timpush_exporter::sim::{Options, Pair, PopulationOptions};
 
 use crate::support::answers::{SAMPLE, now};
 use crate::support::scrape::Sample;
@@ -21,7 +21,7 @@ fn town_of_the_past(tasks: u32) -> Town {
         seed: 17,
         speed: 100_000.0,
         requests_per_second: RATE,
-        town: TownOptions {
+        population: PopulationOptions {
             tasks,
             users_per_task: 10,
             push_span: Duration::from_secs(10_800),

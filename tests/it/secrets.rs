@@ -1,7 +1,7 @@
 //! Canaries: key, signature, password and device token are in no log, page, metric, file or error.
 
 use serde_json::{Value, json};
-use timpush_exporter::sim::{Fault, Options, TownOptions};
+use timpush_exporter::sim::{Fault, Options, PopulationOptions};
 
 use crate::support::canaries::{Canaries, PASSWORD, TOKEN, echoes, heads, http, usersig, usersigs};
 use crate::support::listener::{Listener, Reply, Seen};
@@ -63,7 +63,7 @@ fn no_secret_of_a_whole_town_is_kept() {
     let town = Town::start(Options {
         speed: 5_000.0,
         requests_per_second: 1e6,
-        town: TownOptions {
+        population: PopulationOptions {
             tasks: 3,
             users_per_task: 4,
             push_span: std::time::Duration::from_secs(1),

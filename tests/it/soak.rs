@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use timpush_exporter::sim::{Fault, FaultOrder, Options, TownOptions, UnknownPairs};
+use timpush_exporter::sim::{Fault, FaultOrder, Options, PopulationOptions, UnknownPairs};
 
 use crate::support::noise::{Noise, Watch};
 use crate::support::{APP, Daemon, FIRST_APP, Place, Scrape, Town, Turn, until, until_within};
@@ -118,7 +118,7 @@ impl Soak {
             seed: 7,
             speed: 5_000.0,
             requests_per_second: rate,
-            town: TownOptions {
+            population: PopulationOptions {
                 tasks: u32::try_from(seconds / 4 + 4).unwrap(),
                 users_per_task: 4,
                 push_span: length,

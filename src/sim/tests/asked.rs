@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::client::{
     APP, Client, KEY, now_seconds, options, question, settled, trace_path, trace_path_of, usersig,
 };
-use crate::sim::{Arrivals, Options, Pair, Sums, TownOptions, UnknownPairs, start};
+use crate::sim::{Arrivals, Options, Pair, PopulationOptions, Sums, UnknownPairs, start};
 
 #[tokio::test]
 async fn every_flaw_of_a_question_has_its_code() {
@@ -183,13 +183,13 @@ async fn once_all_is_read_the_account_is_the_truth() {
 async fn pairs_out_of_reach_are_empty_or_unknown() {
     let day = 86_400;
     for (unknown_pairs, code) in [(UnknownPairs::Refuse, 90049), (UnknownPairs::Empty, 0)] {
-        let town = TownOptions {
+        let population = PopulationOptions {
             tasks: 2,
             users_per_task: 1,
             push_span: Duration::from_secs(8 * day),
             past_share: 0.5,
         };
-        let simulator = start(Options { town, unknown_pairs, ..options() }).unwrap();
+        let simulator = start(Options { population, unknown_pairs, ..options() }).unwrap();
         let mut client = Client::new(&simulator).await;
         let [old, new] = [0, 1].map(|index| simulator.pairs(APP)[index].clone());
         assert_eq!((now_seconds() - old.pushed_at) / day as i64, 8);
@@ -199,9 +199,13 @@ async fn pairs_out_of_reach_are_empty_or_unknown() {
         assert_eq!(client.ask("x", &new.user).await.code(), code);
         simulator.stop().await;
     }
-    let town =
-        TownOptions { tasks: 2, users_per_task: 1, push_span: Duration::from_secs(day), past_share: 0.0 };
-    let simulator = start(Options { town, ..options() }).unwrap();
+    let population = PopulationOptions {
+        tasks: 2,
+        users_per_task: 1,
+        push_span: Duration::from_secs(day),
+        past_share: 0.0,
+    };
+    let simulator = start(Options { population, ..options() }).unwrap();
     let ahead = simulator.pairs(APP)[1].clone();
     assert!(ahead.pushed_at > now_seconds() + 1_000);
     let answer = Client::new(&simulator).await.ask(&ahead.task, &ahead.user).await;

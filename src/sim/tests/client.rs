@@ -14,7 +14,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::sim::{Account, Options, Simulator, TownOptions};
+use crate::sim::{Account, Options, PopulationOptions, Simulator};
 
 pub(super) const APP: u64 = 1_400_000_001;
 pub(super) const KEY: &str = "clé 秘密 🔑";
@@ -28,15 +28,15 @@ pub(super) fn options() -> Options {
     }
 }
 
-/// A town in which everything has happened long ago.
+/// A population in which everything has happened long ago.
 pub(super) fn settled(tasks: u32, users_per_task: u32) -> Options {
-    let town = TownOptions {
+    let population = PopulationOptions {
         tasks,
         users_per_task,
         push_span: std::time::Duration::from_secs(3_600),
         past_share: 1.0,
     };
-    Options { town, speed: 1e12, ..options() }
+    Options { population, speed: 1e12, ..options() }
 }
 
 pub(super) fn now_seconds() -> i64 {

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::client::{APP, Client, options, question, settled, trace_path};
 use crate::sim::{
-    CannedAnswer, Fault, FaultOrder, Options, OutageKind, OutageOrder, Pair, Refusal, Simulator, Sums,
-    TownOptions, start,
+    CannedAnswer, Fault, FaultOrder, Options, OutageKind, OutageOrder, Pair, PopulationOptions, Refusal,
+    Simulator, Sums, start,
 };
 
 async fn stage() -> (Simulator, Client, Pair) {
@@ -128,9 +128,13 @@ async fn canned_answers_are_served_to_the_byte_and_enter_no_account() {
 async fn an_outage_shows_in_what_happens_after_it() {
     // Everything of a task happens within a moment of its push; the pushes lie within the next twelve seconds, of which
     // the outage needs three and what follows it two.
-    let town =
-        TownOptions { tasks: 200, users_per_task: 20, push_span: Duration::from_secs(12), past_share: 0.0 };
-    let simulator = start(Options { town, speed: 1e9, ..options() }).unwrap();
+    let population = PopulationOptions {
+        tasks: 200,
+        users_per_task: 20,
+        push_span: Duration::from_secs(12),
+        past_share: 0.0,
+    };
+    let simulator = start(Options { population, speed: 1e9, ..options() }).unwrap();
     for platform in 1..=8 {
         simulator.outage(OutageOrder { platform, kind: OutageKind::Fail, sdk_app_id: None }).unwrap();
     }

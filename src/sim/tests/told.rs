@@ -1,33 +1,33 @@
-//! The town without a wire: names, times, fates and shapes.
+//! The population without a wire: names, times, fates and shapes.
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
 use crate::sim::{
-    OutageKind, OutageOrder, TownOptions,
+    OutageKind, OutageOrder, PopulationOptions,
     answer::{Moment, element_of},
     calendar::MICROS,
-    story::{Delivery, Outage},
-    town::{Blank, Town},
+    delivery::{Delivery, Outage},
+    population::{Blank, Population},
     vendor::VENDORS,
     words::{Route, Stage},
 };
 
 const START: i64 = 1_800_000_000 * MICROS;
 
-fn shape(tasks: u32, users_per_task: u32) -> TownOptions {
-    TownOptions { tasks, users_per_task, push_span: Duration::from_secs(1_000), past_share: 0.4 }
+fn shape(tasks: u32, users_per_task: u32) -> PopulationOptions {
+    PopulationOptions { tasks, users_per_task, push_span: Duration::from_secs(1_000), past_share: 0.4 }
 }
 
-fn town(options: &TownOptions) -> Town<'_> {
-    Town { start_micros: START, ..Town::new(7, 1_400_000_001, options) }
+fn population(options: &PopulationOptions) -> Population<'_> {
+    Population { start_micros: START, ..Population::new(7, 1_400_000_001, options) }
 }
 
-fn all(town: &Town, outages: &[Outage]) -> Vec<Delivery> {
-    let pairs = (0..town.options.tasks)
-        .flat_map(|task| (0..town.options.users_per_task).map(move |user| (task, user)));
-    pairs.flat_map(|(task, user)| town.deliveries(task, user, outages)).collect()
+fn all(population: &Population, outages: &[Outage]) -> Vec<Delivery> {
+    let pairs = (0..population.options.tasks)
+        .flat_map(|task| (0..population.options.users_per_task).map(move |user| (task, user)));
+    pairs.flat_map(|(task, user)| population.deliveries(task, user, outages)).collect()
 }
 
 fn at(now_micros: i64) -> Moment {
@@ -39,31 +39,31 @@ const END: i64 = i64::MAX;
 #[test]
 fn names_lead_back_to_their_owners_and_differ_between_apps() {
     let options = shape(40, 120);
-    let town = town(&options);
-    let tasks: BTreeSet<String> = (0..40).map(|task| town.task_id(task)).collect();
+    let population = population(&options);
+    let tasks: BTreeSet<String> = (0..40).map(|task| population.task_id(task)).collect();
     assert_eq!(tasks.len(), 40);
-    assert!((0..40).all(|task| town.task_index(&town.task_id(task)) == Some(task)));
-    assert!((0..120).all(|user| town.user_index(&town.user_id(user)) == Some(user)));
-    assert!(town.task_id(4).starts_with("batch_"));
-    assert_eq!(town.user_id(49), "用户_000049");
+    assert!((0..40).all(|task| population.task_index(&population.task_id(task)) == Some(task)));
+    assert!((0..120).all(|user| population.user_index(&population.user_id(user)) == Some(user)));
+    assert!(population.task_id(4).starts_with("batch_"));
+    assert_eq!(population.user_id(49), "用户_000049");
     for stranger in ["", "_", "x_000001", "user_000120", "user_1", "user_000049"] {
-        assert_eq!(town.user_index(stranger), None, "{stranger}");
+        assert_eq!(population.user_index(stranger), None, "{stranger}");
     }
-    let forged = town.task_id(3).replace('_', "__");
+    let forged = population.task_id(3).replace('_', "__");
     assert_eq!(
-        (town.task_index(&forged), town.task_index("_000001"), town.task_index("")),
+        (population.task_index(&forged), population.task_index("_000001"), population.task_index("")),
         (None, None, None)
     );
-    let other = Town::new(7, 1_400_000_002, &options);
-    assert_eq!(town.task_index(&other.task_id(3)), None);
-    assert_ne!(town.devices(5)[0].instance_id, other.devices(5)[0].instance_id);
+    let other = Population::new(7, 1_400_000_002, &options);
+    assert_eq!(population.task_index(&other.task_id(3)), None);
+    assert_ne!(population.devices(5)[0].instance_id, other.devices(5)[0].instance_id);
 }
 
 #[test]
 fn pushes_are_spread_over_the_span_on_both_sides_of_the_start() {
     let options = shape(10, 1);
-    let town = town(&options);
-    let offsets: Vec<i64> = (0..10).map(|task| town.pushed_at(task) - START / MICROS).collect();
+    let population = population(&options);
+    let offsets: Vec<i64> = (0..10).map(|task| population.pushed_at(task) - START / MICROS).collect();
     assert_eq!(offsets, [-1_000, -750, -500, -250, 0, 166, 333, 500, 666, 833]);
 }
 
@@ -71,8 +71,8 @@ fn pushes_are_spread_over_the_span_on_both_sides_of_the_start() {
 fn the_same_seed_tells_the_same_story() {
     let options = shape(3, 40);
     let told = |seed, app| {
-        let town = Town { start_micros: START, ..Town::new(seed, app, &options) };
-        let elements = all(&town, &[])
+        let population = Population { start_micros: START, ..Population::new(seed, app, &options) };
+        let elements = all(&population, &[])
             .iter()
             .map(|delivery| element_of(delivery, at(END)).unwrap().json)
             .collect::<Vec<_>>();
@@ -86,12 +86,12 @@ fn the_same_seed_tells_the_same_story() {
 #[test]
 fn fates_have_the_shares_of_the_world_that_was_measured() {
     let options = shape(40, 400);
-    let town = town(&options);
-    let all = all(&town, &[]);
+    let population = population(&options);
+    let all = all(&population, &[]);
     let count = |keep: &dyn Fn(&&Delivery) -> bool| all.iter().filter(keep).count() as f64;
     let result = |delivery: &Delivery, stage| delivery.seen(stage, END).map(|event| event.failure.is_none());
 
-    let devices: f64 = (0..400).map(|user| town.devices(user).len() as f64).sum::<f64>() * 40.0;
+    let devices: f64 = (0..400).map(|user| population.devices(user).len() as f64).sum::<f64>() * 40.0;
     let online = count(&|delivery| delivery.route == Route::Online);
     assert!((online / devices - 0.25).abs() < 0.02, "online {}", online / devices);
     assert!(all.len() as f64 > devices, "some devices get both");
@@ -122,7 +122,7 @@ fn fates_have_the_shares_of_the_world_that_was_measured() {
 fn a_failure_ends_the_chain_and_time_runs_forward() {
     let options = shape(10, 300);
     let mut codes: BTreeMap<(u8, Stage), BTreeSet<i64>> = BTreeMap::new();
-    for delivery in all(&town(&options), &[]) {
+    for delivery in all(&population(&options), &[]) {
         let mut last = delivery.dispatched_micros;
         assert!(last >= delivery.pushed_at * MICROS);
         let mut failed = false;
@@ -148,7 +148,7 @@ fn a_failure_ends_the_chain_and_time_runs_forward() {
 #[test]
 fn nothing_is_shown_before_its_time() {
     let options = shape(4, 60);
-    for delivery in all(&town(&options), &[]) {
+    for delivery in all(&population(&options), &[]) {
         assert!(element_of(&delivery, at(delivery.dispatched_micros - 1)).is_none());
         let mut shown = element_of(&delivery, at(delivery.dispatched_micros)).unwrap().notes.len();
         for stage in delivery.route.stages() {
@@ -169,7 +169,8 @@ fn nothing_is_shown_before_its_time() {
 fn what_is_not_reported_takes_three_shapes() {
     let options = shape(2, 60);
     let mut seen = BTreeSet::new();
-    for delivery in all(&town(&options), &[]).iter().filter(|delivery| delivery.route == Route::Offline) {
+    for delivery in all(&population(&options), &[]).iter().filter(|delivery| delivery.route == Route::Offline)
+    {
         let json = element_of(delivery, at(delivery.dispatched_micros)).unwrap().json;
         let (im, offline) = (json.get("IMCommitStat"), json.get("OfflinePushStat"));
         match delivery.device.blank {
@@ -198,20 +199,20 @@ fn what_is_not_reported_takes_three_shapes() {
 }
 
 /// Every delivery before and after an outage of Huawei, and the time of that outage.
-fn struck(town: &Town, kind: OutageKind) -> (Vec<(Delivery, Delivery)>, std::ops::Range<i64>) {
-    let during = town.pushed_at(1) * MICROS..(town.pushed_at(4) + 60) * MICROS;
-    let order = OutageOrder { platform: 3, kind, sdk_app_id: Some(town.sdk_app_id) };
+fn struck(population: &Population, kind: OutageKind) -> (Vec<(Delivery, Delivery)>, std::ops::Range<i64>) {
+    let during = population.pushed_at(1) * MICROS..(population.pushed_at(4) + 60) * MICROS;
+    let order = OutageOrder { platform: 3, kind, sdk_app_id: Some(population.sdk_app_id) };
     let outage = Outage { order, from_micros: during.start, until_micros: during.end };
-    let plain = all(town, &[]);
+    let plain = all(population, &[]);
     let elsewhere = Outage { order: OutageOrder { sdk_app_id: Some(1), ..order }, ..outage };
-    assert_eq!(format!("{plain:?}"), format!("{:?}", all(town, &[elsewhere])));
-    (plain.into_iter().zip(all(town, &[outage])).collect(), during)
+    assert_eq!(format!("{plain:?}"), format!("{:?}", all(population, &[elsewhere])));
+    (plain.into_iter().zip(all(population, &[outage])).collect(), during)
 }
 
 #[test]
 fn a_failing_vendor_refuses_what_it_is_sent_meanwhile() {
     let options = shape(10, 150);
-    let (deliveries, during) = struck(&town(&options), OutageKind::Fail);
+    let (deliveries, during) = struck(&population(&options), OutageKind::Fail);
     let mut refused = 0;
     for (before, after) in deliveries {
         let sent = before.seen(Stage::Channel, END).filter(|event| during.contains(&event.at_micros));
@@ -231,7 +232,7 @@ fn a_failing_vendor_refuses_what_it_is_sent_meanwhile() {
 #[test]
 fn a_silent_vendor_takes_all_and_loses_what_should_be_heard_meanwhile() {
     let options = shape(10, 150);
-    let (deliveries, during) = struck(&town(&options), OutageKind::Silent);
+    let (deliveries, during) = struck(&population(&options), OutageKind::Silent);
     let mut lost = 0;
     for (before, after) in deliveries {
         let meanwhile = |stage| {
@@ -254,7 +255,8 @@ fn a_silent_vendor_takes_all_and_loses_what_should_be_heard_meanwhile() {
 fn a_few_tasks_are_wholly_broken_at_one_vendor() {
     let options = shape(100, 60);
     let mut sent: BTreeMap<(i64, u8), (u32, BTreeSet<i64>)> = BTreeMap::new();
-    for delivery in all(&town(&options), &[]).iter().filter(|delivery| [1, 3].contains(&delivery.platform()))
+    for delivery in
+        all(&population(&options), &[]).iter().filter(|delivery| [1, 3].contains(&delivery.platform()))
     {
         if let Some(event) = delivery.seen(Stage::Channel, END) {
             let (count, codes) = sent.entry((delivery.pushed_at, delivery.platform())).or_default();

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use timpush_exporter::sim::{
-    self, Account, AppArrivals, FaultOrder, Options, Simulator, Sums, TownOptions, UnknownPairs,
+    self, Account, AppArrivals, FaultOrder, Options, PopulationOptions, Simulator, Sums, UnknownPairs,
 };
 
 use super::sums::{comparable, difference};
@@ -30,7 +30,12 @@ impl Town {
         Town::start(Options {
             requests_per_second,
             apps: accounts(apps),
-            town: TownOptions { tasks: 0, users_per_task: 0, push_span: Duration::ZERO, past_share: 0.0 },
+            population: PopulationOptions {
+                tasks: 0,
+                users_per_task: 0,
+                push_span: Duration::ZERO,
+                past_share: 0.0,
+            },
             unknown_pairs: UnknownPairs::Empty,
             ..Options::default()
         })
@@ -42,7 +47,7 @@ impl Town {
             requests_per_second,
             speed: 60.0,
             apps: accounts(apps),
-            town: TownOptions {
+            population: PopulationOptions {
                 tasks,
                 users_per_task: 10,
                 push_span: Duration::from_secs(60),

@@ -1,8 +1,8 @@
-//! Who lives in an app's town and when its pushes go out; nothing is kept, everything is thrown again when asked for.
+//! Who is in an app's population and when its pushes go out; nothing is kept, everything is thrown again when asked for.
 use super::{
     calendar::MICROS,
-    dice::{Dice, blend, number_of},
-    options::TownOptions,
+    options::PopulationOptions,
+    rng::{Rng, blend, number_of},
     vendor::VENDORS,
 };
 
@@ -16,12 +16,12 @@ pub(super) mod salt {
     pub(in crate::sim) const DRIFT: u64 = 6;
 }
 
-/// One app's town.
+/// One app's population.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Town<'a> {
+pub(super) struct Population<'a> {
     pub(super) seed: u64,
     pub(super) sdk_app_id: u64,
-    pub(super) options: &'a TownOptions,
+    pub(super) options: &'a PopulationOptions,
     pub(super) speed: f64,
     /// Unix microseconds at which the simulator started.
     pub(super) start_micros: i64,
@@ -55,18 +55,18 @@ pub(super) struct Device {
 /// The part of an IM instance's number that stays the same for one person's devices.
 const INSTANCE_IDS: u64 = 89_999_990;
 
-impl<'a> Town<'a> {
-    pub(super) fn new(seed: u64, sdk_app_id: u64, options: &'a TownOptions) -> Town<'a> {
+impl<'a> Population<'a> {
+    pub(super) fn new(seed: u64, sdk_app_id: u64, options: &'a PopulationOptions) -> Population<'a> {
         let seed = blend(&[salt::APP, seed, sdk_app_id]);
-        Town { seed, sdk_app_id, options, speed: 1.0, start_micros: 0 }
+        Population { seed, sdk_app_id, options, speed: 1.0, start_micros: 0 }
     }
 
     /// A name as the upstream makes them; every fifth is that of a batch push.
     pub(super) fn task_id(&self, task: u32) -> String {
-        let mut dice = Dice::new(&[salt::TASK, self.seed, u64::from(task)]);
-        let (first, second, third) = (dice.next() >> 32, dice.next() >> 32, dice.next() >> 4);
+        let mut rng = Rng::new(&[salt::TASK, self.seed, u64::from(task)]);
+        let (first, second, third) = (rng.next() >> 32, rng.next() >> 32, rng.next() >> 4);
         let prefix = if task % 5 == 4 { "batch_" } else { "" };
-        format!("{prefix}{first:08x}_{second:08x}_{third:015x}_{:08}_{task:06x}", dice.below(100_000_000))
+        format!("{prefix}{first:08x}_{second:08x}_{third:015x}_{:08}_{task:06x}", rng.below(100_000_000))
     }
 
     /// Every fiftieth name is not ASCII.
@@ -98,16 +98,16 @@ impl<'a> Town<'a> {
 
     /// The one to three devices of a person.
     pub(super) fn devices(&self, user: u32) -> Vec<Device> {
-        let mut dice = Dice::new(&[salt::USER, self.seed, u64::from(user)]);
-        let count = *dice.weighted(&[(70, 1), (22, 2), (8, 3)]);
-        let base = 10_000_000 + dice.below(INSTANCE_IDS);
-        (0..count).map(|index| device(&mut dice, base + index)).collect()
+        let mut rng = Rng::new(&[salt::USER, self.seed, u64::from(user)]);
+        let count = *rng.weighted(&[(70, 1), (22, 2), (8, 3)]);
+        let base = 10_000_000 + rng.below(INSTANCE_IDS);
+        (0..count).map(|index| device(&mut rng, base + index)).collect()
     }
 }
 
-fn device(dice: &mut Dice, instance_id: u64) -> Device {
+fn device(rng: &mut Rng, instance_id: u64) -> Device {
     let all: u32 = VENDORS.iter().map(|vendor| vendor.weight).sum();
-    let mut left = dice.below(u64::from(all)) as u32;
+    let mut left = rng.below(u64::from(all)) as u32;
     let mut platform = VENDORS[0].platform;
     for vendor in &VENDORS {
         platform = vendor.platform;
@@ -119,11 +119,11 @@ fn device(dice: &mut Dice, instance_id: u64) -> Device {
     Device {
         instance_id,
         platform,
-        seed: dice.next(),
-        notifications_on: !dice.chance(0.08),
-        recently_active: dice.chance(0.6),
-        spelled_as_table: dice.chance(0.5),
-        blank: *dice.weighted(&[(1, Blank::LeafMissing), (1, Blank::Zero), (1, Blank::ObjectMissing)]),
+        seed: rng.next(),
+        notifications_on: !rng.chance(0.08),
+        recently_active: rng.chance(0.6),
+        spelled_as_table: rng.chance(0.5),
+        blank: *rng.weighted(&[(1, Blank::LeafMissing), (1, Blank::Zero), (1, Blank::ObjectMissing)]),
     }
 }
 

@@ -5,12 +5,12 @@ const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A small generator of numbers (splitmix64). Not for secrets.
 #[derive(Clone, Debug)]
-pub(super) struct Dice(u64);
+pub(super) struct Rng(u64);
 
-impl Dice {
-    /// Dice for the thing that `parts` name; the order of the parts matters.
-    pub(super) fn new(parts: &[u64]) -> Dice {
-        Dice(blend(parts))
+impl Rng {
+    /// A generator for the thing that `parts` name; the order of the parts matters.
+    pub(super) fn new(parts: &[u64]) -> Rng {
+        Rng(blend(parts))
     }
 
     pub(super) fn next(&mut self) -> u64 {
@@ -79,15 +79,15 @@ mod tests {
 
     #[test]
     fn splitmix_gives_the_published_numbers() {
-        let mut dice = Dice(1_234_567);
-        assert_eq!(dice.next(), 6_457_827_717_110_365_317);
-        assert_eq!(dice.next(), 3_203_168_211_198_807_973);
+        let mut rng = Rng(1_234_567);
+        assert_eq!(rng.next(), 6_457_827_717_110_365_317);
+        assert_eq!(rng.next(), 3_203_168_211_198_807_973);
     }
 
     #[test]
     fn log_normal_has_its_median_and_spread() {
-        let mut dice = Dice::new(&[7]);
-        let mut draws: Vec<f64> = (0..20_001).map(|_| dice.log_normal(4.0, 1.2)).collect();
+        let mut rng = Rng::new(&[7]);
+        let mut draws: Vec<f64> = (0..20_001).map(|_| rng.log_normal(4.0, 1.2)).collect();
         draws.sort_by(f64::total_cmp);
         assert!((draws[10_000] / 4.0 - 1.0).abs() < 0.05, "median {}", draws[10_000]);
         // One sigma above the median lies at the 84.13th of a hundred.
@@ -97,10 +97,10 @@ mod tests {
 
     #[test]
     fn weights_are_kept() {
-        let mut dice = Dice::new(&[1, 2]);
+        let mut rng = Rng::new(&[1, 2]);
         let mut seen = [0u32; 3];
         for _ in 0..10_000 {
-            seen[*dice.weighted(&[(1, 0usize), (0, 1), (3, 2)])] += 1;
+            seen[*rng.weighted(&[(1, 0usize), (0, 1), (3, 2)])] += 1;
         }
         assert_eq!(seen[1], 0);
         assert!((2_300..2_700).contains(&seen[0]), "{seen:?}");

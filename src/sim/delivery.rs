@@ -3,8 +3,8 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 use super::{
     calendar::MICROS,
-    dice::Dice,
-    town::{Device, Town, salt},
+    population::{Device, Population, salt},
+    rng::Rng,
     vendor::{self, Failure, IM_INTERNAL, NO_CERTIFICATE, NO_TOKEN, Vendor, vendor},
     words::{Route, Stage},
 };
@@ -140,26 +140,26 @@ impl Delivery {
     }
 }
 
-impl Town<'_> {
+impl Population<'_> {
     /// What becomes of one task for one person, on every device and route.
     pub(super) fn deliveries(&self, task: u32, user: u32, outages: &[Outage]) -> Vec<Delivery> {
         let mut deliveries = Vec::new();
         for device in self.devices(user) {
             let parts = [salt::DELIVERY, self.seed, u64::from(task), u64::from(user), device.instance_id];
-            let mut dice = Dice::new(&parts);
-            let online = dice.chance(ONLINE_SHARE);
-            let background = dice.chance(BACKGROUND_SHARE);
+            let mut rng = Rng::new(&parts);
+            let online = rng.chance(ONLINE_SHARE);
+            let background = rng.chance(BACKGROUND_SHARE);
             let queue_seconds = f64::from(self.options.users_per_task) / DISPATCHED_PER_SECOND;
             let pushed_at = self.pushed_at(task);
-            let mut teller = Teller {
+            let mut teller = DeliveryBuilder {
                 at_micros: pushed_at.saturating_mul(MICROS),
                 speed: self.speed,
                 events: [None; Stage::COUNT],
-                dice,
+                rng,
             };
-            let waited_seconds = teller.dice.share() * queue_seconds + teller.dice.log_normal(0.3, 0.5);
+            let waited_seconds = teller.rng.share() * queue_seconds + teller.rng.log_normal(0.3, 0.5);
             teller.wait(waited_seconds);
-            let delivery = |route, teller: Teller, told: [Option<Event>; Stage::COUNT]| Delivery {
+            let delivery = |route, teller: DeliveryBuilder, told: [Option<Event>; Stage::COUNT]| Delivery {
                 device,
                 route,
                 pushed_at,
@@ -192,16 +192,16 @@ impl Town<'_> {
     /// What the task does to its vendor's refusals: a factor, or `None` where the whole of it is broken.
     fn weather(&self, task: u32, platform: u8) -> Option<f64> {
         let broken =
-            Dice::new(&[salt::WEATHER, self.seed, u64::from(task), u64::from(platform)]).chance(BROKEN_SHARE);
-        let factor = Dice::new(&[salt::WEATHER, self.seed, u64::from(task)]).log_normal(1.0, 0.5);
+            Rng::new(&[salt::WEATHER, self.seed, u64::from(task), u64::from(platform)]).chance(BROKEN_SHARE);
+        let factor = Rng::new(&[salt::WEATHER, self.seed, u64::from(task)]).log_normal(1.0, 0.5);
         (!broken).then_some(factor)
     }
 }
 
 /// Tells one delivery from its beginning.
 #[derive(Clone)]
-struct Teller {
-    dice: Dice,
+struct DeliveryBuilder {
+    rng: Rng,
     at_micros: i64,
     speed: f64,
     events: [Option<Event>; Stage::COUNT],
@@ -209,7 +209,7 @@ struct Teller {
 
 type Told = [Option<Event>; Stage::COUNT];
 
-impl Teller {
+impl DeliveryBuilder {
     fn wait(&mut self, seconds: f64) {
         let micros = seconds / self.speed * MICROS as f64;
         self.at_micros = self.at_micros.saturating_add(micros as i64);
@@ -219,11 +219,11 @@ impl Teller {
         self.events[stage as usize] = Some(Event { at_micros: self.at_micros, failure });
     }
 
-    /// The first stage of both routes; false where the story ends with it.
+    /// The first stage of both routes; false where the delivery ends with it.
     fn tell_im(&mut self) -> bool {
-        let seconds = self.dice.log_normal(0.2, 0.5);
+        let seconds = self.rng.log_normal(0.2, 0.5);
         self.wait(seconds);
-        let failure = self.dice.chance(0.003).then_some(IM_INTERNAL);
+        let failure = self.rng.chance(0.003).then_some(IM_INTERNAL);
         self.log(Stage::Im, failure);
         failure.is_none()
     }
@@ -232,12 +232,12 @@ impl Teller {
         if !self.tell_im() {
             return self.events;
         }
-        let seconds = self.dice.log_normal(0.2, 0.5);
+        let seconds = self.rng.log_normal(0.2, 0.5);
         self.wait(seconds);
-        let failure = self.dice.chance(0.01).then_some(IM_INTERNAL);
+        let failure = self.rng.chance(0.01).then_some(IM_INTERNAL);
         self.log(Stage::Channel, failure);
-        if failure.is_none() && !self.dice.chance(SILENT_SHARE) {
-            let seconds = self.dice.log_normal(1.0, 1.0);
+        if failure.is_none() && !self.rng.chance(SILENT_SHARE) {
+            let seconds = self.rng.log_normal(1.0, 1.0);
             self.wait(seconds);
             self.log(Stage::Device, None);
         }
@@ -248,15 +248,15 @@ impl Teller {
         if !self.tell_im() {
             return self.events;
         }
-        let seconds = self.dice.log_normal(0.3, 0.5);
+        let seconds = self.rng.log_normal(0.3, 0.5);
         self.wait(seconds);
         let choices = [(6, Some(NO_CERTIFICATE)), (20, Some(NO_TOKEN)), (974, None)];
-        let failure = *self.dice.weighted(&choices);
+        let failure = *self.rng.weighted(&choices);
         self.log(Stage::Offline, failure);
         let Some(vendor) = vendor(device.platform).filter(|_| failure.is_none()) else {
             return self.events;
         };
-        let seconds = self.dice.log_normal(1.0, 0.8);
+        let seconds = self.rng.log_normal(1.0, 0.8);
         self.wait(seconds);
         let failure = self.refusal(vendor, weather);
         self.log(Stage::Channel, failure);
@@ -270,30 +270,30 @@ impl Teller {
         let Some(factor) = weather else {
             return Some(vendor.credential);
         };
-        let refused = self.dice.chance((vendor.refusal_share * factor).min(0.9));
-        refused.then(|| *self.dice.weighted(vendor.refusals))
+        let refused = self.rng.chance((vendor.refusal_share * factor).min(0.9));
+        refused.then(|| *self.rng.weighted(vendor.refusals))
     }
 
     fn tell_receipts(&mut self, vendor: &Vendor, device: Device) {
-        if self.dice.chance(SILENT_SHARE) {
+        if self.rng.chance(SILENT_SHARE) {
             return;
         }
         if vendor.reports_reach {
-            if !vendor.receipts.is_empty() && self.dice.chance(BAD_RECEIPT_SHARE) {
-                let seconds = BAD_RECEIPT_SECONDS.powf(self.dice.share());
+            if !vendor.receipts.is_empty() && self.rng.chance(BAD_RECEIPT_SHARE) {
+                let seconds = BAD_RECEIPT_SECONDS.powf(self.rng.share());
                 self.wait(seconds);
-                let failure = *self.dice.weighted(vendor.receipts);
+                let failure = *self.rng.weighted(vendor.receipts);
                 self.log(Stage::Device, Some(failure));
                 return;
             }
-            let soon = self.dice.chance(0.6);
+            let soon = self.rng.chance(0.6);
             let (median, sigma) = if soon { (4.0, 1.2) } else { (90.0 * 60.0, 1.6) };
-            let seconds = self.dice.log_normal(median, sigma);
+            let seconds = self.rng.log_normal(median, sigma);
             self.wait(seconds);
             self.log(Stage::Device, None);
         }
-        if device.notifications_on && self.dice.chance(CLICK_SHARE) {
-            let seconds = self.dice.log_normal(30.0 * 60.0, 2.0);
+        if device.notifications_on && self.rng.chance(CLICK_SHARE) {
+            let seconds = self.rng.log_normal(30.0 * 60.0, 2.0);
             self.wait(seconds);
             self.log(Stage::Click, None);
         }

@@ -3,7 +3,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     answer::answer_of,
-    dice::{Dice, number_of},
+    rng::{Rng, number_of},
     words::{Element, Note, Route, Stage, holder},
 };
 
@@ -13,46 +13,46 @@ const TWIST_SHARE: f64 = 0.3;
 const FIRST_UNKNOWN_PLATFORM: u64 = 9;
 const UNKNOWN_PLATFORMS: u64 = 4;
 
-type Twist = fn(&mut Element, &mut Dice);
+type Twist = fn(&mut Element, &mut Rng);
 
 /// The twists of one element; those that hide a result take its note away.
 const TWISTS: [Twist; 7] =
     [strange_keys, numbers_as_text, hidden_leaf, garbage_times, odd_words, lost_fields, null_object];
 
 /// The bent answer, and the results that it still shows.
-pub(super) fn bent(mut elements: Vec<Element>, dice: &mut Dice) -> (Map<String, Value>, Vec<Note>) {
-    let phantoms: Vec<Element> = elements.iter().filter_map(|element| phantom(element, dice)).collect();
+pub(super) fn bent(mut elements: Vec<Element>, rng: &mut Rng) -> (Map<String, Value>, Vec<Note>) {
+    let phantoms: Vec<Element> = elements.iter().filter_map(|element| phantom(element, rng)).collect();
     elements.extend(phantoms);
     for element in &mut elements {
         for twist in TWISTS {
-            if dice.chance(TWIST_SHARE) {
-                twist(element, dice);
+            if rng.chance(TWIST_SHARE) {
+                twist(element, rng);
             }
         }
     }
-    if dice.chance(TWIST_SHARE) && !elements.is_empty() {
-        let index = dice.below(elements.len() as u64) as usize;
+    if rng.chance(TWIST_SHARE) && !elements.is_empty() {
+        let index = rng.below(elements.len() as u64) as usize;
         elements.push(elements[index].clone());
     }
     let notes = elements.iter().flat_map(|element| element.notes.clone()).collect();
-    (bent_top(elements, dice), notes)
+    (bent_top(elements, rng), notes)
 }
 
-fn bent_top(elements: Vec<Element>, dice: &mut Dice) -> Map<String, Value> {
+fn bent_top(elements: Vec<Element>, rng: &mut Rng) -> Map<String, Value> {
     let none = elements.is_empty();
     let mut top = answer_of(elements.into_iter().map(|element| element.json));
-    match dice.below(3) {
+    match rng.below(3) {
         0 if none => drop(top.remove("InstanceTrace")),
         1 if none => drop(top.insert("InstanceTrace".into(), Value::Null)),
         _ => {}
     }
-    if dice.chance(TWIST_SHARE) {
+    if rng.chance(TWIST_SHARE) {
         top.insert("ErrorCode".into(), json!("0"));
     }
-    if dice.chance(TWIST_SHARE) {
+    if rng.chance(TWIST_SHARE) {
         top.remove("ErrorInfo");
     }
-    if dice.chance(TWIST_SHARE) {
+    if rng.chance(TWIST_SHARE) {
         top.insert("RequestId".into(), json!({"Trace": [1, null, "x"]}));
         top.insert("ResultCode".into(), json!(0));
     }
@@ -60,9 +60,9 @@ fn bent_top(elements: Vec<Element>, dice: &mut Dice) -> Map<String, Value> {
 }
 
 /// A second device of the same fate on a platform without a name. Its InstanceId is its own, so that the true device keeps its platform.
-fn phantom(element: &Element, dice: &mut Dice) -> Option<Element> {
+fn phantom(element: &Element, rng: &mut Rng) -> Option<Element> {
     let offline = element.json.get("EventType") == Some(&json!(1));
-    if !offline || !dice.chance(TWIST_SHARE) {
+    if !offline || !rng.chance(TWIST_SHARE) {
         return None;
     }
     let mut copy = element.clone();
@@ -77,15 +77,15 @@ fn phantom(element: &Element, dice: &mut Dice) -> Option<Element> {
     Some(copy)
 }
 
-fn strange_keys(element: &mut Element, dice: &mut Dice) {
+fn strange_keys(element: &mut Element, rng: &mut Rng) {
     element.json.insert("HarmonyStat".into(), json!({"PushStatus": 2, "ErrorCode": -7, "Deep": [[{}]]}));
     element.json.insert("BootTime".into(), json!(1.5e300));
-    if let Some(leaf) = any_leaf(element, dice) {
+    if let Some(leaf) = any_leaf(element, rng) {
         leaf.insert("RetryCount".into(), json!(3));
     }
 }
 
-fn numbers_as_text(element: &mut Element, _: &mut Dice) {
+fn numbers_as_text(element: &mut Element, _: &mut Rng) {
     fn bend(value: &mut Value) {
         match value {
             Value::Number(number) => *value = Value::String(number.to_string()),
@@ -107,17 +107,17 @@ fn numbers_as_text(element: &mut Element, _: &mut Dice) {
 }
 
 /// A leaf that had a result no longer says so: such a leaf is unreported.
-fn hidden_leaf(element: &mut Element, dice: &mut Dice) {
+fn hidden_leaf(element: &mut Element, rng: &mut Rng) {
     if element.notes.is_empty() {
         return;
     }
-    let index = dice.below(element.notes.len() as u64) as usize;
+    let index = rng.below(element.notes.len() as u64) as usize;
     let note = element.notes.remove(index);
     let Some(Value::Object(object)) = element.json.get_mut(holder(note.route, note.stage)) else {
         return;
     };
     let key = note.stage.leaf();
-    let status = match dice.below(6) {
+    let status = match rng.below(6) {
         0 => return drop(object.insert(key.into(), Value::Null)),
         1 => return drop(object.remove(key)),
         2 => json!(0),
@@ -130,7 +130,7 @@ fn hidden_leaf(element: &mut Element, dice: &mut Dice) {
     }
 }
 
-fn garbage_times(element: &mut Element, dice: &mut Dice) {
+fn garbage_times(element: &mut Element, rng: &mut Rng) {
     let garbage = [
         json!(""),
         json!("0000-00-00 00:00:00"),
@@ -140,23 +140,23 @@ fn garbage_times(element: &mut Element, dice: &mut Dice) {
         json!(1_741_853_789),
         Value::Null,
     ];
-    let index = dice.below(garbage.len() as u64) as usize;
-    if dice.chance(TWIST_SHARE) {
+    let index = rng.below(garbage.len() as u64) as usize;
+    if rng.chance(TWIST_SHARE) {
         element.json.insert("PushTime".into(), garbage[index].clone());
-    } else if let Some(leaf) = any_leaf(element, dice) {
+    } else if let Some(leaf) = any_leaf(element, rng) {
         leaf.insert("EventTime".into(), garbage[index].clone());
     }
 }
 
-fn odd_words(element: &mut Element, dice: &mut Dice) {
+fn odd_words(element: &mut Element, rng: &mut Rng) {
     let words = [json!("🚫 推送失败\u{0}\n\"quoted\""), json!("x".repeat(5_000)), json!(17), Value::Null];
-    let index = dice.below(words.len() as u64) as usize;
-    if let Some(leaf) = any_leaf(element, dice) {
+    let index = rng.below(words.len() as u64) as usize;
+    if let Some(leaf) = any_leaf(element, rng) {
         leaf.insert("ErrorInfo".into(), words[index].clone());
     }
 }
 
-fn lost_fields(element: &mut Element, _: &mut Dice) {
+fn lost_fields(element: &mut Element, _: &mut Rng) {
     for key in
         ["LastActiveTerminal", "last_active_terminal", "DeviceModel", "PushVersion", "NotificationStatus"]
     {
@@ -165,7 +165,7 @@ fn lost_fields(element: &mut Element, _: &mut Dice) {
 }
 
 /// The object of the other route is null.
-fn null_object(element: &mut Element, _: &mut Dice) {
+fn null_object(element: &mut Element, _: &mut Rng) {
     let empty =
         |route: Route| element.notes.iter().all(|note| note.route != route || note.stage == Stage::Im);
     if let Some(route) = [Route::Offline, Route::Online].into_iter().find(|route| empty(*route)) {
@@ -174,8 +174,8 @@ fn null_object(element: &mut Element, _: &mut Dice) {
 }
 
 /// A leaf that shows a result.
-fn any_leaf<'a>(element: &'a mut Element, dice: &mut Dice) -> Option<&'a mut Map<String, Value>> {
-    let index = dice.below(element.notes.len() as u64) as usize;
+fn any_leaf<'a>(element: &'a mut Element, rng: &mut Rng) -> Option<&'a mut Map<String, Value>> {
+    let index = rng.below(element.notes.len() as u64) as usize;
     let note = element.notes.get(index)?;
     let path = (holder(note.route, note.stage), note.stage.leaf());
     element.json.get_mut(path.0)?.get_mut(path.1)?.as_object_mut()

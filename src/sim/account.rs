@@ -2,8 +2,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    dice::{blend, number_of},
     report::{FailureSum, ResultSum, Sums},
+    rng::{blend, number_of},
     words::{Note, Route, Stage, platform_label},
 };
 
@@ -57,14 +57,14 @@ impl Tally {
 
 /// The account of what was handed out.
 #[derive(Debug, Default)]
-pub(super) struct Book {
+pub(super) struct ResultAccount {
     /// A number for (app, task, user, InstanceId, EventType), and a bit for each (route, stage, outcome).
     devices: HashMap<u64, u32>,
     tally: Tally,
 }
 
-impl Book {
-    /// Enters what one answer showed of a pair (see `town::pair_number`); what is in the book already changes nothing.
+impl ResultAccount {
+    /// Enters what one answer showed of a pair (see `population::pair_number`); what is in the account already changes nothing.
     pub(super) fn enter(&mut self, sdk_app_id: u64, pair: u64, notes: &[Note]) {
         for note in notes {
             let device = blend(&[sdk_app_id, pair, number_of(&note.instance_id), u64::from(note.event_type)]);
@@ -104,21 +104,21 @@ mod tests {
 
     #[test]
     fn a_result_counts_once_and_outcomes_apart() {
-        let mut book = Book::default();
+        let mut account = ResultAccount::default();
         let notes = [note(Stage::Im, None), note(Stage::Channel, Some(410)), note(Stage::Im, None)];
-        book.enter(5, 1, &notes);
-        book.enter(5, 1, &notes);
+        account.enter(5, 1, &notes);
+        account.enter(5, 1, &notes);
         assert_eq!(
-            (book.sums().devices, book.sums().total("success"), book.sums().total("failure")),
+            (account.sums().devices, account.sums().total("success"), account.sums().total("failure")),
             (1, 1, 1)
         );
-        assert_eq!(book.sums().failures[0].platform, "platform_9");
-        assert_eq!(book.sums().failures[0].code, 410);
-        book.enter(5, 2, &notes);
-        book.enter(6, 1, &notes[..1]);
-        book.enter(5, 1, &[note(Stage::Im, Some(3))]);
+        assert_eq!(account.sums().failures[0].platform, "platform_9");
+        assert_eq!(account.sums().failures[0].code, 410);
+        account.enter(5, 2, &notes);
+        account.enter(6, 1, &notes[..1]);
+        account.enter(5, 1, &[note(Stage::Im, Some(3))]);
         assert_eq!(
-            (book.sums().devices, book.sums().total("success"), book.sums().total("failure")),
+            (account.sums().devices, account.sums().total("success"), account.sums().total("failure")),
             (3, 3, 3)
         );
     }
