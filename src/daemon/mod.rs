@@ -367,7 +367,11 @@ fn app_state(
     reload: Option<web::Reload>,
 ) -> AppState {
     let snapshot = opened.ledger.reader();
-    let watch_api = || WatchApi { directory: shared.directory.clone(), ledger: shared.ledger.clone() };
+    let watch_api = || WatchApi {
+        directory: shared.directory.clone(),
+        ledger: shared.ledger.clone(),
+        records: shared.records.clone(),
+    };
     AppState::new(Dependencies {
         snapshot: Box::new(move || snapshot.load_full()),
         registry: shared.registry.clone(),

@@ -217,7 +217,8 @@ fn too_slow(server: &Server, path: &str, is_safe: bool) -> Response<Body> {
 /// Every path that has methods answers OPTIONS, too. The router adds `Allow` behind all layers.
 fn allow_options(headers: &mut HeaderMap) {
     let listed = headers.get(ALLOW).and_then(|value| value.to_str().ok());
-    let allowed = listed.map(|methods| format!("{methods},OPTIONS"));
+    let others = listed.filter(|methods| *methods != "OPTIONS");
+    let allowed = others.map(|methods| format!("{methods},OPTIONS"));
     if let Some(value) = allowed.and_then(|methods| HeaderValue::from_str(&methods).ok()) {
         headers.insert(ALLOW, value);
     }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::open::BUSY_TIMEOUT;
 use super::pair::PairRow;
 use super::posted::{Posted, posted_of};
-use super::store::{Store, StoreError, pair_of_row};
+use super::store::{Store, StoreError, pair_of_row, pair_of_user};
 
 /// What is on disk cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +38,14 @@ impl Records {
     /// The store cannot be read.
     pub fn pairs(&self, rows: &[i64]) -> Result<Vec<Option<PairRow>>, Unreadable> {
         self.read(|db| rows.iter().map(|row| pair_of_row(db, *row)).collect())
+    }
+
+    /// What is known of pairs of `app`, in their order; `None` for one that was never enrolled.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn pairs_of(&self, app: &str, pairs: &[Posted]) -> Result<Vec<Option<PairRow>>, Unreadable> {
+        self.read(|db| pairs.iter().map(|pair| pair_of_user(db, (app, &pair.task, &pair.user))).collect())
     }
 
     /// All pairs that the watch API keeps for `app`, task by task.

@@ -258,6 +258,19 @@ pub(super) fn pair_of_row(db: &Connection, id: i64) -> Result<Option<PairRow>, S
     one_pair(&mut *db.prepare_cached(PAIR_OF_ROW)?, params![id])
 }
 
+/// The pair of that app, task and user, on any connection to the store.
+pub(super) fn pair_of_user(
+    db: &Connection,
+    (app, task, user): (&str, &str, &str),
+) -> Result<Option<PairRow>, StoreError> {
+    let sql = "SELECT t.id FROM task t JOIN app a ON a.id = t.app WHERE a.name = ?1 AND t.name = ?2";
+    let task: Option<i64> = db.prepare_cached(sql)?.query_row([app, task], |row| row.get(0)).optional()?;
+    match task {
+        Some(task) => one_pair(&mut *db.prepare_cached(PAIR_OF_USER)?, params![task, user]),
+        None => Ok(None),
+    }
+}
+
 /// The pair that a statement of these columns finds.
 fn one_pair(
     statement: &mut Statement<'_>,

@@ -23,6 +23,8 @@ pub enum PollerQuery {
     Page { filter: Filter, reply: oneshot::Sender<PageChunk> },
     /// One pair.
     Pair { task: String, user: String, reply: oneshot::Sender<Option<ListedPair>> },
+    /// How many of these pairs of task and user the list has no room for.
+    LeftOut { pairs: Vec<(String, String)>, reply: oneshot::Sender<usize> },
     /// No query: so many pairs were refused before they came to the list.
     OverLimit(u64),
 }

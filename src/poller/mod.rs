@@ -288,6 +288,7 @@ impl Poller {
             PollerQuery::Pair { task, user, reply } => {
                 drop(reply.send(list_scan::find(&self.polling.roster, (&task, &user), self.times())));
             }
+            PollerQuery::LeftOut { pairs, reply } => drop(reply.send(self.polling.roster.left_out(&pairs))),
             PollerQuery::OverLimit(pairs) => self.polling.status.refused_by_api(pairs),
         }
     }

@@ -349,6 +349,13 @@ impl Roster {
         }
     }
 
+    /// How many of these pairs of task and user the list has no room for.
+    pub fn left_out(&self, pairs: &[(String, String)]) -> usize {
+        let room = self.max_pairs.saturating_sub(self.list.len());
+        let new = pairs.iter().filter(|(task, user)| self.list.slot_of(task, user).is_none());
+        new.count().saturating_sub(room)
+    }
+
     /// Pairs in the schedule that are not settled.
     pub fn live(&self) -> usize {
         let all = State::ALL.map(|state| self.schedule.count(state));

@@ -5,8 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
 
-use crate::ledger::{Ledger, MAX_POSTED_PAIRS, OverCap, PostError, Posted, Posts};
+use crate::document::format_duration;
+use crate::ledger::fold::counts_from;
+use crate::ledger::{
+    Damage, Ledger, MAX_POSTED_PAIRS, OverCap, PairRow, PostCounts, PostError, Posted, Posts, Records,
+};
 use crate::poller::clock::wall_seconds;
 use crate::poller::list_scan::PollerQuery;
 use crate::view::{Added, Post, Removed, Target, WatchStore, WatchStoreError};
@@ -17,11 +22,15 @@ use super::service::{Directory, Handle};
 /// Pairs of one request: so many are on disk within a fraction of a second, and polls wait no longer.
 const MAX_POST_PAIRS: usize = 10_000;
 
+/// Pairs that are not polled and that one answer names; the others are counted.
+const MAX_PAIRS_TOLD: usize = 100;
+
 /// The writing half of the watch API.
 #[derive(Clone)]
 pub struct WatchApi {
     pub directory: Directory,
     pub ledger: Ledger,
+    pub records: Records,
 }
 
 impl WatchStore for WatchApi {
@@ -59,8 +68,12 @@ impl WatchApi {
             }
             return Err(WatchStoreError::TooMany { pairs: all, cap: MAX_POST_PAIRS });
         }
-        match self.ledger.post(apps, wall_seconds()).await {
-            Ok(told) => Ok(Added { added: told.added, changed: told.changed, known: told.known }),
+        let mut not_polled = self.left_out(&directory, &apps).await;
+        match self.ledger.post(apps.clone(), wall_seconds()).await {
+            Ok(PostCounts { added, changed, known }) => {
+                not_polled.extend(self.over(&directory, apps).await);
+                Ok(Added { added, changed, known, not_polled })
+            }
             Err(PostError::OverCap(OverCap { app, would })) => {
                 self.refused(&directory, &app, counts.get(&app).copied().unwrap_or(0)).await;
                 Err(WatchStoreError::OverCap { app, would, cap: MAX_POSTED_PAIRS })
@@ -68,6 +81,59 @@ impl WatchApi {
             Err(PostError::Full) => Err(WatchStoreError::Busy),
             Err(PostError::Closed) => Err(WatchStoreError::Closed),
         }
+    }
+
+    /// Tells of apps whose lists have no room for all of these pairs.
+    async fn left_out(&self, directory: &BTreeMap<Arc<str>, Handle>, apps: &Posts) -> Vec<String> {
+        let mut told = Vec::new();
+        for (app, pairs) in apps {
+            let Some(handle) = directory.get(app) else { continue };
+            let pairs = pairs.iter().map(|pair| (pair.task.clone(), pair.user.clone())).collect();
+            let (reply, answer) = oneshot::channel();
+            // A poller that is gone polls nothing.
+            let asked = handle.queries.send(PollerQuery::LeftOut { pairs, reply }).await;
+            if asked.is_ok()
+                && let Ok(left_out @ 1..) = answer.await
+            {
+                told.push(format!(
+                    "app {app}: max_pairs is reached: {left_out} of the pairs wait for others to end"
+                ));
+            }
+        }
+        told
+    }
+
+    /// Tells of pairs that the ledger knows as over or damaged, and that are not polled for that.
+    async fn over(&self, directory: &BTreeMap<Arc<str>, Handle>, apps: Posts) -> Vec<String> {
+        let watched: Vec<_> = apps
+            .into_iter()
+            .filter_map(|(app, pairs)| Some((directory.get(&app)?.watch_for, app, pairs)))
+            .collect();
+        let records = self.records.clone();
+        let look = move || {
+            let mut told = Vec::new();
+            for (watch_for, app, pairs) in watched {
+                match records.pairs_of(&app, &pairs) {
+                    Ok(rows) => told.extend(pairs.iter().zip(rows).filter_map(|(pair, row)| {
+                        let why = not_polled(pair, &row?, watch_for)?;
+                        Some(format!(
+                            "app {app}: task {:?}, user {:?}: not polled: {why}",
+                            pair.task, pair.user
+                        ))
+                    })),
+                    // They are on disk and may be polled; only this cannot be told.
+                    Err(error) => tracing::error!(%app, %error, "cannot read what is known of added pairs"),
+                }
+            }
+            told
+        };
+        let mut told = tokio::task::spawn_blocking(look).await.unwrap_or_default();
+        if told.len() > MAX_PAIRS_TOLD {
+            let more = told.len() - MAX_PAIRS_TOLD;
+            told.truncate(MAX_PAIRS_TOLD);
+            told.push(format!("and {more} more pairs that are not polled"));
+        }
+        told
     }
 
     /// Counts pairs of an app that were refused.
@@ -103,6 +169,21 @@ async fn listed_elsewhere(handle: &Handle, target: &Target) -> Result<u64, Watch
 fn users_of<'a>(lists: &'a [Arc<Vec<Entry>>], task: &'a str) -> impl Iterator<Item = &'a str> {
     let entries = lists.iter().flat_map(|list| list.iter()).filter(move |entry| entry.task == task);
     entries.flat_map(|entry| entry.users.iter().map(String::as_str))
+}
+
+/// Why a pair that was added is not polled, where what is known of it says so.
+fn not_polled(pair: &Posted, row: &PairRow, watch_for: Duration) -> Option<String> {
+    if row.damage != Damage::None {
+        return Some("what the ledger knows of it is damaged".to_owned());
+    }
+    let pushed_at = counts_from(pair.pushed_at, row.record.pushed_at(), row.added_at);
+    let is_over = pushed_at.saturating_add_unsigned(watch_for.as_secs()) <= wall_seconds();
+    is_over.then(|| {
+        format!(
+            "its push is longer ago than watch_for ({}); give pushed_at if it was pushed again",
+            format_duration(watch_for)
+        )
+    })
 }
 
 /// The pushes that are over at `now`, task by task; the schedule would not poll their pairs.

@@ -53,7 +53,7 @@ pub struct Target {
 }
 
 /// Pairs of one request to add, each counted once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Added {
     /// New to the API's list.
     pub added: u64,
@@ -61,6 +61,8 @@ pub struct Added {
     pub changed: u64,
     /// In it already, just so.
     pub known: u64,
+    /// Pairs of these that are not polled all the same, and why: a line each.
+    pub not_polled: Vec<String>,
 }
 
 /// What a request to remove came to.

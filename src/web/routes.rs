@@ -9,7 +9,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, ORIGIN, VARY};
+use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, ORIGIN, VARY};
 use hyper::{HeaderMap, Method, StatusCode, Uri};
 
 use super::app_state::{AppState, Readiness, unix_now};
@@ -73,7 +73,10 @@ fn is_cross_site(headers: &HeaderMap) -> bool {
     theirs.is_none() || theirs != own
 }
 
-async fn not_found(uri: Uri) -> Response {
+async fn not_found(method: Method, uri: Uri) -> Response {
+    if method == Method::OPTIONS {
+        return (StatusCode::NO_CONTENT, [(ALLOW, "OPTIONS")]).into_response();
+    }
     if uri.path().starts_with("/watches/") {
         return pages::lost();
     }

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 
 use serde_json::{Value, json};
 
-use crate::support::answers::{FAILURE, SUCCESS, offline};
+use crate::support::answers::{FAILURE, SUCCESS, offline, stamp};
 use crate::support::{
     AppText, Daemon, FIRST_APP, PATIENCE, Page, Place, Town, config, eventually, request, until,
 };
@@ -217,6 +217,32 @@ fn a_push_that_is_too_long_ago_is_refused_with_the_reason() {
     place.configure(&shop(&town).key("watch_for: 4h").config());
     assert_eq!(daemon.reload().status, 200);
     assert_eq!(daemon.post_watches(&entries(3)).status, 200);
+}
+
+/// What was told as `added` and never polled, without a word.
+#[test]
+fn what_is_added_and_not_polled_is_told_with_the_reason() {
+    let town = Town::empty(1, 20.0);
+    let mut answer = offline(&[SUCCESS]);
+    answer["InstanceTrace"][0]["PushTime"] = stamp(86_400).into();
+    town.answer("old", "a", answer);
+    let app = shop(&town).key("watch_for: 2h").key("max_pairs: 3").entry("{task: t, users: [listed]}");
+    let place = Place::new(&app.config());
+    let daemon = place.serve(&[WATCH_API]);
+    let post = |task: &str, users: &[&str]| {
+        let page = daemon.post_watches(&json!({"app": "shop", "task": task, "users": users}).to_string());
+        assert_eq!(page.status, 200, "{}", page.text());
+        page.data()["warnings"].clone()
+    };
+    assert_eq!(post("old", &["a"]), Value::Null, "nobody knows of its push yet");
+    let expired = || daemon.scrape().value("timpush_pairs_ended_total", &[("reason", "expired")]);
+    until("its push is known", || expired() == Some(1.0));
+    let why = "app shop: task \"old\", user \"a\": not polled: its push is longer ago than watch_for (2h); \
+               give pushed_at if it was pushed again";
+    assert_eq!(post("old", &["a"]), json!([why]));
+    until("the pair of the list is there", || pairs(&daemon) == 1.0);
+    let why = "app shop: max_pairs is reached: 2 of the pairs wait for others to end";
+    assert_eq!(post("t", &["b", "c", "d", "e", "listed"]), json!([why]));
 }
 
 #[test]

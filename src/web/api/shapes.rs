@@ -316,8 +316,8 @@ pub(super) struct AddedShape {
     pub(super) changed: u64,
     /// Pairs that were in it just so.
     pub(super) known: u64,
-    /// What is odd about the entries although they were taken, a line each with its key path; not there where nothing
-    /// is.
+    /// What is odd about the entries although they were taken, a line each with its key path, and which pairs are not polled
+    /// and why; not there where nothing is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) warnings: Vec<String>,
 }

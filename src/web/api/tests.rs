@@ -98,7 +98,7 @@ impl WatchStore for Fake {
             if over {
                 return Err(WatchStoreError::OverCap { app: "shop".into(), would: 3, cap: 2 });
             }
-            Ok(Added { added: 1, changed: 2, known: 3 })
+            Ok(Added { added: 1, changed: 2, known: 3, not_polled: Vec::new() })
         })
     }
 

@@ -54,8 +54,8 @@ pub(super) async fn add(State(app_state): State<Arc<AppState>>, request: Request
     });
     match read.await {
         Ok(Ok((posts, warnings))) => match store.add(posts).await {
-            Ok(added) => {
-                let Added { added, changed, known } = added;
+            Ok(Added { added, changed, known, not_polled }) => {
+                let warnings = [warnings, not_polled].concat();
                 success(AddedShape { added, changed, known, warnings })
             }
             Err(error) => refused(&app_state, &error, StatusCode::BAD_REQUEST),
