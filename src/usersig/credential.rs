@@ -5,7 +5,7 @@ use std::io;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::text::url_alphabet;
-use super::{Identity, KeyDoubt, Malformed, inspect};
+use super::{Identity, KeyDoubt, MalformedUserSig, inspect};
 use crate::document::{likely, named, not_text};
 use crate::sys::Hung;
 
@@ -43,8 +43,8 @@ pub enum CredentialFault {
     #[error("is not text: it holds control characters")]
     Control,
     #[error("holds no UserSig: {source}{}", hint(*doubt))]
-    Malformed {
-        source: Malformed,
+    MalformedUserSig {
+        source: MalformedUserSig,
         /// What the text looks like instead; `None` for a secret key.
         doubt: Option<KeyDoubt>,
     },
@@ -103,7 +103,7 @@ pub fn credential_text(bytes: &[u8]) -> Result<SecretString, CredentialFault> {
 /// Checks a UserSig that was made elsewhere: whose it is, and that it has not expired at `now` (Unix seconds).
 pub fn signed(usersig: &SecretString, wanted: &Identity, now: i64) -> Result<Signed, CredentialFault> {
     let text = usersig.expose_secret();
-    let malformed = |source| CredentialFault::Malformed { source, doubt: KeyDoubt::of(text) };
+    let malformed = |source| CredentialFault::MalformedUserSig { source, doubt: KeyDoubt::of(text) };
     let inspected = inspect(text).map_err(malformed)?;
     if inspected.identity != *wanted {
         return Err(CredentialFault::OtherIdentity { found: inspected.identity, wanted: wanted.clone() });

@@ -16,7 +16,7 @@ pub use credential::{CredentialFault, MAX_CREDENTIAL_BYTES, Signed, credential_t
 pub use doubt::KeyDoubt;
 pub use reading::{CredentialRead, Reading};
 pub use signer::{LIFETIME_SECONDS, SignError, Signer};
-pub use text::{Inspected, Malformed, expiry, inspect, sign};
+pub use text::{Inspected, MalformedUserSig, expiry, inspect, sign};
 
 /// Whom a UserSig speaks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

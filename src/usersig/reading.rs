@@ -12,16 +12,16 @@ use crate::sys::{self, Hung, ReadError};
 /// Two equal stamps mean the same content, but for writes within one tick of the file system's clock; those are
 /// found after the next refusal, see [`super::Signer::renew`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(super) struct CredentialStamp {
     inode: u64,
     length: u64,
     modified: (i64, i64),
     changed: (i64, i64),
 }
 
-impl Stamp {
-    fn of(metadata: &Metadata) -> Stamp {
-        Stamp {
+impl CredentialStamp {
+    fn of(metadata: &Metadata) -> CredentialStamp {
+        CredentialStamp {
             inode: metadata.ino(),
             length: metadata.len(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
@@ -31,14 +31,14 @@ impl Stamp {
 }
 
 /// What a credential holds, and the stamp of its file.
-pub(super) type Material = (SecretString, Option<Stamp>);
+pub(super) type Material = (SecretString, Option<CredentialStamp>);
 
 /// One reading of a credential that is still to be done; see [`super::Signer::reading`].
 #[derive(Clone, Debug)]
 pub struct Reading {
     pub(super) credential: Credential,
     /// Of the content that is known; a file that still has it is not read.
-    pub(super) known: Option<Stamp>,
+    pub(super) known: Option<CredentialStamp>,
 }
 
 /// What a [`Reading`] came to; for [`super::Signer::take`].
@@ -76,10 +76,10 @@ impl Reading {
 }
 
 /// The bytes of the file and its stamp; `None` where the stamp is still `known`.
-fn read_file(path: &Path, known: Option<Stamp>) -> Result<Option<(Vec<u8>, Stamp)>, ReadError> {
+fn read_file(path: &Path, known: Option<CredentialStamp>) -> Result<Option<(Vec<u8>, CredentialStamp)>, ReadError> {
     let (mut file, metadata) = sys::open(path)?;
     // Taken before the content: a write in between shows as another stamp at the next reading.
-    let stamp = Stamp::of(&metadata);
+    let stamp = CredentialStamp::of(&metadata);
     if known == Some(stamp) {
         return Ok(None);
     }

@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::reading::Stamp;
+use super::reading::CredentialStamp;
 use super::{Credential, CredentialFault, CredentialRead, Identity, Reading, Signed, sign, signed};
 
 /// Lifetime of the signatures we make. The upstream advises at least 24 hours (domain sheet, section 7.1).
@@ -33,7 +33,7 @@ pub struct Signer {
     credential: Credential,
     material: Option<SecretString>,
     /// The state of the file when `material` was read; `None` asks for the content to be compared again.
-    stamp: Option<Stamp>,
+    stamp: Option<CredentialStamp>,
     /// Nothing was read yet, or a fresh signature is to be made of what the credential holds now.
     awaits_reading: bool,
     kept: Option<Kept>,

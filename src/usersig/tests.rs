@@ -101,12 +101,12 @@ fn each_fault_of_a_usersig_has_its_word() {
         folder.write_all(json.as_bytes()).unwrap();
         text::url_alphabet(&STANDARD.encode(folder.finish().unwrap()))
     };
-    assert_eq!(inspect("not base64!"), Err(Malformed::Base64));
-    assert_eq!(inspect("AAAA"), Err(Malformed::Zlib));
-    assert_eq!(inspect(&fold("[1]")), Err(Malformed::Claims));
-    assert_eq!(inspect(&fold(&" ".repeat(64 * 1024 + 1))), Err(Malformed::TooLong));
+    assert_eq!(inspect("not base64!"), Err(MalformedUserSig::Base64));
+    assert_eq!(inspect("AAAA"), Err(MalformedUserSig::Zlib));
+    assert_eq!(inspect(&fold("[1]")), Err(MalformedUserSig::Claims));
+    assert_eq!(inspect(&fold(&" ".repeat(64 * 1024 + 1))), Err(MalformedUserSig::TooLong));
     let endless = r#"{"TLS.ver":"2.0","TLS.identifier":"a","TLS.sdkappid":1,"TLS.expire":9223372036854775807,"TLS.time":1,"TLS.sig":""}"#;
-    assert_eq!(inspect(&fold(endless)), Err(Malformed::Moment));
+    assert_eq!(inspect(&fold(endless)), Err(MalformedUserSig::Moment));
 }
 
 fn identity() -> Identity {

@@ -104,7 +104,7 @@ pub struct Inspected {
 
 /// Why a text is no UserSig of version 2. Never quotes the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Malformed {
+pub enum MalformedUserSig {
     #[error("it is not base64 in the alphabet of UserSig (A-Z a-z 0-9 * - _)")]
     Base64,
     #[error("what the base64 holds is not a zlib stream")]
@@ -120,10 +120,10 @@ pub enum Malformed {
 }
 
 /// Reads a UserSig without checking its signature, for which the key is needed.
-pub fn inspect(usersig: &str) -> Result<Inspected, Malformed> {
+pub fn inspect(usersig: &str) -> Result<Inspected, MalformedUserSig> {
     let claims = unfold(usersig)?;
-    let lifetime = i64::try_from(claims.expire).map_err(|_| Malformed::Moment)?;
-    let expires_at = claims.time.checked_add(lifetime).ok_or(Malformed::Moment)?;
+    let lifetime = i64::try_from(claims.expire).map_err(|_| MalformedUserSig::Moment)?;
+    let expires_at = claims.time.checked_add(lifetime).ok_or(MalformedUserSig::Moment)?;
     Ok(Inspected {
         identity: Identity { sdk_app_id: claims.sdk_app_id, admin: claims.identifier },
         issued_at: claims.time,
@@ -132,21 +132,21 @@ pub fn inspect(usersig: &str) -> Result<Inspected, Malformed> {
 }
 
 /// The last second in which a UserSig is good, in Unix seconds.
-pub fn expiry(usersig: &str) -> Result<i64, Malformed> {
+pub fn expiry(usersig: &str) -> Result<i64, MalformedUserSig> {
     inspect(usersig).map(|inspected| inspected.expires_at)
 }
 
-fn unfold(usersig: &str) -> Result<Claims, Malformed> {
+fn unfold(usersig: &str) -> Result<Claims, MalformedUserSig> {
     // As in the official verifier, the standard alphabet is accepted beside Tencent's own.
     let standard = usersig.replace('*', "+").replace('-', "/").replace('_', "=");
-    let folded = STANDARD.decode(standard).map_err(|_| Malformed::Base64)?;
+    let folded = STANDARD.decode(standard).map_err(|_| MalformedUserSig::Base64)?;
     let mut json = Vec::new();
     ZlibDecoder::new(folded.as_slice())
         .take(MAX_UNFOLDED_BYTES + 1)
         .read_to_end(&mut json)
-        .map_err(|_| Malformed::Zlib)?;
+        .map_err(|_| MalformedUserSig::Zlib)?;
     if json.len() as u64 > MAX_UNFOLDED_BYTES {
-        return Err(Malformed::TooLong);
+        return Err(MalformedUserSig::TooLong);
     }
-    serde_json::from_slice(&json).map_err(|_| Malformed::Claims)
+    serde_json::from_slice(&json).map_err(|_| MalformedUserSig::Claims)
 }
