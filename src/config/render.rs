@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{App, Config};
 use crate::document::format_duration;
 use crate::usersig::Credential;
-use crate::watch::{Entry, HttpSource, TlsSettings};
+use crate::watch::{ClientTls, Entry, HttpSource};
 
 /// How many static entries of one app are written out; a line counts the others.
 const MAX_ENTRIES_SHOWN: usize = 100;
@@ -163,7 +163,7 @@ fn show_http(source: &HttpSource) -> HttpShown {
     }
 }
 
-fn show_tls(tls: &TlsSettings) -> TlsShown {
+fn show_tls(tls: &ClientTls) -> TlsShown {
     TlsShown {
         ca_file: tls.ca_file.as_deref().map(show_path),
         cert_file: tls.cert_file.as_deref().map(show_path),

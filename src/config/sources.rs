@@ -10,7 +10,7 @@ use super::around::Around;
 use super::secret::{read_file, read_secret};
 use super::values::{duration, line, maybe, or, url, warn_unencrypted};
 use crate::document::{Place, Table};
-use crate::watch::{Authorization, BasicAuth, HttpSource, ListFormat, Sources, TlsSettings, read_entries};
+use crate::watch::{Authorization, BasicAuth, ClientTls, HttpSource, ListFormat, Sources, read_entries};
 
 /// How many patterns of files one app may name.
 const MAX_FILE_PATTERNS: usize = 1000;
@@ -136,7 +136,7 @@ fn read_source(table: &Table<'_>, around: &Around<'_>) -> Option<HttpSource> {
     let basic = maybe(basic, |place| place.table("a mapping", |table| read_basic(table, around)).flatten());
     let bearer =
         maybe(bearer, |place| place.table("a mapping", |table| read_bearer(table, around)).flatten());
-    let tls = or(table.get("tls_config"), TlsSettings::default(), |place| {
+    let tls = or(table.get("tls_config"), ClientTls::default(), |place| {
         place.table("a mapping", |table| read_tls(table, around)).flatten()
     });
     Some(HttpSource {
@@ -178,7 +178,7 @@ fn read_bearer(table: &Table<'_>, around: &Around<'_>) -> Option<Authorization> 
     Some(Authorization { scheme: scheme?, credentials_file: file? })
 }
 
-fn read_tls(table: &Table<'_>, around: &Around<'_>) -> Option<TlsSettings> {
+fn read_tls(table: &Table<'_>, around: &Around<'_>) -> Option<ClientTls> {
     table.refuse("ca", "is no key here; ca_file with the path of the certificates would be right");
     table.refuse("cert", "is no key here; cert_file with the path of the certificate would be right");
     table.refuse("key", &format!("{INLINE_PASSWORD} key_file"));
@@ -192,7 +192,7 @@ fn read_tls(table: &Table<'_>, around: &Around<'_>) -> Option<TlsSettings> {
     let key_file = maybe(key, |place| read_secret(place, around).map(|(path, _)| path));
     let server_name = maybe(table.get("server_name"), |place| line(place, "a host name"));
     let insecure_skip_verify = or(table.get("insecure_skip_verify"), false, Place::truth);
-    Some(TlsSettings {
+    Some(ClientTls {
         ca_file: ca_file?,
         cert_file: cert_file?,
         key_file: key_file?,

@@ -70,7 +70,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
-    use crate::watch::{Entry, HttpSource, Sources, TlsSettings};
+    use crate::watch::{ClientTls, Entry, HttpSource, Sources};
 
     /// Reads what comes; true at the end of the stream.
     fn is_closed(stream: &TcpStream) -> bool {
@@ -90,7 +90,7 @@ mod tests {
                 refresh: Duration::from_secs(60),
                 basic_auth: None,
                 authorization: None,
-                tls: TlsSettings::default(),
+                tls: ClientTls::default(),
             }],
             ..Sources::default()
         };

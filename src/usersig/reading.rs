@@ -76,7 +76,10 @@ impl Reading {
 }
 
 /// The bytes of the file and its stamp; `None` where the stamp is still `known`.
-fn read_file(path: &Path, known: Option<CredentialStamp>) -> Result<Option<(Vec<u8>, CredentialStamp)>, ReadError> {
+fn read_file(
+    path: &Path,
+    known: Option<CredentialStamp>,
+) -> Result<Option<(Vec<u8>, CredentialStamp)>, ReadError> {
     let (mut file, metadata) = sys::open(path)?;
     // Taken before the content: a write in between shows as another stamp at the next reading.
     let stamp = CredentialStamp::of(&metadata);

@@ -2,7 +2,7 @@
 
 /// Where a text lies.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Span {
+pub(super) struct TextSpan {
     at: u32,
     len: u16,
 }
@@ -20,8 +20,9 @@ const WASTE_LEFT_BYTES: usize = 1 << 16;
 
 impl Arena {
     /// Keeps a text; `None` if it is too long or there is no room for it.
-    pub fn keep(&mut self, text: &str) -> Option<Span> {
-        let span = Span { at: u32::try_from(self.bytes.len()).ok()?, len: u16::try_from(text.len()).ok()? };
+    pub fn keep(&mut self, text: &str) -> Option<TextSpan> {
+        let span =
+            TextSpan { at: u32::try_from(self.bytes.len()).ok()?, len: u16::try_from(text.len()).ok()? };
         if self.bytes.capacity() - self.bytes.len() < text.len() {
             // A doubling would leave too much empty.
             self.bytes.reserve_exact(self.bytes.len() / 32 + text.len());
@@ -36,19 +37,19 @@ impl Arena {
     }
 
     /// True if that text lies at a place that [`Arena::keep`] gave.
-    pub fn is(&self, span: Span, text: &str) -> bool {
+    pub fn is(&self, span: TextSpan, text: &str) -> bool {
         let bytes = self.bytes.get(span.at as usize..span.at as usize + usize::from(span.len));
         bytes == Some(text.as_bytes())
     }
 
     /// The text at a place that [`Arena::keep`] gave.
-    pub fn get(&self, span: Span) -> &str {
+    pub fn get(&self, span: TextSpan) -> &str {
         let bytes = self.bytes.get(span.at as usize..span.at as usize + usize::from(span.len));
         bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
     }
 
     /// A text is no longer needed.
-    pub fn drop_text(&mut self, span: Span) {
+    pub fn drop_text(&mut self, span: TextSpan) {
         self.waste += usize::from(span.len);
     }
 
@@ -58,7 +59,7 @@ impl Arena {
     }
 
     /// Moves the texts still needed together, and tells each owner its new place.
-    pub fn compact<'a>(&mut self, spans: impl Iterator<Item = &'a mut Span>) {
+    pub fn compact<'a>(&mut self, spans: impl Iterator<Item = &'a mut TextSpan>) {
         let mut bytes = Vec::with_capacity(self.bytes.len() - self.waste);
         for span in spans {
             let text = self.get(*span).as_bytes();

@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use hashbrown::HashTable;
 
 use super::LabelSet;
-use super::arena::{Arena, Span};
+use super::arena::{Arena, TextSpan};
 use super::interner::Interner;
 use over::Over;
 
@@ -52,7 +52,7 @@ pub struct List {
 /// One pair, or a slot that is free.
 #[derive(Clone, Copy, Debug)]
 struct Kept {
-    user: Span,
+    user: TextSpan,
     /// Whether the slot is in use.
     listed: bool,
     /// Seen in the list that is being taken over.

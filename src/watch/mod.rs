@@ -20,7 +20,7 @@ pub use entry::{Entry, MAX_LABEL_BYTES, read_entries};
 pub use id::MAX_ID_BYTES;
 pub use parsed::{MAX_REFUSED_TOLD, Parsed};
 pub use posts::read_posts;
-pub use source::{Authorization, BasicAuth, HttpSource, Sources, TlsSettings};
+pub use source::{Authorization, BasicAuth, ClientTls, HttpSource, Sources};
 
 use std::sync::Arc;
 

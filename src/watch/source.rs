@@ -28,7 +28,7 @@ pub struct HttpSource {
     pub refresh: Duration,
     pub basic_auth: Option<BasicAuth>,
     pub authorization: Option<Authorization>,
-    pub tls: TlsSettings,
+    pub tls: ClientTls,
 }
 
 /// `basic_auth`, as Prometheus spells it.
@@ -50,7 +50,7 @@ pub struct Authorization {
 
 /// `tls_config`, as Prometheus spells it. Paths are absolute.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TlsSettings {
+pub struct ClientTls {
     pub ca_file: Option<PathBuf>,
     /// Given together with `key_file`.
     pub cert_file: Option<PathBuf>,

@@ -248,7 +248,7 @@ fn the_query_of_a_url_is_not_shown() {
         refresh: std::time::Duration::from_secs(1),
         basic_auth: None,
         authorization: None,
-        tls: TlsSettings::default(),
+        tls: ClientTls::default(),
     };
     assert_eq!(source.shown_url(), "http://h/w?...");
     assert!(!format!("{source:?}").contains("token"));

@@ -11,8 +11,8 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Identity, RequestBuilder, Url};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::super::{HttpSource, TlsSettings};
-use super::stamp::Stamp;
+use super::super::{ClientTls, HttpSource};
+use super::stamp::FileStamp;
 use crate::sys;
 
 /// The largest file that is taken where a secret or a certificate is expected, in bytes; bundles of certificates fit.
@@ -26,7 +26,7 @@ pub(super) struct Dialer {
     /// The header `Host`, where it is not that of `url`.
     host: Option<HeaderValue>,
     /// The files of `tls_config` when the client was made.
-    stamps: Vec<Option<Stamp>>,
+    stamps: Vec<Option<FileStamp>>,
 }
 
 impl Dialer {
@@ -87,14 +87,14 @@ impl Dialer {
     }
 }
 
-fn stamps(source: &HttpSource) -> Vec<Option<Stamp>> {
+fn stamps(source: &HttpSource) -> Vec<Option<FileStamp>> {
     let tls = &source.tls;
     let files = [&tls.ca_file, &tls.cert_file, &tls.key_file];
-    let stamp = |path: &std::path::PathBuf| fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata));
+    let stamp = |path: &std::path::PathBuf| fs::metadata(path).ok().map(|metadata| FileStamp::of(&metadata));
     files.into_iter().flatten().map(stamp).collect()
 }
 
-fn with_tls(mut builder: ClientBuilder, tls: &TlsSettings) -> Result<ClientBuilder, String> {
+fn with_tls(mut builder: ClientBuilder, tls: &ClientTls) -> Result<ClientBuilder, String> {
     if let Some(path) = &tls.ca_file {
         let fault = |text: String| format!("tls_config.ca_file {}: {text}", path.display());
         let certificates = Certificate::from_pem_bundle(&read_file(path).map_err(fault)?)

@@ -10,8 +10,8 @@ use glob::{MatchOptions, Pattern};
 
 use super::super::{ListFormat, MAX_LIST_BYTES};
 use super::held::Held;
-use super::list_file::{ListFile, Look, cannot};
-use super::report::{Figures, News};
+use super::list_file::{FileLook, ListFile, cannot};
+use super::report::{Figures, SourceNews};
 use crate::sys::Hung;
 
 /// How many files one pattern may match; those beyond, in the order of their paths, are left out and told.
@@ -43,7 +43,7 @@ pub(super) struct FilePattern {
 
 /// What is known of the files of one pattern.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Known {
+pub(super) struct KnownFiles {
     files: BTreeMap<PathBuf, ListFile>,
     /// Whether the files were ever found.
     is_found: bool,
@@ -70,7 +70,7 @@ impl Found {
     }
 }
 
-impl Known {
+impl KnownFiles {
     /// The last good lists, in the order of the paths.
     pub(super) fn held(&self) -> impl Iterator<Item = &Held> {
         self.files.values().map(ListFile::held)
@@ -89,7 +89,7 @@ impl Known {
     }
 
     /// The same, with all contents to be parsed anew.
-    pub(super) fn parsed_anew(mut self) -> Known {
+    pub(super) fn parsed_anew(mut self) -> KnownFiles {
         self.files.values_mut().for_each(ListFile::forget_content);
         self
     }
@@ -147,11 +147,12 @@ impl FilePattern {
     }
 
     /// Looks which files are there, and reads those that changed. Blocks.
-    pub(super) fn look(&self, before: &Known) -> (Known, News) {
-        let mut news = News::default();
+    pub(super) fn look(&self, before: &KnownFiles) -> (KnownFiles, SourceNews) {
+        let mut news = SourceNews::default();
         let Found { lists, others, mut troubles } = self.find(before);
         let skipped = others.len() as u64;
-        let mut known = Known { skipped, is_found: before.is_found || lists.is_some(), ..Known::default() };
+        let mut known =
+            KnownFiles { skipped, is_found: before.is_found || lists.is_some(), ..KnownFiles::default() };
         match lists {
             None => known.files.clone_from(&before.files),
             Some(mut lists) => {
@@ -172,19 +173,19 @@ impl FilePattern {
     }
 
     /// What comes of a look that hung: all that is known stays.
-    pub(super) fn hung(&self, before: &Known, hung: Hung) -> (Known, News) {
+    pub(super) fn hung(&self, before: &KnownFiles, hung: Hung) -> (KnownFiles, SourceNews) {
         let line = format!("{}: {hung}", self.pattern);
-        let mut news = News::default();
+        let mut news = SourceNews::default();
         if !before.told.contains(&line) {
             news.tell(line.clone());
         }
-        let known = Known { told: vec![line.clone()], ..before.clone() };
+        let known = KnownFiles { told: vec![line.clone()], ..before.clone() };
         news.trouble(line);
         (known, news)
     }
 
     /// The files that are there.
-    fn find(&self, before: &Known) -> Found {
+    fn find(&self, before: &KnownFiles) -> Found {
         if let Some(path) = &self.one {
             return self.find_one(path, before);
         }
@@ -245,7 +246,7 @@ impl FilePattern {
         Some(text(&format!("skips {count}")))
     }
 
-    fn find_one(&self, path: &Path, before: &Known) -> Found {
+    fn find_one(&self, path: &Path, before: &KnownFiles) -> Found {
         let Some(format) = ListFormat::of(path) else {
             let right = ListFormat::EXTENSIONS.join(" .");
             let text = format!("{}: has no known extension; one of .{right} would be right", path.display());
@@ -269,7 +270,12 @@ impl FilePattern {
 
     /// Files known before that no longer match: one that is gone leaves the list at the second look that misses it; one
     /// that may be there is read, which tells what is wrong with it.
-    fn look_for_missing(&self, before: &Known, found: &mut Lists, (known, news): (&mut Known, &mut News)) {
+    fn look_for_missing(
+        &self,
+        before: &KnownFiles,
+        found: &mut Lists,
+        (known, news): (&mut KnownFiles, &mut SourceNews),
+    ) {
         for (path, file) in &before.files {
             if found.contains_key(path) {
                 continue;
@@ -287,8 +293,8 @@ impl FilePattern {
         }
     }
 
-    fn read(&self, found: Lists, before: &Known, (known, news): (&mut Known, &mut News)) {
-        let mut look = Look {
+    fn read(&self, found: Lists, before: &KnownFiles, (known, news): (&mut KnownFiles, &mut SourceNews)) {
+        let mut look = FileLook {
             watch_labels: &self.watch_labels,
             is_first: !before.is_found,
             left_bytes: MAX_LIST_BYTES as u64,

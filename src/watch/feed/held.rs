@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 
 use super::super::{Entry, ListFormat, Parsed, parse_list};
-use super::report::News;
+use super::report::SourceNews;
 use crate::document::Warnings;
 
 /// Warnings of one list that the log holds.
@@ -75,7 +75,7 @@ impl Held {
     }
 
     /// Takes over a content, unless it is the one read last.
-    pub(super) fn read(&mut self, document: Document<'_>, watch_labels: &[Box<str>], news: &mut News) {
+    pub(super) fn read(&mut self, document: Document<'_>, watch_labels: &[Box<str>], news: &mut SourceNews) {
         let digest = digest(document.bytes);
         if self.digest == Some(digest) {
             return;
@@ -118,27 +118,27 @@ impl Held {
     }
 
     /// The document is gone, and its list with it.
-    pub(super) fn leave(mut self, shown: &str, news: &mut News) {
+    pub(super) fn leave(mut self, shown: &str, news: &mut SourceNews) {
         news.tell(format!("{shown}: is gone; its {} pairs leave the list", self.pairs));
         if !self.list.is_empty() {
             self.replace(Vec::new(), news);
         }
     }
 
-    fn replace(&mut self, entries: Vec<Entry>, news: &mut News) {
+    fn replace(&mut self, entries: Vec<Entry>, news: &mut SourceNews) {
         news.changed = true;
         news.replaced.push(std::mem::replace(&mut self.list, Arc::new(entries)));
     }
 
     /// Ends a look that saw a document being written: whatever was wrong still is, and nothing is new.
-    pub(super) fn stay(&self, shown: &str, news: &mut News) {
+    pub(super) fn stay(&self, shown: &str, news: &mut SourceNews) {
         if let Some(trouble) = &self.told {
             news.trouble(format!("{shown}: {trouble}"));
         }
     }
 
     /// Ends a look: what went wrong in it, or what is wrong with the content; the log is told where that is new.
-    pub(super) fn end_look(&mut self, shown: &str, outcome: Result<(), String>, news: &mut News) {
+    pub(super) fn end_look(&mut self, shown: &str, outcome: Result<(), String>, news: &mut SourceNews) {
         let trouble = outcome.err().or_else(|| self.fault.clone());
         if let Some(trouble) = &trouble {
             news.trouble(format!("{shown}: {trouble}"));

@@ -11,7 +11,7 @@ use reqwest::{Response, StatusCode};
 use super::super::{HttpSource, ListFormat, MAX_LIST_BYTES};
 use super::dial::{Dialer, Proof, words};
 use super::held::{Document, Held};
-use super::report::News;
+use super::report::SourceNews;
 use crate::document::shown;
 use crate::sys::{Blocking, gunzip, run_blocking};
 
@@ -43,7 +43,7 @@ struct State {
 /// What a look came to.
 pub(super) struct Looked {
     state: State,
-    news: News,
+    news: SourceNews,
 }
 
 /// What the other side answered.
@@ -95,7 +95,7 @@ impl HttpFeed {
     }
 
     /// Takes over what a look came to.
-    pub(super) fn take(&mut self, looked: Looked) -> News {
+    pub(super) fn take(&mut self, looked: Looked) -> SourceNews {
         self.state = looked.state;
         looked.news
     }
@@ -103,7 +103,7 @@ impl HttpFeed {
     /// Asks once.
     pub(super) async fn look(&self) -> Looked {
         let mut state = self.state.clone();
-        let mut news = News::default();
+        let mut news = SourceNews::default();
         let outcome = match self.ask(&mut state).await {
             Ok(Answer::Same) => Ok(()),
             Ok(Answer::List(list)) => {
@@ -117,11 +117,11 @@ impl HttpFeed {
         Looked { state, news }
     }
 
-    async fn read(&self, mut state: State, list: List) -> (State, News, Result<(), String>) {
+    async fn read(&self, mut state: State, list: List) -> (State, SourceNews, Result<(), String>) {
         let (shown, labels) = (self.shown.clone(), Arc::clone(&self.watch_labels));
         let max = self.max_bytes;
         run_blocking(move || {
-            let mut news = News::default();
+            let mut news = SourceNews::default();
             let unpacked = if list.is_gzip { gunzip(&list.body, max) } else { Ok(list.body) };
             let bytes = match unpacked {
                 Ok(bytes) => bytes,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::super::{Authorization, BasicAuth, HttpSource, Sources, TlsSettings};
+use super::super::{Authorization, BasicAuth, ClientTls, HttpSource, Sources};
 use super::peer::{Peer, answer, ok};
 use super::{Feed, FeedError, Figures, Report};
 
@@ -23,7 +23,7 @@ pub(super) fn source(peer: &Peer) -> HttpSource {
         refresh: Duration::from_secs(60),
         basic_auth: None,
         authorization: None,
-        tls: TlsSettings::default(),
+        tls: ClientTls::default(),
     }
 }
 
@@ -262,7 +262,7 @@ fn other_schemes_are_refused() {
         refresh: Duration::from_secs(1),
         basic_auth: None,
         authorization: None,
-        tls: TlsSettings::default(),
+        tls: ClientTls::default(),
     };
     let text = try_feed(source).unwrap_err().to_string();
     assert_eq!(text, "watch.http[0]: ftp://h/w?...: has the scheme ftp; http:// or https:// would be right");

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use super::super::{ListFormat, MAX_LIST_BYTES};
 use super::held::{Document, Held};
-use super::report::News;
-use super::stamp::Stamp;
+use super::report::SourceNews;
+use super::stamp::FileStamp;
 use crate::sys::{self, ReadError};
 
 /// A file that is being written is read once it has been the same for this long.
@@ -30,7 +30,7 @@ pub(super) struct ListFile {
 /// A content that was read.
 #[derive(Clone, Copy, Debug)]
 struct Read {
-    stamp: Stamp,
+    stamp: FileStamp,
     /// False if it may have changed since without another stamp.
     is_settled: bool,
 }
@@ -39,13 +39,13 @@ struct Read {
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     /// `None` if it changed while it was read.
-    stamp: Option<Stamp>,
+    stamp: Option<FileStamp>,
     /// Looks in a row that saw a change.
     looks: u32,
 }
 
 /// What the look at a pattern shares among its files.
-pub(super) struct Look<'a> {
+pub(super) struct FileLook<'a> {
     pub(super) watch_labels: &'a [Box<str>],
     /// Nothing was known before: what is there is taken, whether it is whole or not, and corrected soon.
     pub(super) is_first: bool,
@@ -83,7 +83,12 @@ impl ListFile {
     }
 
     /// Looks at the file, and reads it if it changed and the change counts.
-    pub(super) fn look(&mut self, (path, format): (&Path, ListFormat), look: &mut Look<'_>, news: &mut News) {
+    pub(super) fn look(
+        &mut self,
+        (path, format): (&Path, ListFormat),
+        look: &mut FileLook<'_>,
+        news: &mut SourceNews,
+    ) {
         self.is_missed = false;
         let shown = path.display().to_string();
         let outcome = match self.see(path, look) {
@@ -110,7 +115,7 @@ impl ListFile {
     }
 
     /// Takes its length from what is left to the pattern.
-    fn see(&mut self, path: &Path, look: &mut Look<'_>) -> Result<Seen, String> {
+    fn see(&mut self, path: &Path, look: &mut FileLook<'_>) -> Result<Seen, String> {
         let metadata = fs::metadata(path).map_err(|error| cannot(&error))?;
         if metadata.len() > look.left_bytes {
             return Err(format!(
@@ -120,7 +125,7 @@ impl ListFile {
             ));
         }
         look.left_bytes -= metadata.len();
-        let stamp = Stamp::of(&metadata);
+        let stamp = FileStamp::of(&metadata);
         let before = self.read.filter(|read| read.stamp == stamp);
         if before.is_some_and(|read| read.is_settled) {
             self.pending = None;
@@ -142,13 +147,13 @@ impl ListFile {
     }
 
     /// Whether a change counts: the look before saw it, too, or it is another file that nobody writes to any more.
-    fn counts(&self, stamp: &Stamp) -> bool {
+    fn counts(&self, stamp: &FileStamp) -> bool {
         let was_seen = self.pending.is_some_and(|pending| pending.stamp == Some(*stamp));
         let is_other = self.read.is_none_or(|read| !read.stamp.is_same_file(stamp));
         was_seen || is_other && stamp.is_older_than(SETTLE, SystemTime::now())
     }
 
-    fn wait_for(&mut self, stamp: Option<Stamp>) -> Seen {
+    fn wait_for(&mut self, stamp: Option<FileStamp>) -> Seen {
         let looks = self.pending.map_or(0, |pending| pending.looks).saturating_add(1);
         self.pending = Some(Pending { stamp, looks });
         Seen::Changing
@@ -165,7 +170,7 @@ impl ListFile {
     }
 
     /// The file is gone for good.
-    pub(super) fn leave(self, path: &Path, news: &mut News) {
+    pub(super) fn leave(self, path: &Path, news: &mut SourceNews) {
         if self.is_read() {
             self.held.leave(&path.display().to_string(), news);
         }
@@ -173,11 +178,11 @@ impl ListFile {
 }
 
 /// All bytes of a file, and its stamp, `None` if it changed meanwhile.
-fn read_whole(path: &Path) -> Result<(Vec<u8>, Option<Stamp>), ReadError> {
+fn read_whole(path: &Path) -> Result<(Vec<u8>, Option<FileStamp>), ReadError> {
     let (mut file, metadata) = sys::open(path)?;
-    let before = Stamp::of(&metadata);
+    let before = FileStamp::of(&metadata);
     let bytes = sys::read_opened(&mut file, &metadata, MAX_LIST_BYTES as u64)?;
-    let after = Stamp::of(&file.metadata()?);
+    let after = FileStamp::of(&file.metadata()?);
     Ok((bytes, (before == after).then_some(after)))
 }
 

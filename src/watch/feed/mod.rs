@@ -42,12 +42,12 @@ use futures_util::future::join_all;
 
 use super::{Entry, Sources};
 use crate::sys::{Blocking, run_blocking};
-use files::{FilePattern, Known};
+use files::{FilePattern, KnownFiles};
 use held::{Held, pairs_of};
 use http::{HttpFeed, Looked};
 use kept::Given;
 use pattern::Pattern;
-use report::{Account, News};
+use report::{SourceAccount, SourceNews};
 
 /// Time between two looks at files; a look asks the file system for the times of each, and reads what changed.
 pub const FILES_LOOK: Duration = Duration::from_secs(2);
@@ -99,7 +99,7 @@ pub struct Feed {
     /// About these.
     fixed_warnings: u64,
     /// Of the entries in the config file itself; taken when it is told.
-    untold: Option<Account>,
+    untold: Option<SourceAccount>,
     patterns: Vec<Pattern>,
     /// When files are due, Unix ms.
     files_at: i64,
@@ -111,7 +111,7 @@ pub struct Feed {
 
 struct Address {
     feed: HttpFeed,
-    account: Account,
+    account: SourceAccount,
     /// When it is due, Unix ms.
     due_at: i64,
     /// Whether its answer is on its way.
@@ -131,7 +131,7 @@ impl Feed {
             patterns.push(Pattern {
                 files: Arc::new(files),
                 known: Arc::default(),
-                account: Account::new(format!("files[{index}]")),
+                account: SourceAccount::new(format!("files[{index}]")),
                 reader: Blocking::new(FILES_DEADLINE),
             });
         }
@@ -142,10 +142,10 @@ impl Feed {
                 url: source.shown_url(),
                 reason,
             })?;
-            let account = Account::new(format!("http[{index}]"));
+            let account = SourceAccount::new(format!("http[{index}]"));
             http.push(Address { feed, account, due_at: i64::MIN, is_asked: false });
         }
-        let untold = (!sources.entries.is_empty()).then(|| Account::new("static".to_owned()));
+        let untold = (!sources.entries.is_empty()).then(|| SourceAccount::new("static".to_owned()));
         let fixed = Arc::new(sources.entries.clone());
         let fixed_warnings = sources.warnings;
         Ok(Feed { fixed, fixed_warnings, untold, patterns, files_at: i64::MIN, http, before: Vec::new() })
@@ -169,7 +169,7 @@ impl Feed {
         if let Some(mut account) = self.untold.take() {
             let (entries, warnings) = (pairs_of(&self.fixed), self.fixed_warnings);
             let figures = Figures { entries, warnings, lists: 1, ..Figures::default() };
-            closing.close(&mut account, News::of_a_change(), (figures, now_millis));
+            closing.close(&mut account, SourceNews::of_a_change(), (figures, now_millis));
         }
         if let Some(files) = files {
             let is_pending = files.iter().any(|(known, _)| known.is_pending());
@@ -248,7 +248,7 @@ impl Feed {
 
     /// `None` if files are not due. The patterns are looked at side by side: one that hangs holds up no other for longer
     /// than [`FILES_DEADLINE`], and only once.
-    async fn look_at_files(&self, now_millis: i64) -> Option<Vec<(Known, News)>> {
+    async fn look_at_files(&self, now_millis: i64) -> Option<Vec<(KnownFiles, SourceNews)>> {
         if self.patterns.is_empty() || !is_due(self.files_at, FILES_LOOK, now_millis) {
             return None;
         }
@@ -314,7 +314,7 @@ struct Closing {
 
 impl Closing {
     /// Of a source that holds that since a look at that time (Unix ms).
-    fn close(&mut self, account: &mut Account, mut news: News, (figures, at): (Figures, i64)) {
+    fn close(&mut self, account: &mut SourceAccount, mut news: SourceNews, (figures, at): (Figures, i64)) {
         self.refreshed.changed |= news.changed;
         self.replaced.append(&mut news.replaced);
         self.refreshed.reports.extend(account.close(news, figures, at));

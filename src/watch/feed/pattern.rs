@@ -2,22 +2,22 @@
 
 use std::sync::Arc;
 
-use super::files::{FilePattern, Known};
-use super::report::{Account, News};
+use super::files::{FilePattern, KnownFiles};
+use super::report::{SourceAccount, SourceNews};
 use crate::sys::Blocking;
 
 /// One pattern of files.
 pub(super) struct Pattern {
     pub(super) files: Arc<FilePattern>,
-    pub(super) known: Arc<Known>,
-    pub(super) account: Account,
+    pub(super) known: Arc<KnownFiles>,
+    pub(super) account: SourceAccount,
     /// Where its files are looked at.
     pub(super) reader: Blocking,
 }
 
 impl Pattern {
     /// A look at its files; where it hangs, that is what it comes to.
-    pub(super) fn look(&self) -> impl Future<Output = (Known, News)> + use<> {
+    pub(super) fn look(&self) -> impl Future<Output = (KnownFiles, SourceNews)> + use<> {
         let (files, known, reader) = (self.files.clone(), self.known.clone(), self.reader.clone());
         async move {
             let (looking, before) = (files.clone(), known.clone());
@@ -46,7 +46,7 @@ impl Pattern {
         self.known = if before.files.has_same_labels(&self.files) {
             Arc::clone(&before.known)
         } else {
-            Arc::new(Known::clone(&before.known).parsed_anew())
+            Arc::new(KnownFiles::clone(&before.known).parsed_anew())
         };
     }
 }
@@ -55,7 +55,7 @@ impl Pattern {
 #[derive(Clone, Debug)]
 pub(super) struct KeptPattern {
     files: Arc<FilePattern>,
-    known: Arc<Known>,
+    known: Arc<KnownFiles>,
     /// Unix seconds.
     last_success_at: Option<i64>,
     reader: Blocking,

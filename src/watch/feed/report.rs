@@ -44,7 +44,7 @@ pub struct Figures {
 
 /// Everything that one look at one source brings.
 #[derive(Debug, Default)]
-pub(super) struct News {
+pub(super) struct SourceNews {
     /// A list differs from the one before.
     pub(super) changed: bool,
     pub(super) newly_refused: u64,
@@ -57,10 +57,10 @@ pub(super) struct News {
     troubles: u64,
 }
 
-impl News {
+impl SourceNews {
     /// A list is there that was not.
-    pub(super) fn of_a_change() -> News {
-        News { changed: true, ..News::default() }
+    pub(super) fn of_a_change() -> SourceNews {
+        SourceNews { changed: true, ..SourceNews::default() }
     }
 
     /// A line for the log.
@@ -81,7 +81,7 @@ impl News {
         self.untold_refused += parsed.refused_entries - (self.messages.len() - before) as u64;
     }
 
-    /// Something that is wrong now; it makes the look no success. The log is told by [`News::tell`] where it is new.
+    /// Something that is wrong now; it makes the look no success. The log is told by [`SourceNews::tell`] where it is new.
     pub(super) fn trouble(&mut self, text: String) {
         self.troubles += 1;
         self.first_trouble.get_or_insert(text);
@@ -109,16 +109,16 @@ impl News {
 
 /// What is known and was told of one source.
 #[derive(Debug)]
-pub(super) struct Account {
+pub(super) struct SourceAccount {
     source: String,
     last_success_at: Option<i64>,
     has_succeeded: bool,
     told: Option<(Figures, Option<i64>, Option<String>)>,
 }
 
-impl Account {
-    pub(super) fn new(source: String) -> Account {
-        Account { source, last_success_at: None, has_succeeded: false, told: None }
+impl SourceAccount {
+    pub(super) fn new(source: String) -> SourceAccount {
+        SourceAccount { source, last_success_at: None, has_succeeded: false, told: None }
     }
 
     /// Goes on where another account ended, with the time of its last success.
@@ -141,7 +141,7 @@ impl Account {
     }
 
     /// Takes over what a look at `now` (Unix ms) brought; a report if there is anything to tell.
-    pub(super) fn close(&mut self, news: News, figures: Figures, now_millis: i64) -> Option<Report> {
+    pub(super) fn close(&mut self, news: SourceNews, figures: Figures, now_millis: i64) -> Option<Report> {
         let error = news.error();
         if error.is_none() {
             self.last_success_at = Some(now_millis.div_euclid(1000));
@@ -170,11 +170,12 @@ mod tests {
 
     #[test]
     fn messages_beyond_the_cap_are_counted() {
-        let mut news = News::default();
+        let mut news = SourceNews::default();
         for number in 0..MAX_MESSAGES + 7 {
             news.tell(number.to_string());
         }
-        let report = Account::new("files[0]".to_owned()).close(news, Figures::default(), 1_999).unwrap();
+        let report =
+            SourceAccount::new("files[0]".to_owned()).close(news, Figures::default(), 1_999).unwrap();
         assert_eq!(report.messages.len(), MAX_MESSAGES + 1);
         assert_eq!(report.messages.last().unwrap(), "and 7 more messages");
         assert_eq!((report.last_success_at, report.error), (Some(1), None));
@@ -182,7 +183,7 @@ mod tests {
 
     #[test]
     fn refused_entries_beyond_the_cap_are_counted_as_such() {
-        let mut news = News::default();
+        let mut news = SourceNews::default();
         let parsed = |refused: usize, refused_entries: u64| Parsed {
             refused: (1..=refused).map(|line| format!("line {line}: is empty")).collect(),
             refused_entries,
@@ -201,13 +202,13 @@ mod tests {
 
     #[test]
     fn the_same_is_told_once_and_trouble_stops_the_time_of_success() {
-        let mut account = Account::new("files[0]".to_owned());
+        let mut account = SourceAccount::new("files[0]".to_owned());
         let three = Figures { entries: 3, ..Figures::default() };
-        assert!(account.close(News::default(), three, 1_000).is_some());
-        assert!(account.close(News::default(), three, 1_900).is_none(), "the same second");
-        assert!(account.close(News::default(), three, 2_000).is_some());
+        assert!(account.close(SourceNews::default(), three, 1_000).is_some());
+        assert!(account.close(SourceNews::default(), three, 1_900).is_none(), "the same second");
+        assert!(account.close(SourceNews::default(), three, 2_000).is_some());
         let bad = || {
-            let mut news = News::default();
+            let mut news = SourceNews::default();
             for text in ["a", "b", "c"] {
                 news.trouble(text.to_owned());
             }

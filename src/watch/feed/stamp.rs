@@ -10,7 +10,7 @@ const TICK: Duration = Duration::from_secs(2);
 
 /// Identity, length and times of a file, symbolic links followed: the swap of a link shows as another identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(super) struct FileStamp {
     device: u64,
     inode: u64,
     length_bytes: u64,
@@ -18,9 +18,9 @@ pub(super) struct Stamp {
     changed_at: (i64, i64),
 }
 
-impl Stamp {
-    pub(super) fn of(metadata: &Metadata) -> Stamp {
-        Stamp {
+impl FileStamp {
+    pub(super) fn of(metadata: &Metadata) -> FileStamp {
+        FileStamp {
             device: metadata.dev(),
             inode: metadata.ino(),
             length_bytes: metadata.len(),
@@ -30,7 +30,7 @@ impl Stamp {
     }
 
     /// Whether it is the same file, changed or not: one that was moved into its place is another.
-    pub(super) fn is_same_file(&self, other: &Stamp) -> bool {
+    pub(super) fn is_same_file(&self, other: &FileStamp) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
 
@@ -63,8 +63,8 @@ fn nanos_since((seconds, nanos): (i64, i64), now: SystemTime) -> Option<i128> {
 mod tests {
     use super::*;
 
-    fn stamp(modified_at: (i64, i64), changed_at: (i64, i64)) -> Stamp {
-        Stamp { device: 1, inode: 1, length_bytes: 1, modified_at, changed_at }
+    fn stamp(modified_at: (i64, i64), changed_at: (i64, i64)) -> FileStamp {
+        FileStamp { device: 1, inode: 1, length_bytes: 1, modified_at, changed_at }
     }
 
     fn at(millis: u64) -> SystemTime {

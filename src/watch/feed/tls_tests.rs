@@ -10,7 +10,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tempfile::TempDir;
 
-use super::super::TlsSettings;
+use super::super::ClientTls;
 use super::http_tests::{ONE, feed, source};
 use super::peer::{Peer, ok};
 
@@ -98,17 +98,17 @@ impl Files {
     }
 
     /// Trusts the root and expects the name in the certificate.
-    fn trusting(&self) -> TlsSettings {
-        TlsSettings {
+    fn trusting(&self) -> ClientTls {
+        ClientTls {
             ca_file: Some(self.path("ca")),
             server_name: Some("watch.test".to_owned()),
-            ..TlsSettings::default()
+            ..ClientTls::default()
         }
     }
 }
 
 /// The error of one look at the peer, if any.
-async fn error(peer: &Peer, tls: TlsSettings) -> Option<String> {
+async fn error(peer: &Peer, tls: ClientTls) -> Option<String> {
     let mut source = source(peer);
     source.tls = tls;
     let refreshed = feed(source).look(0).await;
@@ -142,7 +142,7 @@ async fn a_server_is_trusted_by_ca_file_under_the_name_of_server_name() {
 async fn insecure_skip_verify_trusts_anybody() {
     let peer = Peer::start(Some(server(false)));
     peer.answer(&ok(ONE));
-    let tls = TlsSettings { insecure_skip_verify: true, ..TlsSettings::default() };
+    let tls = ClientTls { insecure_skip_verify: true, ..ClientTls::default() };
     assert_eq!(error(&peer, tls).await, None);
 }
 
@@ -189,7 +189,7 @@ async fn files_that_are_replaced_are_read_again() {
 #[tokio::test]
 async fn settings_that_cannot_work_are_told_before_anything_is_asked() {
     let (peer, files) = (Peer::start(Some(server(false))), Files::new());
-    let with = |change: &dyn Fn(&mut TlsSettings)| {
+    let with = |change: &dyn Fn(&mut ClientTls)| {
         let mut source = source(&peer);
         source.url.push_str("?token=hidden");
         change(&mut source.tls);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures_util::future::{join, join_all};
 
-use super::super::{Entry, HttpSource, Sources, TlsSettings};
+use super::super::{ClientTls, Entry, HttpSource, Sources};
 use super::peer::{Peer, ok};
 use super::tests::{LOOK, Scene, yaml};
 use super::*;
@@ -31,7 +31,7 @@ async fn lists_stand_in_the_order_of_the_sources() {
             refresh: Duration::from_secs(60),
             basic_auth: None,
             authorization: None,
-            tls: TlsSettings::default(),
+            tls: ClientTls::default(),
         }],
         ..Sources::default()
     };

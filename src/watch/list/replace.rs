@@ -1,7 +1,7 @@
 //! A new list comes into force: who stays, who leaves, who is new, and who finds no room.
 
 use super::super::Entry;
-use super::{Gone, Kept, List, Slot, Span, UNKNOWN, hash_of};
+use super::{Gone, Kept, List, Slot, TextSpan, UNKNOWN, hash_of};
 
 /// Pairs that are over and were not known to be so that one list adds: whoever asks takes them off again one by one, and
 /// meanwhile they hold slots.
@@ -135,7 +135,14 @@ impl List {
                 labels
             }
         };
-        Kept { user: Span::default(), listed: true, marked: true, task, labels, pushed_at: pushed_at(entry) }
+        Kept {
+            user: TextSpan::default(),
+            listed: true,
+            marked: true,
+            task,
+            labels,
+            pushed_at: pushed_at(entry),
+        }
     }
 
     fn release_labels(&mut self, shared: Option<(&Entry, u32)>) {
