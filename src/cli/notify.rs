@@ -5,27 +5,29 @@
 
 use sd_notify::NotifyState;
 
-use timpush_exporter::daemon::Moment;
+use timpush_exporter::daemon::LifecycleEvent;
 
-/// Passes each moment on. A word of life goes out only where a watchdog waits for it (`WatchdogSec=`).
-pub fn observer() -> impl Fn(Moment) + Send + Sync + 'static {
+/// Passes each event on. A word of life goes out only where a watchdog waits for it (`WatchdogSec=`).
+pub fn observer() -> impl Fn(LifecycleEvent) + Send + Sync + 'static {
     let is_watched = sd_notify::watchdog_enabled().is_some();
-    move |moment| {
-        if moment == Moment::Alive && !is_watched {
+    move |event| {
+        if event == LifecycleEvent::Alive && !is_watched {
             return;
         }
-        if let Err(error) = tell(moment) {
-            tracing::warn!(%error, ?moment, "the service manager could not be told");
+        if let Err(error) = tell(event) {
+            tracing::warn!(%error, ?event, "the service manager could not be told");
         }
     }
 }
 
-fn tell(moment: Moment) -> std::io::Result<()> {
-    match moment {
-        Moment::Ready => sd_notify::notify(&[NotifyState::Ready]),
+fn tell(event: LifecycleEvent) -> std::io::Result<()> {
+    match event {
+        LifecycleEvent::Ready => sd_notify::notify(&[NotifyState::Ready]),
         // The time tells the manager that READY=1 of before this reload is not its end.
-        Moment::Reloading => sd_notify::notify(&[NotifyState::Reloading, NotifyState::monotonic_usec_now()?]),
-        Moment::Stopping => sd_notify::notify(&[NotifyState::Stopping]),
-        Moment::Alive => sd_notify::notify(&[NotifyState::Watchdog]),
+        LifecycleEvent::Reloading => {
+            sd_notify::notify(&[NotifyState::Reloading, NotifyState::monotonic_usec_now()?])
+        }
+        LifecycleEvent::Stopping => sd_notify::notify(&[NotifyState::Stopping]),
+        LifecycleEvent::Alive => sd_notify::notify(&[NotifyState::Watchdog]),
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// How what a credential holds is judged. It is read again whenever it changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Credentials {
+pub(super) enum CredentialCheck {
     /// One that cannot be used is a fault.
     MustWork,
     /// One that cannot be used is a warning: its app pauses until it is replaced, and the others go on.
@@ -20,7 +20,7 @@ pub(super) struct Around<'a> {
     pub(super) env: &'a dyn Fn(&str) -> Option<OsString>,
     /// Unix seconds.
     pub(super) now: i64,
-    pub(super) credentials: Credentials,
+    pub(super) credentials: CredentialCheck,
 }
 
 impl<'a> Around<'a> {
@@ -28,6 +28,6 @@ impl<'a> Around<'a> {
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let folder = absolute.parent().map(Path::to_owned).unwrap_or_default();
         let now = jiff::Timestamp::now().as_second();
-        Around { folder, env, now, credentials: Credentials::MayWork }
+        Around { folder, env, now, credentials: CredentialCheck::MayWork }
     }
 }

@@ -2,7 +2,7 @@
 
 use secrecy::ExposeSecret;
 
-use super::around::{Around, Credentials};
+use super::around::{Around, CredentialCheck};
 use super::secret::{read_secret, shown_path};
 use super::values::line;
 use crate::document::{Place, Table};
@@ -87,8 +87,8 @@ fn read_env(place: &Place<'_>, around: &Around<'_>) -> Option<String> {
 fn wrong(held: &Held<'_>, around: &Around<'_>, text: &str) {
     let text = format!("{} {text}", held.name);
     match around.credentials {
-        Credentials::MustWork => held.place.fault(text),
-        Credentials::MayWork => held.place.warn(format!("{text}; the app pauses until it is replaced")),
+        CredentialCheck::MustWork => held.place.fault(text),
+        CredentialCheck::MayWork => held.place.warn(format!("{text}; the app pauses until it is replaced")),
     }
 }
 

@@ -30,7 +30,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::Path;
 
-use self::around::{Around, Credentials};
+use self::around::{Around, CredentialCheck};
 use crate::budget::Key;
 use crate::document::{self, Fault, Faults, Notes, Place, Syntax, Warnings};
 use crate::sys::{self, ReadError};
@@ -47,7 +47,7 @@ pub fn load(path: &Path) -> Result<Config, Faults> {
 /// As [`load`], for `--config.check`: a credential that cannot be used is a fault.
 pub fn check(path: &Path) -> Result<Config, Faults> {
     let env = |name: &str| std::env::var_os(name);
-    let around = Around { credentials: Credentials::MustWork, ..Around::of(path, &env) };
+    let around = Around { credentials: CredentialCheck::MustWork, ..Around::of(path, &env) };
     parse_noting(&text_of(path)?, path, &around, &Notes::new())
 }
 

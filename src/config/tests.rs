@@ -176,7 +176,7 @@ fn a_key_from_the_environment_is_judged_as_one_from_a_file() {
     let path = Path::new("c.yaml");
     let told = |value: &[u8]| {
         let env = |_: &str| Some(OsString::from_vec(value.to_vec()));
-        let around = Around { credentials: Credentials::MustWork, ..Around::of(path, &env) };
+        let around = Around { credentials: CredentialCheck::MustWork, ..Around::of(path, &env) };
         match parse_noting(text, path, &around, &Notes::new()) {
             Ok(config) => config.warnings.join("\n"),
             Err(faults) => faults.to_string(),

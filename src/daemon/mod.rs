@@ -38,7 +38,7 @@ use reload::{RELOADS_CAP, Reload, next_read};
 use tasks::{Ended, Tasks};
 
 pub use apps::BUDGET_FOLDER;
-pub use pulse::Moment;
+pub use pulse::LifecycleEvent;
 pub use web_config::WebFile;
 
 const BUILD: BuildInfo =
@@ -179,8 +179,8 @@ impl Daemon {
         Reloader::new(self.reload.clone())
     }
 
-    /// Tells `observer` of each [`Moment`] from now on; it may not block.
-    pub fn observed_by(mut self, observer: impl Fn(Moment) + Send + Sync + 'static) -> Daemon {
+    /// Tells `observer` of each [`LifecycleEvent`] from now on; it may not block.
+    pub fn observed_by(mut self, observer: impl Fn(LifecycleEvent) + Send + Sync + 'static) -> Daemon {
         self.observer = Arc::new(observer);
         self
     }
@@ -200,7 +200,7 @@ impl Daemon {
             tokio::select! {
                 () = &mut stop => break None,
                 Some(done) = self.reloads.recv(), if reading.is_none() => {
-                    (self.observer)(Moment::Reloading);
+                    (self.observer)(LifecycleEvent::Reloading);
                     reading = Some((done, Box::pin(self.read_config())));
                 }
                 (done, read) = next_read(&mut reading) => {
@@ -231,7 +231,7 @@ impl Daemon {
                 self.tell_ready();
             }
             self.app_state.set_ready();
-            (self.observer)(Moment::Ready);
+            (self.observer)(LifecycleEvent::Ready);
         }
     }
 
@@ -317,7 +317,7 @@ impl Daemon {
     /// Stops asking, commits what was read, closes.
     async fn end(mut self) -> Result<(), Failure> {
         tracing::info!("stopping");
-        (self.observer)(Moment::Stopping);
+        (self.observer)(LifecycleEvent::Stopping);
         self.app_state.set_stopping();
         self.cancel.cancel();
         let deadline = tokio::time::Instant::now() + END_DEADLINE;
@@ -364,7 +364,7 @@ fn app_state(
     opened: &Opened,
     shared: &Shared,
     exporter: &ExporterMetrics,
-    reload: Option<web::Reload>,
+    reload: Option<web::ReloadHandler>,
 ) -> AppState {
     let snapshot = opened.ledger.reader();
     let watch_api = || WatchApi {

@@ -7,7 +7,7 @@ use crate::query::Directory;
 
 /// What the life of a daemon comes to; whoever started it may want to hear of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
+pub enum LifecycleEvent {
     /// The watch lists are loaded, or a reload has ended, well or not.
     Ready,
     Reloading,
@@ -16,7 +16,7 @@ pub enum Moment {
     Alive,
 }
 
-pub(super) type Observer = Arc<dyn Fn(Moment) + Send + Sync>;
+pub(super) type Observer = Arc<dyn Fn(LifecycleEvent) + Send + Sync>;
 
 /// Tells an observer that the daemon is alive, as long as every loop goes round.
 pub(super) struct Pulse {
@@ -40,7 +40,7 @@ impl Pulse {
         match still {
             None => {
                 self.told = None;
-                (self.observer)(Moment::Alive);
+                (self.observer)(LifecycleEvent::Alive);
             }
             Some((app, ago)) if self.told.as_ref() != Some(app) => {
                 let seconds = ago.as_secs();
@@ -75,7 +75,8 @@ mod tests {
         let directory = Directory::default();
         let alive = Arc::new(Mutex::new(0));
         let count = Arc::clone(&alive);
-        let observer = Arc::new(move |moment| *count.lock().unwrap() += i32::from(moment == Moment::Alive));
+        let observer =
+            Arc::new(move |event| *count.lock().unwrap() += i32::from(event == LifecycleEvent::Alive));
         let mut pulse = Pulse::new(directory.clone(), observer);
         let publish = |hearts: &[(&str, &Heartbeat)]| {
             let handles = hearts.iter().map(|(app, heart)| (Arc::from(*app), handle((*heart).clone())));

@@ -22,7 +22,7 @@ impl Reloader {
     }
 
     /// What `POST /-/reload` calls.
-    pub(super) fn over_http(self) -> web::Reload {
+    pub(super) fn over_http(self) -> web::ReloadHandler {
         Box::new(move || {
             let reloader = self.clone();
             Box::pin(async move { reloader.reload().await })

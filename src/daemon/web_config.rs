@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::config::web::{Seen, WebConfig, load};
+use crate::config::web::{ReadFiles, WebConfig, load};
 use crate::document::Faults;
 use crate::metrics::ExporterMetrics;
 use crate::sys::{Hung, run_blocking};
@@ -27,10 +27,10 @@ const DEADLINE: Duration = Duration::from_secs(10);
 pub struct WebFile {
     path: PathBuf,
     /// What the files held when they were last taken, or found faulty; `None` to take them anew.
-    told: Option<Seen>,
+    told: Option<ReadFiles>,
     /// A change that was seen once. It is not taken before it is seen again: a file may be in the middle of being
     /// written, and half a file may ask for no password at all.
-    pending: Option<(Result<WebConfig, Faults>, Seen)>,
+    pending: Option<(Result<WebConfig, Faults>, ReadFiles)>,
 }
 
 impl WebFile {
@@ -52,7 +52,7 @@ impl WebFile {
                 self.told = seen;
                 return is_news.then_some(result);
             }
-            None if self.told.as_ref().is_some_and(Seen::is_current) => return None,
+            None if self.told.as_ref().is_some_and(ReadFiles::is_current) => return None,
             _ => self.pending = Some(load(&self.path)),
         }
         None

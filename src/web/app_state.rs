@@ -25,7 +25,7 @@ pub type ReloadAnswer = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>
 
 /// Asks for a reload and waits for its end. The future may be dropped when the client gives up or waits too long;
 /// the reload itself must go on to its end all the same.
-pub type Reload = Box<dyn Fn() -> ReloadAnswer + Send + Sync>;
+pub type ReloadHandler = Box<dyn Fn() -> ReloadAnswer + Send + Sync>;
 
 /// What the state is built from and keeps for life.
 pub struct Dependencies {
@@ -33,7 +33,7 @@ pub struct Dependencies {
     pub registry: Registry,
     pub exporter: ExporterMetrics,
     /// `None` without `--web.enable-lifecycle`.
-    pub reload: Option<Reload>,
+    pub reload: Option<ReloadHandler>,
     pub limits: Limits,
     pub queries: Box<dyn WatchQuery>,
     /// `None` without `--web.enable-watch-api`.

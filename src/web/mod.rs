@@ -17,7 +17,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use app_state::{AppState, Dependencies, Reload, ReloadAnswer, SnapshotReader};
+pub use app_state::{AppState, Dependencies, ReloadAnswer, ReloadHandler, SnapshotReader};
 
 /// Serves all routes on `listener` until `cancel`, as [`crate::http::serve`] does.
 pub async fn serve(listener: TcpListener, app_state: Arc<AppState>, cancel: CancellationToken) {

@@ -39,7 +39,7 @@ impl WatchQuery for NoQueries {
     }
 }
 
-pub(super) fn dependencies(limits: Limits, reload: Option<Reload>) -> Dependencies {
+pub(super) fn dependencies(limits: Limits, reload: Option<ReloadHandler>) -> Dependencies {
     let registry = Registry::new(BuildInfo { version: "0", revision: None });
     let exporter = registry.exporter();
     let mut snapshot = Snapshot::default();
@@ -56,7 +56,7 @@ pub(super) fn dependencies(limits: Limits, reload: Option<Reload>) -> Dependenci
     }
 }
 
-pub(super) async fn start_with(limits: Limits, reload: Option<Reload>) -> Running {
+pub(super) async fn start_with(limits: Limits, reload: Option<ReloadHandler>) -> Running {
     start_from(dependencies(limits, reload)).await
 }
 
@@ -172,7 +172,7 @@ async fn reload_answers_with_what_came_of_it() {
     assert!(refused.text().starts_with("Lifecycle API is not enabled."));
     let calls = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&calls);
-    let reload: Reload = Box::new(move || {
+    let reload: ReloadHandler = Box::new(move || {
         let call = counter.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move { if call == 0 { Ok(()) } else { Err("apps[0].name: missing".to_owned()) } })
     });
@@ -191,7 +191,7 @@ async fn reload_answers_with_what_came_of_it() {
 #[tokio::test]
 async fn a_reload_that_hangs_is_answered_503() {
     let limits = Limits { answer_timeout: SHORT, ..Limits::default() };
-    let hangs: Reload = Box::new(|| Box::pin(std::future::pending()));
+    let hangs: ReloadHandler = Box::new(|| Box::pin(std::future::pending()));
     let running = start_with(limits, Some(hangs)).await;
     assert_eq!(ask(running.address, "POST", "/-/reload", "").await.status, 503);
 }

@@ -9,11 +9,11 @@ use crate::config::secret::contents;
 
 /// Reads files and remembers what they held, as a digest.
 #[derive(Debug, Default)]
-pub(super) struct Reader(RefCell<Seen>);
+pub(super) struct Reader(RefCell<ReadFiles>);
 
 /// The files that were read, and what they held then.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen(Vec<(PathBuf, [u8; 32])>);
+pub struct ReadFiles(Vec<(PathBuf, [u8; 32])>);
 
 impl Reader {
     /// What the file holds.
@@ -26,12 +26,12 @@ impl Reader {
         read
     }
 
-    pub(super) fn seen(self) -> Seen {
+    pub(super) fn seen(self) -> ReadFiles {
         self.0.into_inner()
     }
 }
 
-impl Seen {
+impl ReadFiles {
     /// Whether the files still hold the same. Reads them, since neither time nor length of a file tells for sure: they
     /// are small and few. Blocks.
     pub fn is_current(&self) -> bool {

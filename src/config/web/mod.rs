@@ -17,7 +17,7 @@ use super::values::{duration, given, or};
 use crate::document::{self, Fault, Faults, Notes, Place, Syntax, Table, Value};
 use crate::http::{PasswordHash, RateLimit, Security, Users};
 
-pub use material::Seen;
+pub use material::ReadFiles;
 
 /// How many may have a password.
 pub const MAX_USERS: usize = 1000;
@@ -47,7 +47,7 @@ pub struct WebConfig {
 
 /// Reads and checks a web configuration with the files that it names. Blocks. What was read is told either way, so
 /// that a change of it can be seen.
-pub fn load(path: &Path) -> (Result<WebConfig, Faults>, Seen) {
+pub fn load(path: &Path) -> (Result<WebConfig, Faults>, ReadFiles) {
     let reader = Reader::default();
     let read = reader.read(path);
     let file = || path.display().to_string();
