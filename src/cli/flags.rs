@@ -170,13 +170,13 @@ impl Flags {
 
 fn positive(text: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|n: &f64| n.is_finite() && *n > 0.0);
-    number.ok_or_else(|| "a number above 0 would be right".to_owned())
+    number.ok_or_else(|| "expected a number above 0".to_owned())
 }
 
 fn rate(text: &str) -> Result<f64, String> {
     let allowed = MIN_REQUESTS_PER_SECOND..=MAX_REQUESTS_PER_SECOND;
     let number = positive(text).ok().filter(|n| allowed.contains(n));
-    number.ok_or_else(|| format!("a number from {} to {} would be right", allowed.start(), allowed.end()))
+    number.ok_or_else(|| format!("expected a number from {} to {}", allowed.start(), allowed.end()))
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

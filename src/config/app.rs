@@ -47,7 +47,7 @@ pub(super) fn read_apps(apps: &Place<'_>, around: &Around<'_>) -> Option<Vec<App
     let items = apps.items("a list of apps")?;
     let count = items.len();
     if count == 0 || count > MAX_APPS {
-        apps.fault(format!("holds {count} apps; 1 to {MAX_APPS} would be right"));
+        apps.fault(format!("holds {count} apps; expected 1 to {MAX_APPS}"));
         return None;
     }
     let mut names: HashMap<String, usize> = HashMap::new();
@@ -58,7 +58,7 @@ pub(super) fn read_apps(apps: &Place<'_>, around: &Around<'_>) -> Option<Vec<App
             if let Some(name) = &name {
                 match names.get(name) {
                     Some(first) => {
-                        app.fault("name", format!("is the name of apps[{first}] too; another would be right"))
+                        app.fault("name", format!("is the name of apps[{first}] too; expected another"))
                     }
                     None => drop(names.insert(name.clone(), index)),
                 }
@@ -109,7 +109,7 @@ fn read_name(place: &Place<'_>) -> Option<String> {
     let name = place.id(NAME)?;
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
     if name.is_empty() || name.len() > MAX_NAME_CHARS || !plain {
-        place.fault(format!("is {}; {NAME} would be right", shown(&name)));
+        place.fault(format!("is {}; expected {NAME}", shown(&name)));
         return None;
     }
     Some(name.into_owned())
@@ -120,7 +120,7 @@ const SDK_APP_ID: &str = "the SDKAppID, a whole number from 1 without quotes";
 fn read_sdk_app_id(place: &Place<'_>) -> Option<u64> {
     match place.whole(SDK_APP_ID)? {
         0 => {
-            place.fault(format!("is 0; {SDK_APP_ID} would be right"));
+            place.fault(format!("is 0; expected {SDK_APP_ID}"));
             None
         }
         id => Some(id),
@@ -147,18 +147,17 @@ fn read_endpoint(app: &Table<'_>) -> Option<(Option<&'static str>, String)> {
         let name = place.text(&right)?;
         let region = Region::named(name);
         if region.is_none() {
-            place
-                .fault(format!("is {}; {right} would be right (endpoint takes any other host)", shown(name)));
+            place.fault(format!("is {}; expected {right} (endpoint takes any other host)", shown(name)));
         }
         region
     });
     let endpoint = endpoint_place.and_then(|place| read_base_url(&place));
     if both {
-        app.fault("endpoint", "stands beside region; one of the two would be right");
+        app.fault("endpoint", "stands beside region; expected one of the two");
         return None;
     }
     if region_place.is_none() && endpoint_place.is_none() {
-        app.place().fault("names neither region nor endpoint; one of the two would be right");
+        app.place().fault("names neither region nor endpoint; expected one of the two");
     }
     match (region, endpoint) {
         (Some(region), _) => Some((Some(region.name), region.endpoint.to_owned())),
@@ -169,7 +168,7 @@ fn read_endpoint(app: &Table<'_>) -> Option<(Option<&'static str>, String)> {
 fn read_base_url(place: &Place<'_>) -> Option<String> {
     let url = url(place, ENDPOINT)?;
     if url.query().is_some() {
-        place.fault(format!("has a query (?...); {ENDPOINT} would be right"));
+        place.fault(format!("has a query (?...); expected {ENDPOINT}"));
         return None;
     }
     if holds_api_path(&url) {
@@ -201,7 +200,7 @@ fn read_rate(place: &Place<'_>) -> Option<f64> {
     if (MIN_REQUESTS_PER_SECOND..=MAX_REQUESTS_PER_SECOND).contains(&rate) {
         return Some(rate);
     }
-    place.fault(format!("is {rate}; {right} would be right"));
+    place.fault(format!("is {rate}; expected {right}"));
     None
 }
 
@@ -209,7 +208,7 @@ fn read_max_pairs(place: &Place<'_>) -> Option<usize> {
     let right = format!("a whole number from 1 to {MAX_PAIRS}");
     let pairs = place.whole(&right)?;
     if !(1..=MAX_PAIRS).contains(&pairs) {
-        place.fault(format!("is {pairs}; {right} would be right"));
+        place.fault(format!("is {pairs}; expected {right}"));
         return None;
     }
     usize::try_from(pairs).ok()
@@ -220,17 +219,17 @@ fn read_watch_labels(place: &Place<'_>) -> Option<Vec<Box<str>>> {
     let items = place.items("a list of label names such as [campaign]")?;
     let count = items.len();
     if count > MAX_WATCH_LABELS {
-        place.fault(format!("holds {count} names; at most {MAX_WATCH_LABELS} would be right"));
+        place.fault(format!("holds {count} names; expected at most {MAX_WATCH_LABELS}"));
     }
     let mut names: Vec<Box<str>> = Vec::new();
     for item in items.take(MAX_WATCH_LABELS) {
         let Some(name) = item.text(RIGHT) else { continue };
         if !is_label_name(name) {
-            item.fault(format!("is {}; {RIGHT} would be right", shown(name)));
+            item.fault(format!("is {}; expected {RIGHT}", shown(name)));
         } else if RESERVED_LABELS.contains(&name) || LIST_COLUMNS.contains(&name) {
-            item.fault(format!("{name} is taken by the exporter or Prometheus; another name would be right"));
+            item.fault(format!("{name} is taken by the exporter or Prometheus; expected another name"));
         } else if names.iter().any(|known| **known == *name) {
-            item.fault(format!("{name} is listed twice; once would be right"));
+            item.fault(format!("{name} is listed twice; expected once"));
         } else {
             names.push(name.into());
         }

@@ -47,11 +47,11 @@ pub(super) fn read(app: &Table<'_>, identity: Option<&Identity>, around: &Around
         // The fault of the secret written in the file says what is to be done.
         0 if inline_key || inline_sig => None,
         0 => {
-            app.place().fault(format!("names no secret; {KEYS} would be right"));
+            app.place().fault(format!("names no secret; expected {KEYS}"));
             None
         }
         _ => {
-            app.place().fault(format!("names {given} secrets; {KEYS} would be right"));
+            app.place().fault(format!("names {given} secrets; expected {KEYS}"));
             None
         }
     }
@@ -62,21 +62,17 @@ fn read_env(place: &Place<'_>, around: &Around<'_>) -> Option<String> {
     let name = line(place, RIGHT)?;
     let letters = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if !letters || name.starts_with(|c: char| c.is_ascii_digit()) {
-        place.fault(format!("is no name of a variable; {RIGHT} would be right"));
+        place.fault(format!("is no name of a variable; expected {RIGHT}"));
         return None;
     }
     // The name is not shown: people paste the key itself here.
     let Some(value) = (around.env)(&name) else {
-        place.fault(
-            "names an environment variable that is not set; one that holds the secret key would be right",
-        );
+        place.fault("names an environment variable that is not set; expected one that holds the secret key");
         return None;
     };
     let bytes = value.into_encoded_bytes();
     if bytes.iter().all(u8::is_ascii_whitespace) {
-        place.fault(
-            "names an environment variable that is empty; one that holds the secret key would be right",
-        );
+        place.fault("names an environment variable that is empty; expected one that holds the secret key");
         return None;
     }
     judge_key(&Held { place, name: "the variable it names".to_owned(), bytes: &bytes }, around);

@@ -55,7 +55,7 @@ fn text_of(path: &Path) -> Result<String, Faults> {
     let whole = |text: String| Faults::one(path.display().to_string(), Fault::whole(text));
     let bytes = sys::read(path, MAX_CONFIG_BYTES).map_err(|error| match error {
         ReadError::TooLong(_) => whole(format!("{error}; put long lists into watch.files")),
-        _ => whole(format!("{error}; a readable YAML file would be right")),
+        _ => whole(format!("{error}; expected a readable YAML file")),
     })?;
     let text = document::utf8(&bytes).map_err(|fault| Faults::one(path.display().to_string(), fault))?;
     Ok(text.to_owned())

@@ -77,7 +77,7 @@ pub(super) fn checked<T>(place: &Place<'_>, path: &Path, read: Result<T, String>
     match read {
         Ok(read) => Some(read),
         Err(fault) => {
-            place.fault(format!("{} {fault}; {FILE} would be right", shown_path(place, path)));
+            place.fault(format!("{} {fault}; expected {FILE}", shown_path(place, path)));
             None
         }
     }

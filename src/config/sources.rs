@@ -48,7 +48,7 @@ pub(super) fn read(
 /// Notes a list that is longer than its cap; whether it is within.
 fn within(list: &Place<'_>, count: usize, most: usize) -> bool {
     if count > most {
-        list.fault(format!("holds {count} items; at most {most} would be right"));
+        list.fault(format!("holds {count} items; expected at most {most}"));
     }
     count <= most
 }
@@ -63,7 +63,7 @@ fn read_patterns(list: &Place<'_>, around: &Around<'_>) -> Option<Vec<PathBuf>> 
     let patterns = items.filter_map(|item| {
         let pattern = read_pattern(&item, around)?;
         if !seen.insert(pattern.clone()) {
-            item.fault("is listed twice; once would be right");
+            item.fault("is listed twice; expected once");
             return None;
         }
         Some(pattern)
@@ -75,7 +75,7 @@ fn read_patterns(list: &Place<'_>, around: &Around<'_>) -> Option<Vec<PathBuf>> 
 fn read_pattern(place: &Place<'_>, around: &Around<'_>) -> Option<PathBuf> {
     let text = line(place, PATTERN)?;
     if let Err(error) = Pattern::new(&text) {
-        place.fault(format!("is no pattern ({}); {PATTERN} would be right", error.msg));
+        place.fault(format!("is no pattern ({}); expected {PATTERN}", error.msg));
         return None;
     }
     let path = Path::new(&text);
@@ -87,7 +87,7 @@ fn read_pattern(place: &Place<'_>, around: &Around<'_>) -> Option<PathBuf> {
         None => has_wildcard(&name),
     };
     if text.ends_with('/') || !readable {
-        place.fault(format!("names no file that can be read; {PATTERN} would be right"));
+        place.fault(format!("names no file that can be read; expected {PATTERN}"));
         return None;
     }
     if path.is_absolute() {
@@ -108,7 +108,7 @@ fn read_http(list: &Place<'_>, around: &Around<'_>) -> Option<Vec<HttpSource>> {
     let sources = items.filter_map(|item| {
         let source = item.table("a mapping with url", |table| read_source(table, around)).flatten()?;
         if !seen.insert(source.url.clone()) {
-            item.fault("has the url of an earlier item; each url once would be right");
+            item.fault("has the url of an earlier item; expected each url once");
             return None;
         }
         Some(source)
@@ -128,10 +128,10 @@ fn read_source(table: &Table<'_>, around: &Around<'_>) -> Option<HttpSource> {
     let basic = table.get("basic_auth");
     let bearer = table.get("authorization");
     if basic.is_some() && bearer.is_some() {
-        table.fault("authorization", "stands beside basic_auth; one of the two would be right");
+        table.fault("authorization", "stands beside basic_auth; expected one of the two");
     }
     for key in ["bearer_token", "bearer_token_file"] {
-        table.refuse(key, "is no key here; authorization with credentials_file would be right");
+        table.refuse(key, "is no key here; expected authorization with credentials_file");
     }
     let basic = maybe(basic, |place| place.table("a mapping", |table| read_basic(table, around)).flatten());
     let bearer =
@@ -168,7 +168,7 @@ fn read_bearer(table: &Table<'_>, around: &Around<'_>) -> Option<Authorization> 
         let scheme = line(place, SCHEME)?;
         let token = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.+".contains(&byte));
         if !token || scheme.eq_ignore_ascii_case("basic") {
-            place.fault(format!("is no scheme for this key; {SCHEME} would be right"));
+            place.fault(format!("is no scheme for this key; expected {SCHEME}"));
             return None;
         }
         Some(scheme)
@@ -179,14 +179,14 @@ fn read_bearer(table: &Table<'_>, around: &Around<'_>) -> Option<Authorization> 
 }
 
 fn read_tls(table: &Table<'_>, around: &Around<'_>) -> Option<ClientTls> {
-    table.refuse("ca", "is no key here; ca_file with the path of the certificates would be right");
-    table.refuse("cert", "is no key here; cert_file with the path of the certificate would be right");
+    table.refuse("ca", "is no key here; expected ca_file with the path of the certificates");
+    table.refuse("cert", "is no key here; expected cert_file with the path of the certificate");
     table.refuse("key", &format!("{INLINE_PASSWORD} key_file"));
     let ca_file = maybe(table.get("ca_file"), |place| read_file(place, around));
     let cert = table.get("cert_file");
     let key = table.get("key_file");
     if cert.is_some() != key.is_some() {
-        table.place().fault("has one of cert_file and key_file; both or none would be right");
+        table.place().fault("has one of cert_file and key_file; expected both or none");
     }
     let cert_file = maybe(cert, |place| read_file(place, around));
     let key_file = maybe(key, |place| read_secret(place, around).map(|(path, _)| path));

@@ -308,7 +308,7 @@ fn a_file_that_cannot_be_read_is_one_fault() {
     let faults = load(Path::new("/nowhere/config.yaml")).unwrap_err();
     assert_eq!(
         faults.to_string(),
-        "/nowhere/config.yaml: cannot be read (No such file or directory (os error 2)); a readable YAML file would be right"
+        "/nowhere/config.yaml: cannot be read (No such file or directory (os error 2)); expected a readable YAML file"
     );
 }
 

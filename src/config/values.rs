@@ -58,7 +58,7 @@ pub(super) fn line(place: &Place<'_>, right: &str) -> Option<String> {
         odd if odd.chars().any(char::is_control) => "holds a control character",
         _ => return Some(text.to_owned()),
     };
-    place.fault(format!("{wrong}; {right} would be right"));
+    place.fault(format!("{wrong}; expected {right}"));
     None
 }
 
@@ -72,7 +72,7 @@ pub(super) fn duration(place: &Place<'_>, range: RangeInclusive<Duration>) -> Op
         Ok(_) => "is out of range".to_owned(),
         Err(fault) => fault.to_string(),
     };
-    place.fault(format!("{} {wrong}; {right} would be right", shown(text)));
+    place.fault(format!("{} {wrong}; expected {right}", shown(text)));
     None
 }
 
@@ -99,7 +99,7 @@ pub(super) fn zone(place: &Place<'_>) -> Option<i32> {
     let text = place.text(ZONE)?;
     let seconds = zone_seconds(text);
     if seconds.is_none() {
-        place.fault(format!("is {}; {ZONE} would be right", shown(text)));
+        place.fault(format!("is {}; expected {ZONE}", shown(text)));
     }
     seconds
 }
@@ -118,7 +118,7 @@ pub(super) fn url(place: &Place<'_>, right: &str) -> Option<Url> {
         Ok(url) if url.fragment().is_some() => "has a fragment (#...)",
         Ok(url) => return Some(url),
     };
-    place.fault(format!("{wrong}; {right} would be right"));
+    place.fault(format!("{wrong}; expected {right}"));
     None
 }
 

@@ -1,4 +1,4 @@
-//! Faults and warnings of a document: where, what is wrong, and what would be right.
+//! Faults and warnings of a document: where, what is wrong, and what was expected.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -11,13 +11,13 @@ pub const MAX_FAULTS: usize = 200;
 /// How many different warnings about one document are kept; what is beyond is counted and the count is told.
 pub const MAX_WARNINGS: usize = 50;
 
-/// One fault: what is wrong at one place of a document, and what would be right there.
+/// One fault: what is wrong at one place of a document, and what was expected there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.line())]
 pub struct Fault {
     /// Key path (`apps[0].name`), or `line 3 column 5` of a text that is no tree; empty for the whole document.
     pub place: String,
-    /// `what is wrong; what would be right`, without a line break.
+    /// `what is wrong; expected what`, without a line break.
     pub text: String,
 }
 
@@ -35,7 +35,7 @@ impl Fault {
     }
 }
 
-/// All faults of one file; `Display` writes one line per fault: `FILE: KEY.PATH: what is wrong; what would be right`.
+/// All faults of one file; `Display` writes one line per fault: `FILE: KEY.PATH: what is wrong; expected what`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     /// The file as the operator named it.

@@ -73,7 +73,7 @@ impl<'p> Place<'p> {
         path
     }
 
-    /// Notes a fault here: `what is wrong; what would be right`.
+    /// Notes a fault here: `what is wrong; expected what`.
     pub fn fault(&self, text: impl Into<String>) {
         self.notes.note(self.path(), text.into());
     }
@@ -85,11 +85,11 @@ impl<'p> Place<'p> {
 
     /// Notes that the value is of the wrong type, without showing it.
     pub fn wrong<T>(&self, right: &str) -> Option<T> {
-        self.fault(format!("is {}; {right} would be right", self.value().kind()));
+        self.fault(format!("is {}; expected {right}", self.value().kind()));
         None
     }
 
-    /// Text that is written as text. `right` says what would be right in a fault.
+    /// Text that is written as text. `right` says what was expected, in a fault.
     pub fn text(&self, right: &str) -> Option<&'p str> {
         match self.value() {
             Value::Text(text) => Some(text),
@@ -114,9 +114,7 @@ impl<'p> Place<'p> {
             Some(spelling) => Some(Cow::Borrowed(spelling)),
             None => {
                 let kind = self.value().kind();
-                self.fault(format!(
-                    "is {kind} that cannot be taken as written; quotes around it would be right"
-                ));
+                self.fault(format!("is {kind} that cannot be taken as written; expected quotes around it"));
                 None
             }
         }
@@ -197,7 +195,7 @@ impl<'p> Place<'p> {
     }
 }
 
-const TWICE: &str = "is written twice; once would be right";
+const TWICE: &str = "is written twice; expected once";
 
 /// A mapping that is read key by key; see [`Place::table`].
 pub struct Table<'t> {
@@ -247,7 +245,7 @@ impl<'t> Table<'t> {
     pub fn required(&self, key: &'static str, right: &str) -> Option<Place<'t>> {
         let found = self.get(key);
         if found.is_none() {
-            self.fault(key, format!("is missing; {right} would be right"));
+            self.fault(key, format!("is missing; expected {right}"));
         }
         found
     }

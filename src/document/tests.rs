@@ -32,13 +32,13 @@ fn every_fault_is_noted_with_its_path() {
     assert_eq!(
         faults(text, Syntax::Yaml),
         [
-            "f: count: is text; a whole number would be right",
-            "f: names[1]: is a list; a name would be right",
-            "f: names[2]: is empty; a name would be right",
-            "f: names[3]: is the truth value true; a name would be right",
-            "f: names[4]: is a mapping; a name would be right",
+            "f: count: is text; expected a whole number",
+            "f: names[1]: is a list; expected a name",
+            "f: names[2]: is empty; expected a name",
+            "f: names[3]: is the truth value true; expected a name",
+            "f: names[4]: is a mapping; expected a name",
             "f: password: has no place here",
-            "f: count: is written twice; once would be right",
+            "f: count: is written twice; expected once",
             "f: name: is no known key; did you mean names? known here: count names",
             "f: [\"wi\"...]: is no known key (line 5); known here: count names",
         ]
@@ -51,13 +51,13 @@ fn json_is_the_same_tree() {
     assert_eq!(
         faults(text, Syntax::Json),
         [
-            "f: names[2]: is a number with a fraction, an exponent or too many digits that cannot be taken as written; quotes around it would be right",
-            "f: names[3]: is a number with a fraction, an exponent or too many digits that cannot be taken as written; quotes around it would be right",
-            "f: names: is written twice; once would be right",
+            "f: names[2]: is a number with a fraction, an exponent or too many digits that cannot be taken as written; expected quotes around it",
+            "f: names[3]: is a number with a fraction, an exponent or too many digits that cannot be taken as written; expected quotes around it",
+            "f: names: is written twice; expected once",
         ]
     );
-    assert_eq!(faults("[1]", Syntax::Json), ["f: is a list; a mapping would be right"]);
-    assert_eq!(faults("{}", Syntax::Json), ["f: names: is missing; a list would be right"]);
+    assert_eq!(faults("[1]", Syntax::Json), ["f: is a list; expected a mapping"]);
+    assert_eq!(faults("{}", Syntax::Json), ["f: names: is missing; expected a list"]);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn duplicates_are_found_in_large_mappings_too() {
     let found = faults(&format!("names: []\n{keys}k7: 2\n"), Syntax::Yaml);
     assert_eq!(
         found.iter().filter(|line| line.contains("written twice")).collect::<Vec<_>>(),
-        ["f: k7: is written twice; once would be right"]
+        ["f: k7: is written twice; expected once"]
     );
 }
 
@@ -111,7 +111,7 @@ fn texts_that_are_no_document_say_where() {
         ("a: [1", "line 1 column 4: is no YAML: unclosed bracket '['"),
         (
             "a: 1\n---\nb: 2",
-            "line 3 column 1: starts a second YAML document; one document (no further ---) would be right",
+            "line 3 column 1: starts a second YAML document; expected one document (no further ---)",
         ),
         ("a: !hunter2 x", "line 1 column 13: has a tag (!...); text that starts with ! needs quotes"),
         ("a: &x [*x]", "line 1 column 8: is no YAML: Recursive reference not allowed here"),

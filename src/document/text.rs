@@ -96,7 +96,7 @@ fn yaml_fault(error: serde_saphyr::Error) -> Fault {
     let place = error.location().map(|at| format!("line {} column {}", at.line(), at.column()));
     let text = match error {
         Error::MultipleDocuments { .. } => {
-            "starts a second YAML document; one document (no further ---) would be right".to_owned()
+            "starts a second YAML document; expected one document (no further ---)".to_owned()
         }
         // A password that starts with ! looks like a tag, so the tag is not shown.
         Error::UnsupportedTag { .. } => "has a tag (!...); text that starts with ! needs quotes".to_owned(),
@@ -106,8 +106,8 @@ fn yaml_fault(error: serde_saphyr::Error) -> Fault {
             // The same limits are told by several variants, depending on who met them; fixtures pin these words.
             if text.contains("limits breached") || text.contains("recursion limit") {
                 format!(
-                    "is too large or too deep; at most {MAX_NODES} values, {MAX_DEPTH} levels and few repeats by \
-                     alias would be right"
+                    "is too large or too deep; expected at most {MAX_NODES} values, {MAX_DEPTH} levels and few repeats by \
+                     alias"
                 )
             } else {
                 format!("is no YAML: {}", text.split_whitespace().collect::<Vec<_>>().join(" "))

@@ -79,9 +79,9 @@ pub struct Removed {
 pub enum WatchStoreError {
     #[error("no app is called {0}; GET /config shows those there are")]
     NoApp(String),
-    #[error("app {app}: the API would hold {would} pairs; at most {cap} would be right, nothing was added")]
+    #[error("app {app}: the API would hold {would} pairs; expected at most {cap}, nothing was added")]
     OverCap { app: Arc<str>, would: u64, cap: u64 },
-    #[error("{pairs} pairs in one request; at most {cap} would be right, nothing was added")]
+    #[error("{pairs} pairs in one request; expected at most {cap}, nothing was added")]
     TooMany { pairs: usize, cap: usize },
     #[error("{}", too_old(.app, .pushes, *.watch_for))]
     TooOld {

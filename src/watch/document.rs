@@ -45,7 +45,7 @@ pub fn parse_list(
     now: i64,
 ) -> Result<Parsed, Fault> {
     if bytes.len() > MAX_LIST_BYTES {
-        let text = format!("is {} bytes long; at most {MAX_LIST_BYTES} would be right", bytes.len());
+        let text = format!("is {} bytes long; expected at most {MAX_LIST_BYTES}", bytes.len());
         return Err(Fault::whole(text));
     }
     let rules = Rules { watch_labels: Some(watch_labels), is_strict: false, now };
@@ -64,7 +64,7 @@ fn parse_tree(syntax: Syntax, bytes: &[u8], rules: Rules<'_>) -> Result<Parsed, 
     let Value::List(_) = root.value() else {
         // An empty file may be half of a write: only a list says that nothing is to be watched.
         let kind = root.value().kind();
-        return Err(Fault::whole(format!("is {kind}; a list of entries would be right ([] for none)")));
+        return Err(Fault::whole(format!("is {kind}; expected a list of entries ([] for none)")));
     };
     let mut parsed = Parsed::default();
     for item in root.items("a list").into_iter().flatten() {

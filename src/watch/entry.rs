@@ -93,7 +93,7 @@ fn read_users(users: &Place<'_>) -> Option<Vec<String>> {
     let items = users.items(USERS)?;
     let expected = items.len();
     if expected == 0 {
-        users.fault("is an empty list; at least one UserID would be right");
+        users.fault("is an empty list; expected at least one UserID");
         return None;
     }
     let read: Vec<String> = items.filter_map(|user| read_id(&user, USER)).collect();
@@ -221,7 +221,7 @@ fn as_written(text: &str) -> String {
 fn parse_time(text: &str) -> Result<i64, String> {
     match text.parse::<jiff::Timestamp>() {
         Ok(time) => Ok(time.as_second()),
-        Err(_) => Err(format!("is {}; {PUSHED_AT} would be right", as_written(text))),
+        Err(_) => Err(format!("is {}; expected {PUSHED_AT}", as_written(text))),
     }
 }
 

@@ -35,7 +35,7 @@ fn read_post(
             let name = place.id(APP)?;
             let app = app_of(&name);
             if app.is_none() {
-                place.fault(format!("is {}, which no app is called; {APP} would be right", shown(&name)));
+                place.fault(format!("is {}, which no app is called; expected {APP}", shown(&name)));
             }
             app
         });

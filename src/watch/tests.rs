@@ -62,22 +62,22 @@ fn a_bad_entry_is_refused_alone_with_its_path_and_reason() {
     let parsed = list(ListFormat::Json, text);
     assert_eq!(parsed.entries, [entry("t", &["good"])]);
     let id = "expected 1 to 256 bytes of text";
-    let users = "a list of UserIDs such as [alice, bob] would be right";
-    let time = "an RFC 3339 time with its zone such as 2026-11-23T10:00:00Z would be right";
+    let users = "expected a list of UserIDs such as [alice, bob]";
+    let time = "expected an RFC 3339 time with its zone such as 2026-11-23T10:00:00Z";
     assert_eq!(
         parsed.refused,
         [
             format!("[0].task: is empty; {id}"),
             format!(
-                "[1].users[1]: is empty; {id}; also [1].labels.tier: is a list; text would be right; also \
+                "[1].users[1]: is empty; {id}; also [1].labels.tier: is a list; expected text; also \
                  [1].pushed_at: is a whole number; {time}"
             ),
-            "[3]: is a whole number; a mapping with task and users would be right".to_owned(),
+            "[3]: is a whole number; expected a mapping with task and users".to_owned(),
             format!("[4].users: is text; {users}"),
             format!("[5].pushed_at: is \"x\"; {time}"),
             format!("[6].users: is empty; {users}"),
-            "[7].task: is empty; the TaskID that the push was answered with would be right; also [7].users[1]: is empty; \
-             a UserID would be right"
+            "[7].task: is empty; expected the TaskID that the push was answered with; also [7].users[1]: is empty; expected \
+             a UserID"
                 .to_owned(),
         ]
     );
@@ -87,8 +87,8 @@ fn a_bad_entry_is_refused_alone_with_its_path_and_reason() {
 #[test]
 fn what_is_no_list_is_a_fault_of_the_source() {
     let cases = [
-        (ListFormat::Yaml, "", "is empty; a list of entries would be right ([] for none)"),
-        (ListFormat::Yaml, "task: t", "is a mapping; a list of entries would be right ([] for none)"),
+        (ListFormat::Yaml, "", "is empty; expected a list of entries ([] for none)"),
+        (ListFormat::Yaml, "task: t", "is a mapping; expected a list of entries ([] for none)"),
         (ListFormat::Json, "[{}", "line 1 column 3: is no JSON: EOF while parsing a list"),
         (ListFormat::Json, "", "line 1 column 0: is no JSON: EOF while parsing a value"),
     ];

@@ -39,7 +39,7 @@ pub(super) struct ErrorShape {
     #[serde(rename = "errorType")]
     #[schema(schema_with = error_kinds)]
     kind: &'static str,
-    /// What is wrong and what would be right; every fault on a line of its own.
+    /// What is wrong and what was expected; every fault on a line of its own.
     error: String,
 }
 

@@ -145,7 +145,7 @@ fn list_files_are_counted_and_what_is_odd_in_them_is_told() {
         assert_eq!(count.count(), 1, "{words:?}: {text}");
     };
     warned(&["apps[0].watch.files[0]: ", "lists/one.csv: line 4: task: is empty"]);
-    warned(&["apps[0].watch.files[0]: ", "lists/bad.json: is a mapping; a list of entries would be right"]);
+    warned(&["apps[0].watch.files[0]: ", "lists/bad.json: is a mapping; expected a list of entries"]);
     warned(&["apps[0].watch.files[1]: ", "none/*.yaml: matches no file"]);
     warned(&["apps[0].watch.files[2]: ", "other/*: matches 1 file and no list"]);
     warned(&["apps[0].watch.files[3]: lists no pair"]);

@@ -112,7 +112,7 @@ fn too_many_pairs_in_one_request_are_refused_and_counted() {
     let users: Vec<String> = (0..10_001).map(|n| format!("\"v{n}\"")).collect();
     let page = daemon.post_watches(&format!(r#"{{"app":"shop","task":"s","users":[{}]}}"#, users.join(",")));
     assert_eq!(page.status, 400);
-    assert!(page.text().contains("at most 10000 would be right"), "{}", page.text());
+    assert!(page.text().contains("expected at most 10000"), "{}", page.text());
     daemon.scrape_until("they are counted", |s| {
         s.value("timpush_pairs_refused_total", &[("reason", "over_limit")]) == Some(10_001.0)
     });

@@ -53,7 +53,7 @@ pub fn load(path: &Path) -> (Result<WebConfig, Faults>, ReadFiles) {
     let file = || path.display().to_string();
     let result = match &read {
         Err(why) => {
-            let text = format!("{why}; a readable YAML file would be right");
+            let text = format!("{why}; expected a readable YAML file");
             Err(Faults::one(file(), Fault::whole(text)))
         }
         Ok(bytes) => document::utf8(bytes)
@@ -133,7 +133,7 @@ fn read_header(
     let is_allowed = values.is_empty() || values.contains(&text);
     let value = HeaderValue::from_str(text).ok().filter(|_| is_allowed);
     let Some(value) = value else {
-        place.fault(format!("is no value for this header; {right} would be right"));
+        place.fault(format!("is no value for this header; expected {right}"));
         return None;
     };
     let name = HeaderName::from_bytes(name.as_bytes()).expect("the names in HEADERS are names of headers");
@@ -144,7 +144,7 @@ fn read_users(place: &Place<'_>) -> Option<Users> {
     let pairs = place.pairs("a mapping of user names and bcrypt hashes")?;
     let count = pairs.len();
     if count > MAX_USERS {
-        place.fault(format!("holds {count} users; at most {MAX_USERS} would be right"));
+        place.fault(format!("holds {count} users; expected at most {MAX_USERS}"));
         return None;
     }
     let mut seen = HashSet::new();
@@ -154,7 +154,7 @@ fn read_users(place: &Place<'_>) -> Option<Users> {
         let hash = read_hash(&place);
         let is_name = !name.is_empty() && name.len() <= MAX_USER_BYTES && !name.contains([':', '\0', '\n']);
         if !is_name {
-            place.fault("has a name that no client can send; one without a colon would be right");
+            place.fault("has a name that no client can send; expected one without a colon");
         }
         hash.filter(|_| is_new && is_name).map(|hash| (name.into(), hash))
     });
@@ -181,16 +181,13 @@ fn read_rate(table: &Table<'_>) -> Option<Option<RateLimit>> {
     let burst = match (burst, is_off) {
         (None, true) => return Some(None),
         (None, false) => {
-            table.fault(
-                "burst",
-                format!("is missing; {right} would be right: without it nothing is let through"),
-            );
+            table.fault("burst", format!("is missing; expected {right}: without it nothing is let through"));
             None
         }
         (Some(place), _) => place.whole(&right).and_then(|burst| {
             let burst = u32::try_from(burst).ok().filter(|burst| u64::from(*burst) <= MAX_BURST);
             if burst.is_none_or(|burst| burst == 0 && !is_off) {
-                place.fault(format!("is out of range; {right} would be right"));
+                place.fault(format!("is out of range; expected {right}"));
                 return None;
             }
             burst

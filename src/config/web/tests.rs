@@ -114,9 +114,9 @@ fn a_file_that_asks_for_nothing_is_taken_but_not_an_empty_one() {
         assert!(config.warnings.is_empty(), "{text}");
     }
     let keys =
-        "a mapping with tls_server_config, http_server_config, basic_auth_users or rate_limit would be right";
+        "expected a mapping with tls_server_config, http_server_config, basic_auth_users or rate_limit";
     assert_eq!(folder.faults("# nothing"), [format!("is empty; {keys}")]);
-    assert_eq!(folder.faults(""), ["is empty; a readable YAML file would be right"]);
+    assert_eq!(folder.faults(""), ["is empty; expected a readable YAML file"]);
     assert_eq!(folder.faults("[]"), [format!("is a list; {keys}")]);
 }
 
@@ -131,11 +131,11 @@ fn certificate_and_key_may_stand_in_the_file_itself() {
     assert!(folder.load(&text).unwrap().security.tls.is_some());
     let other = read("other.key");
     let faults = folder.faults(&format!("tls_server_config: {{cert: {cert}, key: {other}}}"));
-    let right = "is not the private key of the certificate; the two that were made together would be right";
+    let right = "is not the private key of the certificate; expected the two that were made together";
     assert_eq!(faults, [format!("tls_server_config.key: {right}")]);
     let faults =
         folder.faults(&format!("tls_server_config: {{cert: {cert}, cert_file: server.pem, key: {key}}}"));
-    assert_eq!(faults, ["tls_server_config.cert_file: stands beside cert; one of the two would be right"]);
+    assert_eq!(faults, ["tls_server_config.cert_file: stands beside cert; expected one of the two"]);
 }
 
 #[test]
@@ -162,16 +162,16 @@ rate_limit: {interval: 1s}
     let starts = [
         "tls_server_config.cert_file: nowhere.pem cannot be read (No such file or directory",
         "tls_server_config.key_file: is missing; ",
-        "tls_server_config.client_auth_type: is \"Sometimes\"; NoClientCert, RequestClientCert, ",
-        "tls_server_config.min_version: is TLS11, which is broken and not served; TLS12 or TLS13 would be right",
-        "tls_server_config.cipher_suites[0]: is \"TLS_RSA_WITH_RC4_128_SHA\"; TLS_AES_256_GCM_SHA384, ",
-        "tls_server_config.curve_preferences[0]: is \"CurveP521\"; X25519, CurveP256, CurveP384 would be right",
+        "tls_server_config.client_auth_type: is \"Sometimes\"; expected NoClientCert, RequestClientCert, ",
+        "tls_server_config.min_version: is TLS11, which is broken and not served; expected TLS12 or TLS13",
+        "tls_server_config.cipher_suites[0]: is \"TLS_RSA_WITH_RC4_128_SHA\"; expected TLS_AES_256_GCM_SHA384, ",
+        "tls_server_config.curve_preferences[0]: is \"CurveP521\"; expected X25519, CurveP256, CurveP384",
         "tls_server_config.cert_fil: is no known key; did you mean cert_file? ",
-        "http_server_config.http2: is text; true or false would be right",
-        "http_server_config.headers.X-Frame-Options: is no value for this header; deny or sameorigin would be right",
+        "http_server_config.http2: is text; expected true or false",
+        "http_server_config.headers.X-Frame-Options: is no value for this header; expected deny or sameorigin",
         "http_server_config.headers.Server: is no known key; known here: Content-Security-Policy ",
         "basic_auth_users.alice: is no bcrypt hash; ",
-        "basic_auth_users.bob: has the cost 31; one from 4 to 16 would be right",
+        "basic_auth_users.bob: has the cost 31; expected one from 4 to 16",
         "rate_limit.burst: is missing; ",
     ];
     assert_eq!(faults.len(), starts.len(), "{faults:#?}");
@@ -312,7 +312,7 @@ fn hostile_files_end_in_a_fault() {
     for (text, right) in [
         (bomb, "too large or too deep"),
         (deep, "too large or too deep"),
-        (format!("basic_auth_users: {{{users}}}"), "at most 1000 would be right"),
+        (format!("basic_auth_users: {{{users}}}"), "expected at most 1000"),
         ("x".repeat(2 << 20), "is longer than"),
         ("basic_auth_users: {alice: !hunter2 x}\n".to_owned(), "has a tag"),
         (

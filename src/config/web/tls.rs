@@ -53,7 +53,7 @@ pub(super) fn read(table: &Table<'_>, around: &Around<'_>, reader: &Reader) -> O
     let prefers_own_suites = or(given(table, "prefer_server_cipher_suites"), true, Place::truth);
     let (least, most) = (least?, most?);
     if least > most {
-        table.fault("min_version", "is above max_version; one that is not would be right");
+        table.fault("min_version", "is above max_version; expected one that is not");
         return None;
     }
     let policy = client_auth?;
@@ -103,7 +103,7 @@ fn read_pem<'t>(
             Some(Some(Pem { place, bytes }))
         }
         (Some(_), Some(_)) => {
-            table.fault(named, format!("stands beside {inline}; one of the two would be right"));
+            table.fault(named, format!("stands beside {inline}; expected one of the two"));
             None
         }
     }
@@ -121,7 +121,7 @@ fn required<'t>(
 ) -> Option<Pem<'t>> {
     let pem = pem?;
     if pem.is_none() {
-        table.fault(named, format!("is missing; the path of a file as PEM, or {inline}, would be right"));
+        table.fault(named, format!("is missing; expected the path of a file as PEM, or {inline}"));
     }
     pem
 }
@@ -131,7 +131,7 @@ fn certificates(pem: &Pem<'_>) -> Option<Vec<CertificateDer<'static>>> {
     match read {
         Ok(list) if !list.is_empty() => Some(list),
         _ => {
-            pem.place.fault(format!("holds no certificate; {CERTIFICATES} would be right"));
+            pem.place.fault(format!("holds no certificate; expected {CERTIFICATES}"));
             None
         }
     }
@@ -139,7 +139,7 @@ fn certificates(pem: &Pem<'_>) -> Option<Vec<CertificateDer<'static>>> {
 
 fn private_key(pem: &Pem<'_>) -> Option<PrivateKeyDer<'static>> {
     let key = PrivateKeyDer::from_pem_slice(&pem.bytes);
-    key.map_err(|_| pem.place.fault(format!("holds no private key; {KEY} would be right"))).ok()
+    key.map_err(|_| pem.place.fault(format!("holds no private key; expected {KEY}"))).ok()
 }
 
 /// What is asked of clients must be what is checked: Go would take the system's authorities, or check nothing.
@@ -147,7 +147,7 @@ fn go_together(table: &Table<'_>, policy: ClientAuth, [has_ca, has_sans]: [bool;
     let name = policy.as_str();
     let unused = |key: &str| {
         let right = "client_auth_type RequireAndVerifyClientCert";
-        table.fault(key, format!("has no effect with client_auth_type {name}; {right} would be right"));
+        table.fault(key, format!("has no effect with client_auth_type {name}; expected {right}"));
         false
     };
     let ca = match (policy.verifies(), has_ca) {
@@ -178,7 +178,7 @@ fn version(place: &Place<'_>) -> Option<TlsVersion> {
     if let Value::Text(text) = place.value()
         && old.contains(&&**text)
     {
-        place.fault(format!("is {text}, which is broken and not served; TLS12 or TLS13 would be right"));
+        place.fault(format!("is {text}, which is broken and not served; expected TLS12 or TLS13"));
         return None;
     }
     let all = [TlsVersion::Tls12, TlsVersion::Tls13];
@@ -199,7 +199,7 @@ fn sans(place: &Place<'_>) -> Option<Vec<Box<str>>> {
     const RIGHT: &str = "a DNS name, IP address, mail address or URI";
     let names = list_of(place, RIGHT, |text| (!text.is_empty()).then(|| text.into()))?;
     if names.is_empty() || names.len() > MAX_SANS {
-        place.fault(format!("holds {} names; 1 to {MAX_SANS} would be right", names.len()));
+        place.fault(format!("holds {} names; expected 1 to {MAX_SANS}", names.len()));
         return None;
     }
     Some(names)
@@ -209,7 +209,7 @@ fn one_of<T>(place: &Place<'_>, right: &str, find: impl FnOnce(&str) -> Option<T
     let text = place.text(right)?;
     let found = find(text);
     if found.is_none() {
-        place.fault(format!("is {}; {right} would be right", shown(text)));
+        place.fault(format!("is {}; expected {right}", shown(text)));
     }
     found
 }

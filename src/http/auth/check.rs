@@ -48,7 +48,7 @@ pub async fn check(State(server): State<Arc<Server>>, mut request: Request, next
     match verdict {
         Verdict::Right => {}
         Verdict::Wrong => {
-            let text = "a name and password would be right (basic auth)";
+            let text = "expected a name and password (basic auth)";
             let mut response = refuse(RequestRefusal::Password, StatusCode::UNAUTHORIZED, text);
             let challenge = format!("Basic realm=\"{}\", charset=\"UTF-8\"", server.application.realm());
             if let Ok(challenge) = HeaderValue::try_from(challenge) {

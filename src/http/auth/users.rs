@@ -21,11 +21,9 @@ pub const MAX_COST: u32 = 16;
 /// Why a text is no hash that can be used. Does not show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HashFault {
-    #[error(
-        "is no bcrypt hash; one that starts with $2a$, $2b$ or $2y$ would be right, never the password itself"
-    )]
+    #[error("is no bcrypt hash; expected one that starts with $2a$, $2b$ or $2y$, never the password itself")]
     NoHash,
-    #[error("has the cost {0}; one from {MIN_COST} to {MAX_COST} would be right")]
+    #[error("has the cost {0}; expected one from {MIN_COST} to {MAX_COST}")]
     Cost(u32),
 }
 

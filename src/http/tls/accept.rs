@@ -13,7 +13,7 @@ use crate::http::limits::MAX_HEAD_BYTES;
 /// The first byte of every TLS connection: a record of the handshake.
 const HANDSHAKE: u8 = 0x16;
 /// Said to a client that speaks plain HTTP.
-const SAY_HTTPS: &str = "This port speaks HTTPS; https:// in place of http:// would be right.\n";
+const SAY_HTTPS: &str = "This port speaks HTTPS; use https:// instead of http://.\n";
 
 /// Why a connection did not become one of TLS.
 #[derive(Debug, thiserror::Error)]

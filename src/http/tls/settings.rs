@@ -76,14 +76,14 @@ pub struct TlsSettings {
 /// Why TLS cannot be served with these settings. Shows nothing of a key.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TlsFault {
-    #[error("is no X.509 certificate; the certificate of the server as PEM would be right")]
+    #[error("is no X.509 certificate; expected the certificate of the server as PEM")]
     Certificate,
-    #[error("is a private key of a kind that cannot be used; RSA, ECDSA or Ed25519 as PEM would be right")]
+    #[error("is a private key of a kind that cannot be used; expected RSA, ECDSA or Ed25519 as PEM")]
     Key,
-    #[error("is not the private key of the certificate; the two that were made together would be right")]
+    #[error("is not the private key of the certificate; expected the two that were made together")]
     OtherKey,
-    #[error("holds a certificate that is no root; certificates of authorities as PEM would be right")]
+    #[error("holds a certificate that is no root; expected certificates of authorities as PEM")]
     ClientCa,
-    #[error("leaves TLS 1.2 without a cipher suite; one such as {} would be right", EXAMPLE_SUITE)]
+    #[error("leaves TLS 1.2 without a cipher suite; expected one such as {}", EXAMPLE_SUITE)]
     NoSuite,
 }

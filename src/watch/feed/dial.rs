@@ -61,7 +61,7 @@ impl Dialer {
             }
             "http" => base.tls_certs_only([]), // Without it the system's certificates would have to be there.
             other => {
-                return Err(format!("has the scheme {other}; http:// or https:// would be right"));
+                return Err(format!("has the scheme {other}; expected http:// or https://"));
             }
         };
         let has_own = source.tls.ca_file.is_some() || url.scheme() == "http";
@@ -100,7 +100,7 @@ fn with_tls(mut builder: ClientBuilder, tls: &ClientTls) -> Result<ClientBuilder
         let certificates = Certificate::from_pem_bundle(&read_file(path).map_err(fault)?)
             .map_err(|error| fault(words(error)))?;
         if certificates.is_empty() {
-            return Err(fault("holds no certificate; certificates as PEM would be right".to_owned()));
+            return Err(fault("holds no certificate; expected certificates as PEM".to_owned()));
         }
         builder = builder.tls_certs_only(certificates);
     }
@@ -118,9 +118,7 @@ fn with_tls(mut builder: ClientBuilder, tls: &ClientTls) -> Result<ClientBuilder
         }
         (None, None) => {}
         _ => {
-            return Err(
-                "tls_config: has one of cert_file and key_file; both or none would be right".to_owned()
-            );
+            return Err("tls_config: has one of cert_file and key_file; expected both or none".to_owned());
         }
     }
     if tls.insecure_skip_verify {
@@ -134,7 +132,7 @@ fn with_tls(mut builder: ClientBuilder, tls: &ClientTls) -> Result<ClientBuilder
 /// The library takes that name from the URL only: the URL gets the name as its host, and names are not looked up.
 fn with_server_name(builder: ClientBuilder, name: &str, url: &mut Url) -> Result<ClientBuilder, String> {
     let fault =
-        || "tls_config.server_name: is no DNS name; one such as watch.example.com would be right".to_owned();
+        || "tls_config.server_name: is no DNS name; expected one such as watch.example.com".to_owned();
     if name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok() {
         return Err(fault());
     }
@@ -202,8 +200,8 @@ impl Proof {
             Proof::Header { scheme, credentials } => {
                 let value = format!("{scheme} {}", credentials.expose_secret());
                 let mut value = HeaderValue::from_str(&value).map_err(|_| {
-                    "authorization.credentials_file: holds characters that no header can hold; \
-                     one line of text would be right"
+                    "authorization.credentials_file: holds characters that no header can hold; expected \
+                     one line of text"
                         .to_owned()
                 })?;
                 value.set_sensitive(true);
@@ -216,9 +214,9 @@ impl Proof {
 fn read_secret(path: &Path) -> Result<SecretString, String> {
     let fault = |text: &str| format!("{}: {text}", path.display());
     let bytes = read_file(path).map_err(|text| fault(&text))?;
-    let text = String::from_utf8(bytes).map_err(|_| fault("is not UTF-8; text would be right"))?;
+    let text = String::from_utf8(bytes).map_err(|_| fault("is not UTF-8; expected text"))?;
     match text.trim() {
-        "" => Err(fault("is empty; the secret would be right")),
+        "" => Err(fault("is empty; expected the secret")),
         secret => Ok(SecretString::from(secret)),
     }
 }

@@ -109,10 +109,9 @@ impl FilePattern {
     /// # Errors
     /// What is wrong with the pattern.
     pub(super) fn new(pattern: &Path, watch_labels: Arc<[Box<str>]>) -> Result<FilePattern, String> {
-        let text = pattern.to_str().ok_or("is not UTF-8; text in UTF-8 would be right")?;
-        Pattern::new(text).map_err(|error| {
-            format!("is no pattern ({}); one such as watch/*.yaml would be right", error.msg)
-        })?;
+        let text = pattern.to_str().ok_or("is not UTF-8; expected text in UTF-8")?;
+        Pattern::new(text)
+            .map_err(|error| format!("is no pattern ({}); expected one such as watch/*.yaml", error.msg))?;
         let plain: Vec<Option<String>> = text.split('/').map(plain).collect();
         let fixed: Vec<&str> = plain.iter().map_while(Option::as_deref).collect();
         let one = (fixed.len() == plain.len()).then(|| PathBuf::from(fixed.join("/")));
@@ -212,7 +211,7 @@ impl FilePattern {
         if lists.len() > self.max_files {
             let (pattern, count, max) = (&self.pattern, lists.len(), self.max_files);
             found.troubles.push(format!(
-                "{pattern}: matches {count} files, of which {max} are read; at most {max} would be right"
+                "{pattern}: matches {count} files, of which {max} are read; expected at most {max}"
             ));
             lists.truncate(max);
         }
@@ -249,7 +248,7 @@ impl FilePattern {
     fn find_one(&self, path: &Path, before: &KnownFiles) -> Found {
         let Some(format) = ListFormat::of(path) else {
             let right = ListFormat::EXTENSIONS.join(" .");
-            let text = format!("{}: has no known extension; one of .{right} would be right", path.display());
+            let text = format!("{}: has no known extension; expected one of .{right}", path.display());
             return Found::unknown(text);
         };
         match fs::symlink_metadata(path) {

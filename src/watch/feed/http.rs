@@ -182,14 +182,14 @@ impl HttpFeed {
             status if status.is_redirection() && status != StatusCode::NOT_MODIFIED => Err(format!(
                 "answered {status}; redirects are not followed, the URL itself would have to be the right one"
             )),
-            status => Err(format!("answered {status}; 200 OK with a list as JSON would be right")),
+            status => Err(format!("answered {status}; expected 200 OK with a list as JSON")),
         }
     }
 
     /// The whole body; the outer error is one that is too long.
     async fn body(&self, mut response: Response) -> Result<Result<Vec<u8>, reqwest::Error>, String> {
         let max = self.max_bytes;
-        let too_long = || Err(format!("answered with more than {max} bytes; at most that would be right"));
+        let too_long = || Err(format!("answered with more than {max} bytes; expected at most that"));
         if response.content_length().is_some_and(|length| length > max as u64) {
             return too_long();
         }

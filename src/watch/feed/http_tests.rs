@@ -118,20 +118,17 @@ async fn whatever_fails_keeps_the_last_good_list_and_is_logged_once() {
     let shown = source.shown_url();
     let mut feed = feed(source);
     look(&mut feed, 0).await;
-    let list = "is a mapping; a list of entries would be right ([] for none)";
+    let list = "is a mapping; expected a list of entries ([] for none)";
     let cases = [
         (
             answer("500 Internal Server Error", "", ONE),
-            "answered 500 Internal Server Error; 200 OK with a list as JSON would be right",
+            "answered 500 Internal Server Error; expected 200 OK with a list as JSON",
         ),
         (
             answer("302 Found", "location: http://127.0.0.1:1/?token=hidden\r\n", ""),
             "answered 302 Found; redirects are not followed, the URL itself would have to be the right one",
         ),
-        (
-            answer("204 No Content", "", ""),
-            "answered 204 No Content; 200 OK with a list as JSON would be right",
-        ),
+        (answer("204 No Content", "", ""), "answered 204 No Content; expected 200 OK with a list as JSON"),
         (ok("{}"), list),
         ("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n[".to_owned(), "error decoding response body"),
         ("rubbish\r\n\r\n".to_owned(), "error sending request"),
@@ -183,7 +180,7 @@ async fn a_body_beyond_the_cap_is_not_taken() {
     feed.http[0].feed.set_max_bytes(ONE.len());
     peer.answer(&ok(ONE));
     assert_eq!(look(&mut feed, 0).await.error, None);
-    let text = format!("answered with more than {} bytes; at most that would be right", ONE.len());
+    let text = format!("answered with more than {} bytes; expected at most that", ONE.len());
     let length_told = ok(TWO);
     let length_untold = format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{TWO}");
     let chunked = format!(
@@ -265,7 +262,7 @@ fn other_schemes_are_refused() {
         tls: ClientTls::default(),
     };
     let text = try_feed(source).unwrap_err().to_string();
-    assert_eq!(text, "watch.http[0]: ftp://h/w?...: has the scheme ftp; http:// or https:// would be right");
+    assert_eq!(text, "watch.http[0]: ftp://h/w?...: has the scheme ftp; expected http:// or https://");
 }
 
 /// An answer with a body in that encoding.

@@ -119,7 +119,7 @@ impl ListFile {
         let metadata = fs::metadata(path).map_err(|error| cannot(&error))?;
         if metadata.len() > look.left_bytes {
             return Err(format!(
-                "is {} bytes long; at most {} would be right here ({MAX_LIST_BYTES} for all files of one pattern)",
+                "is {} bytes long; expected at most {} here ({MAX_LIST_BYTES} for all files of one pattern)",
                 metadata.len(),
                 look.left_bytes
             ));
@@ -136,8 +136,8 @@ impl ListFile {
             return Ok(self.wait_for(Some(stamp)));
         }
         let begun_at = SystemTime::now();
-        let (bytes, same) = read_whole(path)
-            .map_err(|error| format!("{error}; a readable file with a list would be right"))?;
+        let (bytes, same) =
+            read_whole(path).map_err(|error| format!("{error}; expected a readable file with a list"))?;
         let Some(stamp) = same else {
             return Ok(self.wait_for(None));
         };

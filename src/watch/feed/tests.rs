@@ -284,9 +284,11 @@ async fn what_is_no_file_of_a_list_is_told() {
     symlink("nowhere", scene.path("link.csv")).unwrap();
     let (_, report) = scene.report().await;
     assert_eq!(report.messages.len(), 2, "{report:?}");
-    assert!(report.messages[0].ends_with(
-        "folder.yaml: is a directory, not a regular file; a readable file with a list would be right"
-    ));
+    assert!(
+        report.messages[0].ends_with(
+            "folder.yaml: is a directory, not a regular file; expected a readable file with a list"
+        )
+    );
     assert!(report.messages[1].contains("link.csv: cannot be read (No such file"));
     assert!(report.error.unwrap().ends_with("(and 1 more troubles)"));
 }
@@ -358,10 +360,7 @@ async fn files_and_bytes_beyond_the_caps_are_told() {
     Arc::get_mut(&mut scene.feed.patterns[0].files).unwrap().set_max_files(3);
     let (_, report) = scene.report().await;
     let error = report.error.unwrap();
-    assert!(
-        error.ends_with("*.yaml: matches 4 files, of which 3 are read; at most 3 would be right"),
-        "{error}"
-    );
+    assert!(error.ends_with("*.yaml: matches 4 files, of which 3 are read; expected at most 3"), "{error}");
     assert_eq!((scene.users(), report.last_success_at), ("a b c".to_owned(), None));
     scene.write("0.yaml", &yaml("z"));
     scene.settled().await;
@@ -380,7 +379,7 @@ async fn files_and_bytes_beyond_the_caps_are_told() {
     let bytes = MAX_LIST_BYTES;
     let left = bytes - yaml("a").len();
     let text = format!(
-        "c.yaml: is {bytes} bytes long; at most {left} would be right here ({bytes} for all files of one pattern)"
+        "c.yaml: is {bytes} bytes long; expected at most {left} here ({bytes} for all files of one pattern)"
     );
     assert!(!changed && error.ends_with(&text), "{error}");
     assert_eq!(scene.users(), "a c d");

@@ -175,7 +175,7 @@ async fn files_that_are_replaced_are_read_again() {
     let report = feed.look(60_000).await.reports.remove(0);
     let ca_file = files.path("ca");
     let expected = format!(
-        "tls_config.ca_file {}: holds no certificate; certificates as PEM would be right",
+        "tls_config.ca_file {}: holds no certificate; expected certificates as PEM",
         ca_file.display()
     );
     assert!(report.error.as_ref().unwrap().ends_with(&expected), "{report:?}");
@@ -197,8 +197,7 @@ async fn settings_that_cannot_work_are_told_before_anything_is_asked() {
     };
     let prefix = format!("watch.http[0]: https://127.0.0.1:{}/watch?...: tls_config.", peer.port());
     let name = |name: &str| with(&|tls| tls.server_name = Some(name.to_owned()));
-    let no_name =
-        format!("{prefix}server_name: is no DNS name; one such as watch.example.com would be right");
+    let no_name = format!("{prefix}server_name: is no DNS name; expected one such as watch.example.com");
     assert_eq!(name("10.0.0.1"), no_name);
     assert_eq!(name("[::1]"), no_name);
     assert_eq!(name("a b"), no_name);

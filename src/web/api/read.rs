@@ -121,7 +121,7 @@ pub(in crate::web) fn read_query(parameters: &[(String, String)]) -> Result<Quer
                 let known = PARAMETERS.join(" ");
                 Err(format!("{}: is no known parameter; known here: {known}", shown(key)))
             }
-            Some(key) if !seen.insert(key) => Err(format!("{key}: is given twice; once would be right")),
+            Some(key) if !seen.insert(key) => Err(format!("{key}: is given twice; expected once")),
             Some(key) => read_parameter(key, value, &mut query),
         };
         faults.extend(read.err());
@@ -130,7 +130,7 @@ pub(in crate::web) fn read_query(parameters: &[(String, String)]) -> Result<Quer
 }
 
 fn read_parameter(key: &str, value: &str, query: &mut Query) -> Result<(), String> {
-    let wrong = |right: &str| Err(format!("{key}: is {}; {right} would be right", shown(value)));
+    let wrong = |right: &str| Err(format!("{key}: is {}; expected {right}", shown(value)));
     match key {
         "app" => query.app = Some(value.to_owned()),
         "state" => match PairState::ALL.into_iter().find(|state| state.as_str() == value) {
@@ -143,7 +143,7 @@ fn read_parameter(key: &str, value: &str, query: &mut Query) -> Result<(), Strin
         },
         "search" if value.len() > MAX_SEARCH_BYTES => {
             return Err(format!(
-                "search: is {} bytes long; at most {MAX_SEARCH_BYTES} would be right",
+                "search: is {} bytes long; expected at most {MAX_SEARCH_BYTES}",
                 value.len()
             ));
         }

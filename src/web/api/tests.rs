@@ -317,7 +317,7 @@ async fn entries_are_read_as_in_files_all_or_none() {
     }
     assert_eq!(fake.posts.lock().unwrap().len(), 1, "what has a fault is not handed on");
     let (status, _, text) = error(&post(&running, &one.replace(r#"["u"]"#, r#"["u","v","w"]"#)).await);
-    assert!(status == 400 && text.contains("at most 2 would be right"), "{text}");
+    assert!(status == 400 && text.contains("expected at most 2"), "{text}");
     let long = format!("[{}]", " ".repeat(5000));
     assert_eq!(error(&post(&running, &long).await).0, 413);
     let chunked = format!("{:x}\r\n{long}\r\n0\r\n\r\n", long.len());

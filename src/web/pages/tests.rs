@@ -104,10 +104,10 @@ async fn a_question_that_cannot_be_read_is_answered_in_words() {
     let long = format!("/watches?search={}", "x".repeat(257));
     assert!(long.len() < MAX_HEAD_BYTES);
     let cases = [
-        ("/watches?state=dead", 400, "one of new active settled failing would be right"),
-        ("/watches?limit=1001", 400, "a whole number from 0 to 1000 would be right"),
+        ("/watches?state=dead", 400, "expected one of new active settled failing"),
+        ("/watches?limit=1001", 400, "expected a whole number from 0 to 1000"),
         ("/watches?after=elsewhere", 400, "not a place in the list"),
-        (long.as_str(), 400, "at most 256 would be right"),
+        (long.as_str(), 400, "expected at most 256"),
         ("/watches?colour=red", 400, "is no known parameter"),
         ("/watches?app=shoe", 404, "no app is called shoe"),
         ("/watches?app=a&app=b", 400, "is given twice"),
