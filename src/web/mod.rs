@@ -3,12 +3,15 @@
 mod api;
 mod app_state;
 mod application;
+mod assets;
 mod findings;
 mod limits;
 mod pages;
 mod privacy;
 mod reply;
 mod routes;
+mod times;
+
 #[cfg(test)]
 mod tests;
 

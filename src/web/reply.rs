@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, Type};
 
-use super::pages::SECURITY_POLICY;
+use super::assets::SECURITY_POLICY;
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 

@@ -2,7 +2,7 @@
 
 use crate::view::AppStatus;
 
-use super::super::pages::times::{counted, date_time, distance, span, whole_span};
+use super::super::times::{counted, date_time, distance, span, whole_span};
 use super::{Finding, Id, Severity, watching};
 
 /// A signature of our own is renewed with a day to go; one with less than this left is not being renewed.

@@ -3,7 +3,7 @@
 use crate::view::{ReloadFailure, Status};
 
 use super::super::app_state::Readiness;
-use super::super::pages::times::{counted, date_time, distance, span};
+use super::super::times::{counted, date_time, distance, span};
 use super::{Finding, Id, Severity};
 
 /// A certificate with less than this left is not being renewed: authorities renew weeks before.

@@ -1,6 +1,6 @@
 //! Findings about the watch sources of an app, one by one.
 
-use super::super::pages::times::{count, counted, distance};
+use super::super::times::{count, counted, distance};
 use super::{Finding, Id, Severity};
 use crate::view::{API_SOURCE, AppStatus, SourceStatus};
 use crate::watch::ListFormat;

@@ -2,7 +2,7 @@
 
 use crate::view::{API_SOURCE, AppStatus};
 
-use super::super::pages::times::{count, counted, date_time, span};
+use super::super::times::{count, counted, date_time, span};
 use super::{Finding, Id, Severity, sources};
 
 /// A push further ahead than this is likely a year typed wrong.

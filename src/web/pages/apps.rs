@@ -6,10 +6,10 @@ use maud::{Markup, html};
 
 use super::super::findings::{Finding, Severity, worst};
 use super::super::privacy::Visitor;
+use super::super::times::{ago, count, counted, date_time, rate, whole_span};
 use super::Facts;
 use super::health;
 use super::links::{self, part};
-use super::times::{ago, count, counted, date_time, rate, whole_span};
 use crate::trace::visible;
 use crate::view::{API_SOURCE, AppStatus, LatestFailure, Query, SourceStatus};
 use crate::watch::feed::Figures;

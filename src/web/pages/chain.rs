@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
+use super::super::times::{ago, counted, distance, moment, span};
 use super::layout::{Frame, Room, page};
 use super::links;
-use super::times::{ago, counted, distance, moment, span};
 use super::watches::{labels, state};
 use crate::schedule::State;
 use crate::trace::{Notifications, Outcome, Stage, visible};

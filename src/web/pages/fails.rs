@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::super::privacy::Visitor;
+use super::super::times::{ago, count, counted, moment, percent};
 use super::Facts;
 use super::links;
-use super::times::{ago, count, counted, moment, percent};
 use crate::trace::{Platform, Reason, Route, Stage, visible};
 use crate::view::{PushFailure, RecentStage};
 

@@ -1,34 +1,14 @@
-//! What all pages share: head, banner, navigation, style, and what a browser may do with them.
+//! What all pages share: head, banner and navigation.
 
-use std::sync::LazyLock;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use hyper::header::HeaderValue;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use sha2::{Digest as _, Sha256};
 
-const STYLE: &str = include_str!("style.css");
-/// Refreshes what is marked as live; the pages are whole without it.
-const SCRIPT: &str = include_str!("refresh.js");
+use super::super::assets::{SCRIPT, STYLE};
+
 /// Three stages, of which the last is not reached.
 const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E\
     %3Cpath d='M3 8h10' stroke='%23888' stroke-width='2'/%3E%3Ccircle cx='3' cy='8' r='2.6' fill='%231a7a4a'/%3E\
     %3Ccircle cx='8' cy='8' r='2.6' fill='%231a7a4a'/%3E%3Ccircle cx='13' cy='8' r='2.6' fill='%23c2362b'/%3E\
     %3C/svg%3E";
-
-/// Lets a browser take nothing but our one inline style and our one inline script, which their hashes name, and the
-/// script ask nobody but us.
-pub(in super::super) static SECURITY_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-    let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; connect-src 'self'; img-src data:; \
-         base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-        hash(STYLE),
-        hash(SCRIPT)
-    );
-    HeaderValue::from_str(&policy).expect("base64 and our own words are visible ASCII")
-});
 
 /// Which page it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

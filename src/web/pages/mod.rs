@@ -9,7 +9,6 @@ mod links;
 mod status;
 #[cfg(test)]
 mod tests;
-pub(super) mod times;
 mod visit;
 mod watches;
 
@@ -18,7 +17,6 @@ use crate::view::Status;
 use super::app_state::Readiness;
 use super::findings::Finding;
 
-pub(super) use layout::SECURITY_POLICY;
 pub(super) use visit::{chain, forbidden, lost, status, watches};
 
 /// What the front page is made from.

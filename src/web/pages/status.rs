@@ -5,13 +5,13 @@ use maud::{Markup, html};
 use super::super::app_state::Readiness;
 use super::super::findings::{Severity, worst};
 use super::super::privacy::Visitor;
+use super::super::times::{ago, count, counted, moment, span};
 use super::Facts;
 use super::apps::{self, FEW_APPS, Judged};
 use super::fails;
 use super::health;
 use super::layout::{Frame, Room, page};
 use super::links::part;
-use super::times::{ago, count, counted, moment, span};
 
 /// Apps in trouble that the verdict names.
 const MAX_APPS_NAMED: usize = 12;

@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
+use super::super::times::{ago, count, counted};
 use super::layout::{Frame, Room, page};
 use super::links;
-use super::times::{ago, count, counted};
 use crate::schedule::State;
 use crate::trace::visible;
 use crate::view::{DEFAULT_PAGE, MAX_PAGE, Page, Query, Watch};

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 /// A time in UTC to the second, as `2026-11-24 03:14:00`; the number itself where no calendar has it.
-pub(in super::super) fn date_time(at: i64) -> String {
+pub(super) fn date_time(at: i64) -> String {
     let stamp = Timestamp::from_second(at);
     stamp.map_or_else(|_| at.to_string(), |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
@@ -29,7 +29,7 @@ fn time(at: i64, text: &str, title: &str) -> Markup {
 }
 
 /// `5m ago` or `in 5m`.
-pub(in super::super) fn distance(at: i64, now: i64) -> String {
+pub(super) fn distance(at: i64, now: i64) -> String {
     if at <= now {
         format!("{} ago", span(now.saturating_sub(at)))
     } else {
@@ -38,7 +38,7 @@ pub(in super::super) fn distance(at: i64, now: i64) -> String {
 }
 
 /// Seconds in the two largest units that are not 0, as `1d 2h`; below 0 with a minus.
-pub(in super::super) fn span(seconds: i64) -> String {
+pub(super) fn span(seconds: i64) -> String {
     if seconds < 0 {
         return format!("−{}", span(seconds.saturating_neg()));
     }
@@ -51,7 +51,7 @@ pub(in super::super) fn span(seconds: i64) -> String {
 }
 
 /// A span from a time that may have a fraction; a started second counts.
-pub(in super::super) fn whole_span(seconds: f64) -> String {
+pub(super) fn whole_span(seconds: f64) -> String {
     span(seconds.ceil() as i64)
 }
 
@@ -62,7 +62,7 @@ pub(super) fn rate(per_second: f64) -> String {
 }
 
 /// A number with commas between thousands.
-pub(in super::super) fn count(n: u64) -> String {
+pub(super) fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.char_indices() {
@@ -75,7 +75,7 @@ pub(in super::super) fn count(n: u64) -> String {
 }
 
 /// A number of things: `1 pair`, `2 pairs`.
-pub(in super::super) fn counted(n: u64, noun: &str) -> String {
+pub(super) fn counted(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
