@@ -131,6 +131,9 @@ impl Schedule {
             if self.book.cohort(name).members.len() == 1 {
                 self.value_cohort(name, now);
             }
+            if self.closes(slot).is_some() {
+                self.want(slot);
+            }
         } else {
             pair.phase = Phase::Ready;
             self.value(slot, now);

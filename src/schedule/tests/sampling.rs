@@ -145,6 +145,21 @@ fn under_a_backlog_only_the_sample_polls_a_sampled_pair_of_which_no_answer_is_kn
     assert!((NOW - 600_000 + 4 * 600_000..=NOW + 3_300_000).contains(&wanted));
 }
 
+/// As after a restart, or where a probe took it and another pair was asked.
+#[test]
+fn a_sampled_pair_that_was_not_polled_yet_keeps_its_turn() {
+    let mut schedule = crowd(NOW - 600_000);
+    let last = (0..CROWD).max_by_key(|slot| order(*slot)).unwrap();
+    schedule.insert(last, Seed { is_sampled: true, ..seed_of(last, NOW - 600_000) }, NOW);
+    assert!(poll(&mut schedule, (NOW, 6), |_, _| accepted(false)).contains(&last));
+    let taken = std::iter::from_fn(|| schedule.take(NOW + 10_000)).take(6).collect::<Vec<_>>();
+    let is_new =
+        |slot: &&Slot| schedule.closes(**slot).is_some() && schedule.book.pair(**slot).looked == NONE;
+    let sampled = *taken.iter().find(is_new).unwrap();
+    taken.iter().for_each(|slot| schedule.put_back(*slot, NOW + 10_000));
+    assert!(poll(&mut schedule, (NOW + 11_000, 24), |_, _| accepted(false)).contains(&sampled));
+}
+
 #[test]
 fn what_left_and_came_back_is_in_the_sample_as_before() {
     let mut schedule = Schedule::default();
